@@ -1,0 +1,3 @@
+"""A file per network."""
+
+import interpositive._torchvision_guard  # noqa: F401

@@ -1,0 +1,1 @@
+"""The verbs: assembles objects from configuration, computes nothing."""

@@ -1,0 +1,74 @@
+"""The command ``interpositive``: finds the verb, and leaves everything heavy to it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from interpositive._version import __version__
+
+VERBS = {
+    "ingest": "bring a production's dailies into its catalogue",
+    "train": "fine-tune a mini-model on the production's training takes",
+    "apply": "repair a shot inside its mask and deliver it",
+    "evaluate": "judge a run on takes it never learned from",
+    "review": "write the page on which a supervisor judges a run or a delivery",
+    "soundstage": "shoot a small production with exact truth, to try things on",
+    "rehearse": "damage a clean take, to rehearse a repair whose truth is known",
+    "demo": "all of it, end to end, on the soundstage",
+}
+CONFIG_FOLDER_VARIABLE = "INTERPOSITIVE_CONFIG"
+
+_USAGE = """interpositive {version}: mini-models from one production's own dailies
+
+usage: interpositive <verb> [key=value ...] [--config-dir FOLDER] [--multirun] [--cfg job] [--help]
+
+{verbs}
+
+  interpositive ingest   production=my_film source=/path/to/dailies
+  interpositive train    production=my_film task=wire_removal
+  interpositive apply    run=<run folder> shot=shot.mov mask=mask.mov deliver_to=<new folder>
+  interpositive evaluate run=<run folder>
+  interpositive review   path=<run or delivery folder>
+
+A production is a YAML in the folder production/ of your own configuration; name that folder with
+--config-dir or {variable}. `interpositive <verb> --help` lists what a verb can be told.
+"""
+
+
+def usage() -> str:
+    """The help text."""
+    verbs = "\n".join(f"  {verb:<10} {purpose}" for verb, purpose in VERBS.items())
+    return _USAGE.format(version=__version__, verbs=verbs, variable=CONFIG_FOLDER_VARIABLE)
+
+
+def main() -> None:
+    """Run the verb named on the command line; exit codes are those of :mod:`interpositive.errors`."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        print(usage())
+        raise SystemExit(0)
+    if arguments[0] in {"-V", "--version"}:
+        print(__version__)
+        raise SystemExit(0)
+    verb = arguments[0]
+    if verb not in VERBS:
+        import difflib
+
+        close = difflib.get_close_matches(verb, VERBS, 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        print(f"there is no verb {verb!r}{hint}\n  expected: {', '.join(VERBS)}", file=sys.stderr)
+        raise SystemExit(2)
+    folder = os.environ.get(CONFIG_FOLDER_VARIABLE)
+    rest = arguments[1:]
+    if folder and not any(a.startswith(("--config-dir", "-cd")) for a in rest):
+        rest = ["--config-dir", folder, *rest]
+    sys.argv = [f"interpositive {verb}", *rest]
+
+    from interpositive.cli.hydra_app import run_verb
+
+    run_verb(verb)
+
+
+if __name__ == "__main__":
+    main()

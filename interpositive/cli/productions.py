@@ -1,0 +1,57 @@
+"""A production as its YAML describes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from interpositive.dailies.catalogue import Catalogue
+from interpositive.dailies.splitting import SplitRule
+from interpositive.errors import CatalogueError
+
+
+class SplitConfig(BaseModel):
+    """How takes are held out; see :class:`interpositive.dailies.splitting.SplitRule`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Literal["take", "scene"] = "take"
+    val_fraction: float = 0.1
+    test_fraction: float = 0.1
+    seed: int = 0
+    explicit: dict[str, str] = Field(default_factory=dict)
+
+    def rule(self) -> SplitRule:
+        """The rule that these settings describe."""
+        settings: dict[str, Any] = self.model_dump()
+        return SplitRule(**settings)
+
+
+class ProductionConfig(BaseModel):
+    """One title: its name, where its catalogue is kept, how its files are slated, what is held out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    workspace: Path
+    training_height: int = Field(default=216, ge=32)
+    proxy_height: int | None = None
+    slate_patterns: list[str] = Field(default_factory=list)
+    split: SplitConfig = Field(default_factory=SplitConfig)
+
+    @property
+    def catalogue_path(self) -> Path:
+        """The catalogue's SQLite file."""
+        return self.workspace / "catalogue.sqlite"
+
+    def catalogue(self) -> Catalogue:
+        """The catalogue, for reading; ``CatalogueError`` says to ingest first if there is none."""
+        if not self.catalogue_path.is_file():
+            raise CatalogueError(
+                f"production {self.name} has no catalogue yet",
+                found=f"nothing at {self.catalogue_path}",
+                remedy=f"run: interpositive ingest production={self.name} source=<folder of dailies>",
+            )
+        return Catalogue(self.catalogue_path)

@@ -1,0 +1,113 @@
+"""``interpositive apply``: one shot, repaired and delivered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from pydantic import BaseModel, ConfigDict
+
+from interpositive.cli.assembling import read_config
+from interpositive.cli.runs import open_run
+from interpositive.delivery.deliver import DeliverySettings, DeliverySource, FrameFormat, deliver_shot
+from interpositive.delivery.gate import GatePlan
+from interpositive.delivery.restoring import WindowPlan
+from interpositive.records.digests import sha256_of_value
+from interpositive.training.run import ARCHIVE_NAME, software_versions
+
+
+class WindowsConfig(BaseModel):
+    """Windows of the shot; see :class:`interpositive.delivery.restoring.WindowPlan`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    size: int
+    overlap: int
+    reach: int | None
+
+    def plan(self) -> WindowPlan:
+        """The plan these settings describe."""
+        return WindowPlan(self.size, self.overlap, self.reach)
+
+
+class GateConfig(BaseModel):
+    """The held-out choice; see :class:`interpositive.delivery.gate.GatePlan`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    num_trials: int
+    num_frames: int
+    reach: int
+    shift_share: tuple[float, float]
+
+    def plan(self) -> GatePlan:
+        """The plan these settings describe."""
+        return GatePlan(self.num_trials, self.num_frames, self.reach, self.shift_share)
+
+
+class DeliveryConfig(BaseModel):
+    """The keys of ``conf/delivery/``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    frame_format: FrameFormat
+    method: str
+    compare: bool
+    first_frame: int
+    windows: WindowsConfig
+    gate: GateConfig
+
+
+class ApplyConfig(BaseModel):
+    """The keys of ``conf/apply.yaml``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    run: Path
+    shot: Path
+    mask: Path
+    deliver_to: Path
+    device: str
+    delivery: DeliveryConfig
+    seed: int
+    progress: bool
+
+
+def run(config: DictConfig) -> None:
+    """Repair and deliver; prints what was delivered and the account of altered pixels."""
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    settings = read_config(ApplyConfig, plain, "apply")
+    opened = open_run(settings.run)
+    delivery = settings.delivery
+    manifest = deliver_shot(
+        settings.shot,
+        settings.mask,
+        settings.deliver_to,
+        opened.mini_model.to(settings.device),
+        opened.task.request,
+        DeliverySource(
+            production=opened.record.production,
+            task=opened.record.task,
+            archive_path=opened.folder / ARCHIVE_NAME,
+            archive_sha256=opened.record.archive_sha256,
+            config_sha256=sha256_of_value(plain),
+            training_takes=[take.name for take in opened.record.takes if take.split == "train"],
+            versions=software_versions(),
+        ),
+        DeliverySettings(
+            frame_format=delivery.frame_format,
+            method=delivery.method,
+            compare=delivery.compare,
+            first_frame=delivery.first_frame,
+            windows=delivery.windows.plan(),
+            gate=delivery.gate.plan(),
+            seed=settings.seed,
+            progress=settings.progress,
+        ),
+    )
+    altered = sum(frame.altered_pixels for frame in manifest.frames)
+    violations = sum(frame.untouched_violations for frame in manifest.frames)
+    print(f"\n{manifest.num_frames} frames by method {manifest.method}")
+    print(f"altered pixels: {altered}; altered outside the mask: {violations}")
+    print(f"delivered to: {settings.deliver_to}")

@@ -1,0 +1,54 @@
+"""``interpositive ingest``: dailies into the catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from pydantic import BaseModel, ConfigDict
+
+from interpositive.cli.assembling import read_config
+from interpositive.cli.productions import ProductionConfig
+from interpositive.dailies.catalogue import Catalogue
+from interpositive.dailies.ingest import ingest
+from interpositive.dailies.report import format_report
+from interpositive.dailies.slate_rules import DEFAULT_PATTERNS, SlateRules
+from interpositive.dailies.splitting import format_splits
+from interpositive.errors import CatalogueError
+
+
+class IngestConfig(BaseModel):
+    """The keys of ``conf/ingest.yaml``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    production: dict[str, Any]
+    source: Path
+    num_workers: int
+    progress: bool
+
+
+def run(config: DictConfig) -> None:
+    """Ingest, print the report, export the catalogue to Parquet."""
+    settings = read_config(IngestConfig, OmegaConf.to_container(config, resolve=True), "ingest")  # type: ignore[arg-type]
+    production = read_config(ProductionConfig, settings.production, "production")
+    report = ingest(
+        settings.source,
+        production.catalogue_path,
+        slate_rules=SlateRules([*production.slate_patterns, *DEFAULT_PATTERNS]),
+        split_rule=production.split.rule(),
+        num_workers=settings.num_workers,
+        proxy_height=production.proxy_height,
+        progress=settings.progress,
+    )
+    print(format_report(report))
+    with Catalogue(production.catalogue_path) as catalogue:
+        takes = catalogue.takes()
+        if not takes:
+            raise CatalogueError(
+                f"no take of {settings.source} could be used", remedy="see the reason beside each file above"
+            )
+        catalogue.export_parquet(production.workspace / "catalogue.parquet")
+        print(format_splits(takes))
+    print(f"\ncatalogue: {production.catalogue_path}")

@@ -1,0 +1,44 @@
+"""``interpositive rehearse``: a clean take, damaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from pydantic import BaseModel, ConfigDict
+
+from interpositive.cli.assembling import assemble, read_config
+from interpositive.delivery.rehearsal import rehearse
+from interpositive.tasks.contract import Task
+
+
+class RehearseConfig(BaseModel):
+    """The keys of ``conf/rehearse.yaml``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    task: dict[str, Any]
+    take: Path
+    output: Path
+    start: int
+    num_frames: int | None
+    height: int | None
+    seed: int
+
+
+def run(config: DictConfig) -> None:
+    """Damage the take and print where shot, mask and truth are."""
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    settings = read_config(RehearseConfig, plain, "rehearse")
+    task: Task = assemble(settings.task, "task")
+    folder = rehearse(
+        settings.take,
+        task.example,
+        settings.output,
+        start=settings.start,
+        num_frames=settings.num_frames,
+        height=settings.height,
+        seed=settings.seed,
+    )
+    print(f"shot: {folder / 'shot.mkv'}\nmask: {folder / 'mask'}\ntruth: {folder / 'truth.mkv'}")

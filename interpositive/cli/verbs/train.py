@@ -1,0 +1,117 @@
+"""``interpositive train``: a mini-model from a production's training takes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from pydantic import BaseModel, ConfigDict, Field
+
+from interpositive.cli.assembling import assemble, read_config, refuse_unknown_keys
+from interpositive.cli.productions import ProductionConfig
+from interpositive.dailies.data_module import ProductionDataModule
+from interpositive.errors import ConfigError
+from interpositive.mini_models.contract import MiniModel
+from interpositive.records.digests import sha256_of_value
+from interpositive.tasks.contract import Task
+from interpositive.training.run import TrainSettings, train_mini_model
+from interpositive.training.wandb_logging import WandbSettings, make_wandb_logger
+
+
+class DailiesConfig(BaseModel):
+    """The keys of ``conf/dailies/``: windows and batches."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    window_frames: int = Field(ge=2)
+    num_windows: int = Field(ge=1)
+    num_val_windows: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    num_workers: int = Field(ge=0)
+    num_prepare_workers: int = Field(ge=0)
+
+
+class TrainConfig(BaseModel):
+    """The keys of ``conf/train.yaml``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    production: dict[str, Any]
+    task: dict[str, Any]
+    mini_model: dict[str, Any]
+    dailies: DailiesConfig
+    trainer: dict[str, Any]
+    compute: dict[str, Any]
+    wandb: dict[str, Any]
+    damage: dict[str, str]
+    run_folder: Path | None
+    seed: int
+    progress: bool
+
+
+def run(config: DictConfig) -> float | None:
+    """Train; prints the run folder, and gives the held-out score to a sweeper."""
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    settings = read_config(TrainConfig, plain, "train")
+    production = read_config(ProductionConfig, settings.production, "production")
+    trainer = {**settings.trainer, **settings.compute, "seed": settings.seed, "progress": settings.progress}
+    refuse_unknown_keys(trainer, list(TrainSettings.__dataclass_fields__), "trainer")
+    wandb = read_config(WandbSettings, settings.wandb, "wandb")
+    task: Task = assemble(settings.task, "task")
+    mini_model: MiniModel = assemble(settings.mini_model, "mini_model")
+    with production.catalogue() as catalogue:
+        takes, catalogue_sha256 = catalogue.takes(), catalogue.digest()
+    unknown = set(settings.damage) - {take.name for take in takes}
+    if unknown:
+        raise ConfigError(
+            "damage names takes that the catalogue does not hold",
+            found=sorted(unknown),
+            expected=[take.name for take in takes],
+        )
+    folder = settings.run_folder or _new_run_folder(production.name, task.name)
+    dailies = ProductionDataModule(
+        takes,
+        task.example,
+        mini_model.prepare,
+        folder=production.workspace / "prepared",
+        recipe_digest=sha256_of_value([settings.task, settings.mini_model]),
+        height=production.training_height,
+        seed=settings.seed,
+        damage_paths=settings.damage,
+        progress=settings.progress,
+        **settings.dailies.model_dump(),
+    )
+    record = train_mini_model(
+        mini_model,
+        dailies,
+        task.example,
+        folder=folder,
+        production=production.name,
+        task=task.name,
+        arguments={key: value for key, value in settings.mini_model.items() if key != "_target_"},
+        catalogue_path=production.catalogue_path,
+        catalogue_sha256=catalogue_sha256,
+        config_text=OmegaConf.to_yaml(OmegaConf.create(plain)),
+        settings=TrainSettings(**trainer),
+        loggers=make_wandb_logger(wandb, folder, production.name, task.name),
+    )
+    print(f"\nheld-out takes, PSNR in the hole (dB), {record.steps} steps in {record.seconds_training:.0f} s:")
+    for name, score in record.scores.items():
+        if name.startswith("held_out/psnr_hole/"):
+            print(f"  {name.rsplit('/', 1)[1]:<18} {'not measured' if score is None else f'{score:.2f}'}")
+    for note in record.notes:
+        print(f"note: {note}")
+    print(f"\nrun folder: {folder}")
+    return record.scores.get(f"held_out/psnr_hole/{mini_model.trained_method}")
+
+
+def _new_run_folder(production: str, task: str) -> Path:
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    hydra = HydraConfig.get()
+    if hydra.mode == RunMode.MULTIRUN:
+        stamp = f"{stamp}_{hydra.job.num:03d}"
+    return Path("runs") / production / task / stamp

@@ -1,0 +1,1 @@
+"""Ingest, catalogue, splits and windows of one production's dailies."""

@@ -1,0 +1,199 @@
+"""One production's dailies as training sees them: takes, windows, prepared examples, loaders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+import interpositive._torchvision_guard  # noqa: F401  isort: skip
+import pytorch_lightning as lightning
+
+from interpositive.dailies.prepared_windows import (
+    MakeExample,
+    Prepare,
+    PreparedWindows,
+    WindowRecipe,
+    batch_to_example,
+    prepare_windows,
+)
+from interpositive.dailies.take import Take
+from interpositive.dailies.windows import TakeWindows, calm_worker
+from interpositive.errors import CatalogueError
+from interpositive.functional.examples import Example
+from interpositive.functional.seeds import generator_from
+from interpositive.records.digests import sha256_of_value
+
+
+class ProductionDataModule(lightning.LightningDataModule):
+    """Windows of one production's takes, damaged by a task and aligned by a mini-model.
+
+    ``takes`` must carry their split; ``height`` is the training height in
+    lines (the width follows each take's raster). ``damage_paths`` marks takes
+    that are themselves damaged. Training sees ``num_batches`` batches in all; a resumed
+    run sets ``start_batch``. ``recipe_digest`` tells prepared windows of
+    different tasks and mini-models apart. Batches are :class:`Example`.
+    """
+
+    def __init__(
+        self,
+        takes: Sequence[Take],
+        make_example: MakeExample,
+        prepare: Prepare,
+        *,
+        folder: Path,
+        recipe_digest: str,
+        height: int = 216,
+        window_frames: int = 24,
+        num_windows: int = 32,
+        num_val_windows: int = 6,
+        num_batches: int = 1000,
+        batch_size: int = 6,
+        num_workers: int = 0,
+        num_prepare_workers: int = 2,
+        seed: int = 0,
+        damage_paths: Mapping[str, str] | None = None,
+        progress: bool = True,
+    ) -> None:
+        super().__init__()
+        self.takes = list(takes)
+        self.make_example = make_example
+        self.prepare_example = prepare
+        self.folder = Path(folder)
+        self.recipe_digest = recipe_digest
+        self.height = height
+        self.window_frames = window_frames
+        self.num_windows = {"train": num_windows, "val": num_val_windows}
+        self.num_batches = num_batches
+        self.start_batch = 0
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.num_prepare_workers = num_prepare_workers
+        self.seed = seed
+        self.damage_paths = dict(damage_paths or {})
+        self.progress = progress
+        self.prepared: dict[str, PreparedWindows] = {}
+
+    def takes_of(self, split: str) -> list[Take]:
+        """The takes of one split; a production too small for a val split validates on its training takes."""
+        takes = [take for take in self.takes if take.split == split]
+        return takes or (self.takes_of("train") if split == "val" else [])
+
+    def window_groups(self, split: str) -> tuple[TakeWindows, ...]:
+        """Windows of a split, grouped by the takes' shape, whole frames at the training height."""
+        shapes: dict[tuple[int, int], list[Take]] = {}
+        for take in self.takes_of(split):
+            height = min(self.height, take.height)
+            shapes.setdefault((height, max(8, round(take.width * height / take.height / 2) * 2)), []).append(take)
+        if not shapes:
+            raise CatalogueError(
+                f"no take is in the {split} split",
+                found=f"{len(self.takes)} takes",
+                remedy="ingest more takes, or change the split rule",
+            )
+        return tuple(
+            TakeWindows(
+                takes,
+                min(self.window_frames, max(take.num_frames for take in takes)),
+                size=size,
+                seed=self.seed + (split == "val"),
+                windows_per_epoch=1 << 20,
+                backend="decord" if all(take.bits == 8 and take.kind == "movie" for take in takes) else "pyav",
+            )
+            for size, takes in sorted(shapes.items())
+        )
+
+    def store_path(self, split: str) -> Path:
+        """Where a split's prepared windows lie: named by everything they depend on."""
+        digest = sha256_of_value(
+            {
+                "recipe": self.recipe_digest,
+                "takes": sorted((take.name, take.sha256) for take in self.takes_of(split)),
+                "damage": self.damage_paths,
+                "height": self.height,
+                "frames": self.window_frames,
+                "seed": self.seed,
+            }
+        )
+        return self.folder / f"{split}_{digest[:16]}"
+
+    def prepare_data(self) -> None:
+        """Make the prepared windows of both splits, where they are missing."""
+        for split in ("train", "val"):
+            recipe = WindowRecipe(
+                self.window_groups(split),
+                self.make_example,
+                self.prepare_example,
+                self.seed,
+                self.damage_paths,
+            )
+            prepare_windows(
+                recipe,
+                self.num_windows[split],
+                self.store_path(split),
+                num_workers=self.num_prepare_workers,
+                progress=self.progress,
+            )
+
+    def setup(self, stage: str) -> None:
+        """Open what :meth:`prepare_data` made."""
+        del stage
+        for split in ("train", "val"):
+            self.prepared[split] = PreparedWindows(self.store_path(split))
+
+    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """``num_batches`` batches, from ``start_batch`` on, in an order that depends on the seed alone."""
+        order = SeededOrder(len(self.prepared["train"]), self.batch_size, self.seed, self.num_batches, self.start_batch)
+        return self._loader("train", order)
+
+    def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """The held-out examples, always all, in order."""
+        return self._loader("val", None)
+
+    def _loader(self, split: str, order: SeededOrder | None) -> DataLoader[dict[str, Tensor]]:
+        workers: dict[str, Any] = {}
+        if self.num_workers > 0:
+            workers = {
+                "multiprocessing_context": "spawn",
+                "persistent_workers": True,
+                "worker_init_fn": calm_worker,
+            }
+        batching: dict[str, Any] = {"batch_sampler": order} if order else {"batch_size": self.batch_size}
+        return DataLoader(self.prepared[split], num_workers=self.num_workers, **batching, **workers)
+
+    def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> Example:
+        """Hand the batch on as an example."""
+        del dataloader_idx
+        return batch_to_example(batch)
+
+
+class SeededOrder(Sampler[list[int]]):
+    """Batches number ``start`` to ``num_batches`` of an endless run of permutations drawn from (seed, pass).
+
+    Batch k depends on (seed, k) alone, so that a resumed run goes on with the batch it would have seen.
+    """
+
+    def __init__(self, num_examples: int, batch_size: int, seed: int, num_batches: int, start: int = 0) -> None:
+        self.num_examples = num_examples
+        self.batch_size = min(batch_size, num_examples)
+        self.seed = seed
+        self.num_batches = num_batches
+        self.start = start
+
+    def __len__(self) -> int:
+        return self.num_batches
+
+    def batch(self, number: int) -> list[int]:
+        """The examples of one batch."""
+        per_pass = self.num_examples // self.batch_size
+        generator = generator_from("order", self.seed, number // per_pass)
+        permutation = torch.randperm(self.num_examples, generator=generator)
+        first = number % per_pass * self.batch_size
+        return [int(i) for i in permutation[first : first + self.batch_size]]
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (self.batch(number) for number in range(self.start, self.num_batches))

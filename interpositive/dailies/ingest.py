@@ -1,0 +1,287 @@
+"""From a folder of dailies to a catalogue: look, probe, digest, slate, split, and tell what was left out."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from interpositive.dailies.catalogue import Catalogue, FileState
+from interpositive.dailies.proxies import PROXY_FOLDER, make_proxies
+from interpositive.dailies.report import FileOutcome, IngestReport, OutcomeKind, report_paths
+from interpositive.dailies.slate_rules import SlateRules, SlateSheet, read_slate_sheet
+from interpositive.dailies.splitting import SplitRule, plan_splits
+from interpositive.dailies.take import SPLITS, Take, name_for, take_from_info
+from interpositive.dailies.walking import Footage, Walk, state_of, walk_source
+from interpositive.dailies.workers import Outcome, run_jobs
+from interpositive.errors import MediaError
+from interpositive.media.contract import MediaInfo
+from interpositive.media.probing import probe_media
+from interpositive.records.digests import sha256_of_file, sha256_of_value
+from interpositive.records.slates import Slate
+
+Probe = Callable[[Path], MediaInfo]
+# A disk or network slower than this is taken for one that hangs.
+SLOWEST_BYTES_PER_SECOND = 10e6
+_SPLIT_RULE_FACT = "split_rule"
+
+
+def ingest(
+    source: Path,
+    catalogue_path: Path,
+    *,
+    slate_rules: SlateRules | None = None,
+    split_rule: SplitRule | None = None,
+    num_workers: int = 2,
+    proxy_height: int | None = None,
+    progress: bool = True,
+    timeout_seconds: float = 60.0,
+    probe: Probe = probe_media,
+) -> IngestReport:
+    """Bring the catalogue up to date with a folder of dailies, and write the report beside it.
+
+    Files are probed and digested in ``num_workers`` spawned processes (0: in
+    this one), each given ``timeout_seconds`` plus the time to read its bytes
+    at 10 MB/s; one that crashes or hangs is refused like any other file that
+    cannot be trusted, and the rest goes on. Takes enter the catalogue in path
+    order, one transaction each, so a killed ingest goes on where it stopped
+    when it is run again. With ``proxy_height`` (lines), takes that are taller
+    get an intra-frame H.264 proxy. Raises ``MediaError`` for a source that is
+    no folder, ``CatalogueError`` for a catalogue that cannot be used.
+    """
+    began = time.monotonic()
+    source, catalogue_path = Path(source), Path(catalogue_path).absolute()
+    folder = catalogue_path.parent
+    own = [Path(f"{catalogue_path}{suffix}") for suffix in ("", "-wal", "-shm", "-journal", ".lock")]
+    walk = walk_source(source, leave_out=[*own, *report_paths(folder), folder / PROXY_FOLDER])
+    with Catalogue(catalogue_path, writable=True) as catalogue:
+        run = _Ingest(walk, catalogue, slate_rules or SlateRules())
+        run.take_in(partial(_inspect, probe=probe), num_workers, timeout_seconds, progress)
+        run.note_missing()
+        note = _assign_splits(catalogue, split_rule or SplitRule())
+        failures: dict[str, str] = {}
+        if proxy_height is not None:
+            failures = make_proxies(catalogue, proxy_height, num_workers, progress)
+        counts = Counter(take.split for take in catalogue.takes())
+        report = IngestReport(
+            source=str(walk.source),
+            catalogue=str(catalogue_path),
+            num_takes=len(catalogue),
+            seconds=round(time.monotonic() - began, 3),
+            rows=sorted(run.rows, key=lambda row: Path(row.path).parts),
+            splits={split: counts[split] for split in SPLITS},
+            split_note=note,
+            proxy_failures=failures,
+        )
+        report.write(folder)
+    return report
+
+
+@dataclass(frozen=True)
+class _Inspection:
+    info: MediaInfo
+    sha256: str
+
+
+def _inspect(footage: Footage, probe: Probe) -> _Inspection:
+    """Probe and digest one file or sequence; runs in a worker."""
+    info = probe(footage.path)
+    if info.variable_rate:
+        raise MediaError("variable frame rate: its frames cannot be counted on")
+    if info.num_frames < 1:
+        raise MediaError("it has no frame")
+    if footage.frames:
+        sha256 = sha256_of_value([[frame.name, sha256_of_file(frame)] for frame in footage.frames])
+    else:
+        sha256 = sha256_of_file(footage.path)
+    if state_of(footage.path, footage.frames) != footage.state:
+        raise MediaError("it changed while it was read; is it still being copied?")
+    return _Inspection(info, sha256)
+
+
+class _Ingest:
+    """One pass over a source; ``rows`` grows as files find their outcome."""
+
+    def __init__(self, walk: Walk, catalogue: Catalogue, slate_rules: SlateRules) -> None:
+        self.rows: list[FileOutcome] = []
+        self._walk = walk
+        self._catalogue = catalogue
+        self._slate_rules = slate_rules
+        self._by_path = {take.path: take for take in catalogue.takes()}
+        self._by_digest = {take.sha256: take for take in self._by_path.values()}
+        self._names = {take.name for take in self._by_path.values()}
+        self._repeats = catalogue.duplicates()
+        self._current = self._unchanged_paths()
+        for path, reason in walk.ignored:
+            self._row(path, "ignored", reason)
+        for path, reason in walk.refused:
+            self._row(path, "refused", reason)
+        self._sheet_slates = self._read_sheets(walk.sheets)
+
+    def _unchanged_paths(self) -> set[str]:
+        """Takes whose files are what the catalogue says, as far as size and time tell."""
+        states = self._catalogue.file_states()
+        met = {str(footage.path): footage.state for footage in self._walk.footage}
+        return {
+            path
+            for path, state in states.items()
+            if met.get(path) == state or (not Path(path).is_relative_to(self._walk.source) and Path(path).exists())
+        }
+
+    def _row(self, path: Path | str, outcome: OutcomeKind, reason: str = "", take: str = "") -> None:
+        path = Path(path)
+        shown = path.relative_to(self._walk.source) if path.is_relative_to(self._walk.source) else path
+        text = os.fsencode(shown).decode("utf-8", "backslashreplace")
+        self.rows.append(FileOutcome(path=text, outcome=outcome, reason=reason, take=take))
+
+    def _read_sheets(self, paths: list[Path]) -> dict[Path, Slate]:
+        slates: dict[Path, Slate] = {}
+        met = {footage.path for footage in self._walk.footage}
+        for sheet in map(read_slate_sheet, paths):
+            for line, reason in sheet.refused:
+                self._row(f"{sheet.path}, line {line}", "refused", reason)
+            self._refuse_idle_lines(sheet, met)
+            slates.update(sheet.slates)
+        return slates
+
+    def _refuse_idle_lines(self, sheet: SlateSheet, met: set[Path]) -> None:
+        for path, line in sheet.lines.items():
+            if path not in met:
+                reason = f"{path.relative_to(sheet.path.parent)} is no footage in this folder"
+                self._row(f"{sheet.path}, line {line}", "refused", reason)
+
+    def _slate(self, path: Path) -> Slate:
+        return self._sheet_slates.get(path) or self._slate_rules.slate_for(path)
+
+    def _unique_name(self, slate: Slate, path: Path) -> str:
+        wanted = re.sub(r"[^\w.-]+", "-", name_for(slate, path)).strip("-.") or "take"
+        name, count = wanted, 1
+        while name in self._names:
+            count += 1
+            name = f"{wanted}_{count}"
+        self._names.add(name)
+        return name
+
+    def take_in(
+        self,
+        inspect: Callable[[Footage], _Inspection],
+        num_workers: int,
+        timeout_seconds: float,
+        progress: bool,
+    ) -> None:
+        """Tell known from new, inspect what is new, and put it into the catalogue in path order."""
+        new = [footage for footage in self._walk.footage if not self._is_settled(footage)]
+
+        def patience(footage: Footage) -> float:
+            return timeout_seconds + footage.state.num_bytes / SLOWEST_BYTES_PER_SECOND
+
+        total = sum(footage.state.num_bytes for footage in new)
+        bar = tqdm(total=total, unit="B", unit_scale=True, desc="ingest", file=sys.stderr, disable=not progress)
+        with bar:
+            for done, outcome in enumerate(run_jobs(inspect, new, num_workers, patience), 1):
+                self._settle(outcome)
+                bar.set_postfix_str(f"{done}/{len(new)} files", refresh=False)
+                bar.update(outcome.job.state.num_bytes)
+
+    def _is_settled(self, footage: Footage) -> bool:
+        path = str(footage.path)
+        take = self._by_path.get(path)
+        if take is not None and path in self._current:
+            self._keep(take, footage)
+            return True
+        sha256, state = self._repeats.get(path, ("", None))
+        original = self._by_digest.get(sha256)
+        if state == footage.state and original is not None and original.path in self._current:
+            self._row(path, "duplicate", f"same content as {original.path}", original.name)
+            return True
+        return False
+
+    def _keep(self, take: Take, footage: Footage) -> None:
+        slate = self._slate(footage.path)
+        if slate == take.slate:
+            self._row(take.path, "known", take=take.name)
+            return
+        renamed = self._renamed(take, slate, footage.path)
+        self._enter(renamed, footage.state, replaces=take)
+        self._row(take.path, "reslated", f"{take.name} is now {renamed.name}", renamed.name)
+
+    def _renamed(self, take: Take, slate: Slate, path: Path) -> Take:
+        self._names.discard(take.name)
+        return take.model_copy(update={"slate": slate, "name": self._unique_name(slate, path)})
+
+    def _settle(self, outcome: Outcome[Footage, _Inspection]) -> None:
+        path, state = outcome.job.path, outcome.job.state
+        former = self._by_path.get(str(path))
+        if outcome.result is None:
+            if former is not None:
+                self._forget(former)
+            self._row(path, "refused", outcome.reason.removeprefix(f"{path.name} "))
+            return
+        sha256, slate = outcome.result.sha256, self._slate(path)
+        twin = self._by_digest.get(sha256)
+        if twin is not None and twin.path != str(path):
+            if twin.path in self._current:
+                if former is not None:
+                    self._forget(former)
+                self._catalogue.put_duplicate(str(path), sha256, state)
+                self._row(path, "duplicate", f"same content as {twin.path}", twin.name)
+            else:
+                self._move(twin, path, state, slate, former)
+            return
+        if former is not None:
+            self._names.discard(former.name)
+        name = former.name if former and former.slate == slate else self._unique_name(slate, path)
+        take = take_from_info(outcome.result.info, name, path, sha256, slate)
+        if former is not None:
+            take = take.model_copy(update={"split": former.split})
+        self._enter(take, state, replaces=former)
+        self._row(path, "changed" if former else "accepted", take=take.name)
+
+    def _move(self, take: Take, path: Path, state: FileState, slate: Slate, former: Take | None) -> None:
+        if former is not None:
+            self._forget(former)
+        moved = take if take.slate == slate else self._renamed(take, slate, path)
+        moved = moved.model_copy(update={"path": str(path)})
+        self._enter(moved, state, replaces=take)
+        self._row(path, "moved", f"was at {take.path}", moved.name)
+
+    def _enter(self, take: Take, state: FileState, replaces: Take | None) -> None:
+        if replaces is not None:
+            self._drop(replaces)
+        self._catalogue.put(take, state, replaces=replaces.path if replaces else None)
+        self._by_path[take.path] = take
+        self._by_digest[take.sha256] = take
+        self._names.add(take.name)
+        self._current.add(take.path)
+
+    def _forget(self, take: Take) -> None:
+        self._drop(take)
+        self._catalogue.remove(take.path)
+
+    def _drop(self, take: Take) -> None:
+        self._by_path.pop(take.path, None)
+        self._by_digest.pop(take.sha256, None)
+        self._names.discard(take.name)
+
+    def note_missing(self) -> None:
+        """Report takes of this source whose files are gone; they stay in the catalogue."""
+        met = {str(footage.path) for footage in self._walk.footage}
+        met |= {str(path) for path, _ in (*self._walk.refused, *self._walk.ignored)}
+        for path, take in sorted(self._by_path.items()):
+            if path not in met and Path(path).is_relative_to(self._walk.source):
+                self._row(path, "missing", "no longer on disk", take.name)
+
+
+def _assign_splits(catalogue: Catalogue, rule: SplitRule) -> str:
+    same_rule = catalogue.fact(_SPLIT_RULE_FACT) == rule.digest()
+    plan = plan_splits(catalogue.takes(), rule, keep=same_rule)
+    catalogue.set_splits(plan.splits, {_SPLIT_RULE_FACT: rule.digest()})
+    return plan.note

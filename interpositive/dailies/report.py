@@ -1,0 +1,122 @@
+"""What an ingest did, file by file, with exactly one reason for each file that was left out."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from interpositive.records.base import Record
+from interpositive.records.publishing import write_file_whole
+
+OutcomeKind = Literal["accepted", "changed", "moved", "reslated", "known", "duplicate", "refused", "missing", "ignored"]
+REPORT_STEM = "ingest_report"
+_MEANINGS = {
+    "accepted": "new in the catalogue",
+    "changed": "read again, the file had changed",
+    "moved": "known content at a new path",
+    "reslated": "known, with a corrected slate",
+    "known": "unchanged since the last ingest",
+    "duplicate": "same content as another file",
+    "refused": "cannot be trusted",
+    "missing": "in the catalogue, no longer on disk",
+    "ignored": "no footage",
+}
+
+
+class FileOutcome(Record):
+    """One file or sequence: ``path`` relative to the source; ``take`` is the take it became or repeats."""
+
+    path: str
+    outcome: OutcomeKind
+    reason: str = ""
+    take: str = ""
+
+
+class IngestReport(Record):
+    """The result of one ingest; ``rows`` in path order."""
+
+    schema_version: int = 1
+    source: str
+    catalogue: str
+    num_takes: int
+    seconds: float
+    rows: list[FileOutcome]
+    splits: dict[str, int]
+    split_note: str = ""
+    proxy_failures: dict[str, str] = Field(default_factory=dict)
+
+    def of(self, *outcomes: OutcomeKind) -> list[FileOutcome]:
+        """The rows with one of these outcomes."""
+        return [row for row in self.rows if row.outcome in outcomes]
+
+    @property
+    def accepted(self) -> list[str]:
+        """Names of the takes that this ingest read: new, changed or moved."""
+        return [row.take for row in self.of("accepted", "changed", "moved")]
+
+    @property
+    def known(self) -> list[str]:
+        """Names of the takes that were in the catalogue already."""
+        return [row.take for row in self.of("known", "reslated")]
+
+    @property
+    def duplicates(self) -> list[tuple[str, str]]:
+        """Paths left out as duplicates, each with the take it repeats."""
+        return [(row.path, row.take) for row in self.of("duplicate")]
+
+    @property
+    def refused(self) -> list[tuple[str, str]]:
+        """Paths that cannot be trusted, each with its reason."""
+        return [(row.path, row.reason) for row in self.of("refused")]
+
+    @property
+    def missing(self) -> list[str]:
+        """Paths in the catalogue that are no longer on disk."""
+        return [row.path for row in self.of("missing")]
+
+    def write(self, folder: Path) -> Path:
+        """Write ``ingest_report`` as JSON, CSV and readable text; gives the path of the text."""
+        write_file_whole(folder / f"{REPORT_STEM}.json", self.model_dump_json(indent=1))
+        table = io.StringIO()
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(FileOutcome.model_fields)
+        writer.writerows([(row.path, row.outcome, row.reason, row.take) for row in self.rows])
+        write_file_whole(folder / f"{REPORT_STEM}.csv", table.getvalue())
+        text = folder / f"{REPORT_STEM}.txt"
+        write_file_whole(text, format_report(self))
+        return text
+
+
+def report_paths(folder: Path) -> list[Path]:
+    """Where an ingest with its catalogue in ``folder`` writes its report."""
+    return [folder / f"{REPORT_STEM}.{extension}" for extension in ("json", "csv", "txt")]
+
+
+def format_report(report: IngestReport) -> str:
+    """The report for reading: counts, then every file that needs a look, then the splits."""
+    counts: Counter[str] = Counter(row.outcome for row in report.rows)
+    lines = [f"Ingest of {report.source}", f"into {report.catalogue}", ""]
+    for outcome, meaning in _MEANINGS.items():
+        if counts[outcome]:
+            lines.append(f"{counts[outcome]:>7}  {outcome:<10} {meaning}")
+    if not report.num_takes:
+        lines.append("no take was found")
+    lines.append(f"{report.num_takes:>7}  takes in the catalogue, after {report.seconds:.1f} seconds")
+    for outcome in ("refused", "missing", "duplicate", "changed", "moved", "reslated"):
+        rows = [row for row in report.rows if row.outcome == outcome]
+        if rows:
+            lines += ["", f"{outcome.capitalize()}:"]
+            width = min(60, max(len(row.path) for row in rows))
+            lines += [f"  {row.path:<{width}}  {row.reason or row.take}".rstrip() for row in rows]
+    if report.proxy_failures:
+        lines += ["", "Without a proxy:"]
+        lines += [f"  {name}  {reason}" for name, reason in report.proxy_failures.items()]
+    lines += ["", "Takes by split: " + ", ".join(f"{split} {n}" for split, n in report.splits.items())]
+    if report.split_note:
+        lines.append(f"Note: {report.split_note}.")
+    return "\n".join(lines) + "\n"

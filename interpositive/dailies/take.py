@@ -1,0 +1,90 @@
+"""A take as the catalogue knows it: one run of the camera, in one file or frame sequence."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+from interpositive.media.contract import MediaInfo
+from interpositive.records.base import Record
+from interpositive.records.slates import Slate
+
+SPLITS = ("train", "val", "test")
+UNASSIGNED = ""
+
+
+class Take(Record):
+    """One take of the dailies, as found on disk when it was ingested.
+
+    ``path`` is absolute; ``sha256`` is over the file's bytes, for a frame
+    sequence over its files' names and digests. ``rate`` is exact text such as
+    ``"24/1"`` or ``"24000/1001"``, frames a second. ``split`` is train, val
+    or test, and empty only between a killed ingest and its repetition.
+    """
+
+    name: str
+    path: str
+    proxy_path: str | None = None
+    sha256: str
+    slate: Slate
+    num_frames: int
+    rate: str
+    width: int
+    height: int
+    codec: str
+    pixel_format: str
+    bits: int
+    start_timecode: str | None = None
+    reel: str | None = None
+    matrix: str
+    range: str
+    primaries: str
+    transfer: str
+    colour_source: str
+    kind: str
+    intra_only: bool = False
+    split: str = UNASSIGNED
+
+    @property
+    def frame_rate(self) -> Fraction:
+        """Frames a second, exact."""
+        return Fraction(self.rate)
+
+    @property
+    def duration_seconds(self) -> float:
+        """Running time at the take's own rate."""
+        return float(self.num_frames / self.frame_rate)
+
+
+def take_from_info(info: MediaInfo, name: str, path: Path, sha256: str, slate: Slate) -> Take:
+    """Join what a probe saw with how the take is marked; the split is still open."""
+    return Take(
+        name=name,
+        path=str(path),
+        sha256=sha256,
+        slate=slate,
+        num_frames=info.num_frames,
+        rate=f"{info.rate.numerator}/{info.rate.denominator}",
+        width=info.width,
+        height=info.height,
+        codec=info.codec,
+        pixel_format=info.pixel_format,
+        bits=info.bits,
+        start_timecode=info.start_timecode,
+        reel=info.reel,
+        matrix=info.colour.matrix,
+        range=info.colour.range,
+        primaries=info.colour.primaries,
+        transfer=info.colour.transfer,
+        colour_source=info.colour.source,
+        kind=info.kind,
+        intra_only=info.intra_only,
+    )
+
+
+def name_for(slate: Slate, path: Path) -> str:
+    """``scene_take_camera`` where the slate says a scene, else the file's stem; not yet made unique."""
+    stem = path.stem if path.suffix else path.name
+    if not slate.scene or slate.scene == stem:
+        return stem
+    return "_".join(part for part in (slate.scene, slate.take, slate.camera) if part)

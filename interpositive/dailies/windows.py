@@ -1,0 +1,283 @@
+"""Random windows of frames from takes, the same for a seed wherever and in whatever order they are read."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+import interpositive._torchvision_guard  # noqa: F401
+from interpositive.dailies.proxies import resize_frames
+from interpositive.dailies.take import Take
+from interpositive.errors import CatalogueError, ConfigError, MediaError
+from interpositive.functional.seeds import generator_from
+from interpositive.media.contract import FrameReader, Frames
+from interpositive.media.opening import open_reader
+
+NUM_OPEN_READERS = 4
+
+
+class Window(TypedDict):
+    """``frames`` ``t c h w`` in [0, 1], index of ``take``, first frame ``start``, crop ``corner`` (y, x)."""
+
+    frames: Tensor
+    take: Tensor
+    start: Tensor
+    corner: Tensor
+
+
+@dataclass(frozen=True)
+class WindowPlace:
+    """Where a window lies: take index, first frame, and its crop's corner as two shares in [0, 1)."""
+
+    take: int
+    start: int
+    top_share: float
+    left_share: float
+
+
+class TakeWindows(Dataset[Window]):
+    """Windows of ``num_frames`` frames, every ``stride``-th frame, at random places of the takes.
+
+    The place of window ``index`` depends on ``seed``, the epoch and ``index``
+    alone, never on worker, rank or order; all windows of all takes are equally
+    likely. Frames are resized whole to ``size`` (height, width), by area, then
+    a random ``crop`` (height, width) is cut; None leaves that step out. A take's
+    proxy is read where it has one and ``size`` needs no more than its lines.
+    ``windows_per_epoch`` is, unless given, as many as cover the takes once.
+    Codes become float in [0, 1] in the take's own encoding; float frames are
+    cut to that range.
+
+    ``backend`` decord reads by decord where that is exact (8-bit, tagged, such
+    as proxies) and the rest by PyAV, the reference. Readers are opened in the
+    process that reads, at most four at a time.
+    Raises ``CatalogueError`` when no take is long enough, ``ConfigError`` for
+    a crop larger than the frames, ``MediaError`` for frames that do not decode.
+    """
+
+    def __init__(
+        self,
+        takes: Sequence[Take],
+        num_frames: int,
+        *,
+        stride: int = 1,
+        size: tuple[int, int] | None = None,
+        crop: tuple[int, int] | None = None,
+        seed: int = 0,
+        backend: Literal["decord", "pyav"] = "decord",
+        windows_per_epoch: int | None = None,
+    ) -> None:
+        if num_frames < 1 or stride < 1 or (windows_per_epoch is not None and windows_per_epoch < 1):
+            raise ConfigError(
+                "a window needs frames",
+                found=f"num_frames={num_frames}, stride={stride}, windows_per_epoch={windows_per_epoch}",
+                expected="each at least 1",
+            )
+        if backend not in ("decord", "pyav"):
+            raise ConfigError("there is no such reader for windows", found=backend, expected="decord or pyav")
+        self.takes = list(takes)
+        self.num_frames = num_frames
+        self.stride = stride
+        self.size = size
+        self.crop = crop
+        self.seed = seed
+        self.backend = backend
+        self.span = (num_frames - 1) * stride + 1
+        self._ends = list(accumulate(max(0, take.num_frames - self.span + 1) for take in self.takes))
+        if not self._ends or self._ends[-1] == 0:
+            longest = max((take.num_frames for take in self.takes), default=0)
+            raise CatalogueError(
+                "no take is long enough for a window",
+                found=f"{len(self.takes)} takes, the longest with {longest} frames",
+                expected=f"at least {self.span} frames",
+                remedy="use fewer frames or a smaller stride, or add takes to this split",
+            )
+        self._check_crop()
+        covering = sum(take.num_frames // self.span for take in self.takes)
+        self._length = windows_per_epoch or max(1, covering)
+        # Shared, so that workers that outlive an epoch see the next one begin.
+        self._epoch = torch.zeros((), dtype=torch.int64)
+        self._epoch.share_memory_()  # type: ignore[no-untyped-call]
+        self._readers: OrderedDict[str, FrameReader] = OrderedDict()
+
+    @property
+    def too_short(self) -> list[Take]:
+        """The takes with fewer frames than a window spans; they are never read."""
+        return [take for take in self.takes if take.num_frames < self.span]
+
+    def _check_crop(self) -> None:
+        if self.crop is None:
+            return
+        rasters = [self.size] if self.size else [(take.height, take.width) for take in self.takes]
+        for raster in rasters:
+            if self.crop[0] > raster[0] or self.crop[1] > raster[1]:
+                raise ConfigError(
+                    "the crop is larger than the frames (height, width)",
+                    found=self.crop,
+                    expected=f"<= {raster}",
+                )
+
+    def __len__(self) -> int:
+        return self._length
+
+    def set_epoch(self, epoch: int) -> None:
+        """Move on to other windows, in running workers too; call it between epochs."""
+        self._epoch.fill_(epoch)
+
+    def place(self, index: int, epoch: int) -> WindowPlace:
+        """Where window ``index`` of an epoch lies: the pure function behind ``self[index]``."""
+        generator = generator_from("take window", self.seed, epoch, index)
+        position = int(torch.randint(self._ends[-1], (), generator=generator))
+        take = bisect_right(self._ends, position)
+        start = position - (self._ends[take - 1] if take else 0)
+        top, left = torch.rand(2, generator=generator, dtype=torch.float64).tolist()
+        return WindowPlace(take, start, top, left)
+
+    def __getitem__(self, index: int) -> Window:
+        if not 0 <= index < self._length:
+            raise IndexError(f"window {index} of {self._length}")
+        place = self.place(index, int(self._epoch))
+        frames = self._read(self.takes[place.take], place.start)
+        if self.size is not None:
+            frames = resize_frames(frames, *self.size)
+        top, left = 0, 0
+        if self.crop is not None:
+            height, width = self.crop
+            top = int(place.top_share * (frames.shape[1] - height + 1))
+            left = int(place.left_share * (frames.shape[2] - width + 1))
+            frames = frames[:, top : top + height, left : left + width]
+        return Window(
+            frames=frames_to_tensor(frames),
+            take=torch.tensor(place.take),
+            start=torch.tensor(place.start),
+            corner=torch.tensor([top, left]),
+        )
+
+    def _read(self, take: Take, start: int) -> Frames:
+        reader = self._reader(take)
+        if len(reader) != take.num_frames:
+            raise MediaError(
+                f"{take.name} is not what was ingested",
+                found=f"{len(reader)} frames in {reader.info.path}",
+                expected=f"{take.num_frames} frames",
+                remedy="ingest the footage again",
+            )
+        return reader.window(start, start + self.span)[:: self.stride]
+
+    def _reader(self, take: Take) -> FrameReader:
+        path = self._path(take)
+        if path in self._readers:
+            self._readers.move_to_end(path)
+            return self._readers[path]
+        while len(self._readers) >= NUM_OPEN_READERS:
+            self._readers.popitem(last=False)[1].close()
+        self._readers[path] = self._open(Path(path))
+        return self._readers[path]
+
+    def _open(self, path: Path) -> FrameReader:
+        if path.is_dir() or self.backend == "pyav":
+            return open_reader(path)
+        quick = open_reader(path, "decord")
+        try:
+            len(quick)
+        except MediaError:
+            # Not hidden: a movie that is damaged, not merely unfit for decord, fails again below.
+            quick.close()
+            return open_reader(path, "pyav")
+        return quick
+
+    def _path(self, take: Take) -> str:
+        if take.proxy_path is None or self.size is None:
+            return take.path
+        lines = int(take.proxy_path.rsplit("_", 1)[1].removesuffix("p.mov"))
+        return take.proxy_path if self.size[0] <= lines else take.path
+
+    def close(self) -> None:
+        """Close the readers of this process."""
+        while self._readers:
+            self._readers.popitem()[1].close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_readers": OrderedDict()}
+
+
+def frames_to_tensor(frames: Frames) -> Tensor:
+    """Codes ``t h w c`` (uint8, uint16 or float) to float ``t c h w`` in [0, 1]."""
+    scale = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}.get(frames.dtype, 1.0)
+    scaled = np.ascontiguousarray(frames.transpose(0, 3, 1, 2), dtype=np.float32)
+    return torch.from_numpy(scaled).div_(scale).clamp_(0, 1)
+
+
+class EpochOrder(Sampler[int]):
+    """Indices in order, handing the epoch on: Lightning calls ``set_epoch`` on a loader's sampler."""
+
+    def __init__(self, windows: TakeWindows) -> None:
+        self._windows = windows
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self._windows)))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose windows come next."""
+        self._windows.set_epoch(epoch)
+
+
+def make_loader(
+    windows: TakeWindows,
+    batch_size: int,
+    num_workers: int = 0,
+    *,
+    start_method: Literal["forkserver", "spawn"] = "forkserver",
+    pin_memory: bool = False,
+    prefetch_factor: int = 2,
+    drop_last: bool = False,
+) -> DataLoader[Window]:
+    """Read windows in batches: ``frames`` become ``b t c h w``.
+
+    Worker processes persist over epochs and start by forkserver or spawn;
+    fork is refused with ``ConfigError``, because the threads of a decoder or
+    of CUDA do not survive it.
+    """
+    if start_method not in ("forkserver", "spawn"):
+        raise ConfigError(
+            "workers that read video must not be forked",
+            found=start_method,
+            expected="forkserver or spawn",
+            remedy="leave start_method at its default",
+        )
+    workers: dict[str, Any] = {}
+    if num_workers > 0:
+        workers = {
+            "multiprocessing_context": start_method,
+            "persistent_workers": True,
+            "prefetch_factor": prefetch_factor,
+            "worker_init_fn": calm_worker,
+        }
+    return DataLoader(
+        windows,
+        batch_size=batch_size,
+        sampler=EpochOrder(windows),
+        num_workers=num_workers,
+        pin_memory=pin_memory,
+        drop_last=drop_last,
+        **workers,
+    )
+
+
+def calm_worker(worker: int) -> None:
+    """One thread for each library in a worker: the workers themselves are the parallelism."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

@@ -1,0 +1,144 @@
+"""A shot's mask, however it was made: a movie, a frame sequence, or polylines in JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from interpositive.errors import InterpositiveError, MaskError
+from interpositive.media.contract import FrameReader, MediaInfo, code_range
+from interpositive.media.opening import open_reader
+from interpositive.records.base import Record
+
+BLACK_BELOW = 8 / 255
+"""Mask values below this count as 0: what a lossy movie leaves of black."""
+
+
+class MaskSource(Protocol):
+    """Masks by frame number of the shot: ``window(start, stop)`` is ``t h w`` float in [0, 1]."""
+
+    def window(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Frames ``start <= n < stop``."""
+
+    def close(self) -> None:
+        """Close what is open."""
+
+
+class Polyline(Record):
+    """One drawn line: points (x, y) in pixels of the plate, pixel centres at whole numbers, and its width."""
+
+    points: list[tuple[float, float]] = Field(min_length=1)
+    width_px: float = Field(gt=0)
+    closed: bool = False
+
+
+class PolylineMask(Record):
+    """Polylines by frame number of the shot, counted from 0; frames not named have an empty mask."""
+
+    width: int
+    height: int
+    frames: dict[int, list[Polyline]]
+
+
+class FramesMask:
+    """A mask as a movie or a frame sequence of the plate's size and length; the brightest channel counts."""
+
+    def __init__(self, reader: FrameReader) -> None:
+        self._reader = reader
+
+    def window(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Frames ``start <= n < stop``."""
+        codes = self._reader.window(start, stop)
+        mask: NDArray[np.float32] = codes.max(-1).astype(np.float32) / np.float32(code_range(codes))
+        mask[mask < BLACK_BELOW] = 0.0
+        return mask.clip(0.0, 1.0)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
+
+class DrawnMask:
+    """A mask drawn from polylines."""
+
+    def __init__(self, drawing: PolylineMask) -> None:
+        self._drawing = drawing
+
+    def window(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Frames ``start <= n < stop``; every pixel a line touches is 1."""
+        return np.stack([self._draw(frame) for frame in range(start, stop)])
+
+    def _draw(self, frame: int) -> NDArray[np.float32]:
+        scale, shift = 4, 4
+        canvas = np.zeros((self._drawing.height * scale, self._drawing.width * scale), np.uint8)
+        for line in self._drawing.frames.get(frame, []):
+            fixed = np.rint(((np.asarray(line.points) + 0.5) * scale - 0.5) * (1 << shift)).astype(np.int32)
+            thickness = max(1, round(line.width_px * scale))
+            cv2.polylines(canvas, [fixed[:, None, :]], line.closed, 255, thickness, cv2.LINE_8, shift)
+        small = cv2.resize(canvas, (self._drawing.width, self._drawing.height), interpolation=cv2.INTER_AREA)
+        return (small > 0).astype(np.float32)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def open_mask(path: Path, plate: MediaInfo) -> MaskSource:
+    """Open a mask and check that it fits the plate's size and length.
+
+    ``MaskError`` with both values when it does not, or when the file is no mask.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise MaskError(f"there is no mask at {path}", expected="a movie, a folder of frames, or polylines in JSON")
+    if path.suffix.lower() == ".json":
+        drawing = _read_drawing(path)
+        _check(path, (drawing.width, drawing.height), None, plate)
+        beyond = [n for n in drawing.frames if not 0 <= n < plate.num_frames]
+        if beyond:
+            raise MaskError(
+                f"{path} draws on frames that the shot does not have",
+                found=f"frame {max(beyond)}",
+                expected=f"frames 0 to {plate.num_frames - 1}",
+            )
+        return DrawnMask(drawing)
+    try:
+        reader = open_reader(path)
+        info = reader.info
+    except InterpositiveError as error:
+        raise MaskError(f"{path} cannot be read as a mask: {error.what}", found=error.found) from error
+    _check(path, (info.width, info.height), info.num_frames, plate)
+    return FramesMask(reader)
+
+
+def _read_drawing(path: Path) -> PolylineMask:
+    try:
+        return PolylineMask.model_validate_json(path.read_text())
+    except (ValidationError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise MaskError(
+            f"{path} is not a polyline mask",
+            found=str(error)[:400],
+            expected='{"width": …, "height": …, "frames": {"0": [{"points": [[x, y], …], "width_px": …}]}}',
+        ) from None
+
+
+def _check(path: Path, size: tuple[int, int], num_frames: int | None, plate: MediaInfo) -> None:
+    if size != (plate.width, plate.height):
+        raise MaskError(
+            f"{path} is not the size of the shot",
+            found=f"{size[0]}x{size[1]}",
+            expected=f"{plate.width}x{plate.height}, as {plate.path}",
+            remedy="render the mask at the plate's full raster",
+        )
+    if num_frames is not None and num_frames != plate.num_frames:
+        raise MaskError(
+            f"{path} is not as long as the shot",
+            found=f"{num_frames} frames",
+            expected=f"{plate.num_frames} frames, as {plate.path}",
+            remedy="one mask frame for each frame of the shot, black where nothing is to be removed",
+        )

@@ -1,0 +1,138 @@
+"""A mini-model over a shot of any length, window by window, in memory that does not grow with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from einops import rearrange
+from numpy.typing import NDArray
+from torch import Tensor
+
+from interpositive.functional.examples import Example
+from interpositive.functional.windows import WindowJoiner, plan_windows
+from interpositive.media.contract import FrameReader, Frames, code_range
+from interpositive.mini_models.contract import MiniModel
+
+ReadFrames = Callable[[int, int], Frames]
+ReadMask = Callable[[int, int], NDArray[np.float32]]
+Request = Callable[[Tensor, Tensor], Example]
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """``size`` frames are restored at a time, ``overlap`` of them shared with the next window.
+
+    ``reach`` more on each side lend pixels; None takes what the mini-model asks for.
+    """
+
+    size: int = 24
+    overlap: int = 4
+    reach: int | None = None
+
+
+@dataclass(frozen=True)
+class RestoredFrame:
+    """One frame of a shot: plate and results as codes ``h w 3``, mask ``h w`` in [0, 1], confidence ``h w``."""
+
+    number: int
+    plate: Frames
+    mask: NDArray[np.float32]
+    results: Mapping[str, Frames]
+    confidence: NDArray[np.float32]
+
+
+def restore_shot(
+    read_frames: ReadFrames,
+    read_mask: ReadMask,
+    num_frames: int,
+    mini_model: MiniModel,
+    request: Request,
+    methods: Sequence[str],
+    plan: WindowPlan,
+    *,
+    device: torch.device | str = "cpu",
+) -> Iterator[RestoredFrame]:
+    """Restore every frame by each method, in order; the confidence is the first method's.
+
+    Codes outside the mask are the plate's own. Windows overlap and fade into one another.
+    """
+    reach = mini_model.reach_frames if plan.reach is None else plan.reach
+    overlap = min(plan.overlap, plan.size // 2)
+    windows = plan_windows(num_frames, plan.size, overlap, reach)
+    joiners = {method: WindowJoiner() for method in methods}
+    confidence_joiner = WindowJoiner()
+    buffered = _Buffer(read_frames, read_mask)
+    for index, window in enumerate(windows):
+        frames, masks = buffered.window(window.first, window.last)
+        next_start = windows[index + 1].start if index + 1 < len(windows) else None
+        plate = frames_to_float(frames)
+        example = request(plate, torch.from_numpy(masks)[:, None]).to(device)
+        restored = mini_model.restore(example, window.keep, methods)
+        joined = {
+            method: dict(joiners[method].join(window.start, restored[method].frames.cpu(), next_start))
+            for method in methods
+        }
+        sure = dict(confidence_joiner.join(window.start, restored[methods[0]].confidence.cpu(), next_start))
+        for number in sorted(sure):
+            place = number - window.first
+            yield RestoredFrame(
+                number,
+                frames[place],
+                masks[place],
+                {m: composite(frames[place], joined[m][number], masks[place]) for m in methods},
+                sure[number][0].numpy(),
+            )
+
+
+def composite(plate: Frames, restored: Tensor, mask: NDArray[np.float32]) -> Frames:
+    """Put a restored frame ``3 h w`` over plate codes ``h w 3`` by its mask; where the mask is 0 the codes stay.
+
+    Integer plates are rounded to their own codes, float plates keep the float.
+    """
+    top = code_range(plate)
+    picture = rearrange(restored, "c h w -> h w c").numpy()
+    original = plate.astype(np.float32) / top
+    mixed = original + mask[..., None] * (picture - original)
+    if plate.dtype.kind == "u":
+        codes: Frames = np.clip(np.rint(mixed * top), 0, top).astype(plate.dtype)
+    else:
+        codes = mixed.astype(np.float32)
+    result: Frames = np.where((mask > 0)[..., None], codes, plate)
+    return result
+
+
+def frames_to_float(frames: Frames) -> Tensor:
+    """Codes ``t h w 3`` as float ``t 3 h w`` in [0, 1]."""
+    scaled = np.ascontiguousarray(frames.transpose(0, 3, 1, 2), dtype=np.float32)
+    return torch.from_numpy(scaled).div_(code_range(frames)).clamp_(0.0, 1.0)
+
+
+class _Buffer:
+    """Frames and masks of the last window, so that what the next one shares is not decoded twice."""
+
+    def __init__(self, read_frames: ReadFrames, read_mask: ReadMask) -> None:
+        self._read_frames, self._read_mask = read_frames, read_mask
+        self._first = self._last = 0
+        self._frames: Frames | None = None
+        self._masks: NDArray[np.float32] | None = None
+
+    def window(self, first: int, last: int) -> tuple[Frames, NDArray[np.float32]]:
+        if self._frames is None or self._masks is None or first >= self._last:
+            frames, masks = self._read_frames(first, last), self._read_mask(first, last)
+        else:
+            kept = slice(first - self._first, None)
+            frames, masks = self._frames[kept], self._masks[kept]
+            if last > self._last:
+                frames = cast(Frames, np.concatenate((frames, self._read_frames(self._last, last))))
+                masks = np.concatenate((masks, self._read_mask(self._last, last)))
+        self._first, self._last, self._frames, self._masks = first, last, frames, masks
+        return frames, masks
+
+
+def reader_frames(reader: FrameReader) -> ReadFrames:
+    """A reader's windows as :func:`restore_shot` wants them."""
+    return lambda start, stop: reader.window(start, stop)

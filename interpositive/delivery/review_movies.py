@@ -1,0 +1,64 @@
+"""The H.264 movies that a reviewer watches: plate, result, matte, and each method, frame for frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
+
+import numpy as np
+
+from interpositive.media.contract import Frames
+from interpositive.media.movie_writer import MovieWriter
+
+
+class ReviewMovies:
+    """Writes movies of one raster side by side into a folder, opened as their first frame comes.
+
+    An odd width or height is made even by repeating the last column or line, because H.264 asks for it.
+    """
+
+    def __init__(self, folder: Path, rate: Fraction, quality: int = 16) -> None:
+        self.folder = folder
+        self.rate = rate
+        self.quality = quality
+        self._writers: dict[str, MovieWriter] = {}
+
+    def write(self, pictures: Mapping[str, Frames]) -> None:
+        """Append one frame ``h w 3`` (codes or float in [0, 1]) to each named movie."""
+        for name, picture in pictures.items():
+            codes = _review_codes(picture)
+            if name not in self._writers:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._writers[name] = MovieWriter(
+                    self.folder / f"{name}.mp4",
+                    self.rate,
+                    codes.shape[1],
+                    codes.shape[0],
+                    quality=self.quality,
+                )
+            self._writers[name].write(codes[None])
+
+    def close(self) -> dict[str, str]:
+        """Finish the movies; gives their file names by role."""
+        for writer in self._writers.values():
+            writer.close()
+        return {name: f"{name}.mp4" for name in self._writers}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for writer in self._writers.values():
+            writer.__exit__(kind, error, trace)
+
+
+def _review_codes(picture: Frames) -> Frames:
+    if picture.dtype.kind == "f":
+        picture = np.clip(np.rint(picture * 65535.0), 0, 65535).astype(np.uint16)
+    height, width = picture.shape[:2]
+    return cast(Frames, np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge"))

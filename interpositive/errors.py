@@ -1,0 +1,96 @@
+"""What can go wrong for a user, one class for each kind of mistake.
+
+Every message says what is wrong, then what was found, what was expected, and
+how to mend it. The command line prints the message alone and exits with the
+class's ``exit_code``; a traceback means a defect of ours.
+"""
+
+from __future__ import annotations
+
+
+class InterpositiveError(ValueError):
+    """A mistake that the user can mend; the base of all errors raised on purpose."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, found: object = None, expected: object = None, remedy: str = "") -> None:
+        self.what = what
+        self.found = found
+        self.expected = expected
+        self.remedy = remedy
+        lines = [what]
+        if found is not None:
+            lines.append(f"  found:    {found}")
+        if expected is not None:
+            lines.append(f"  expected: {expected}")
+        if remedy:
+            lines.append(f"  to mend:  {remedy}")
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive the journey out of a worker process."""
+        return (_rebuild, (type(self), self.what, self.found, self.expected, self.remedy))
+
+
+def _rebuild(
+    kind: type[InterpositiveError], what: str, found: object, expected: object, remedy: str
+) -> InterpositiveError:
+    return kind(what, found=found, expected=expected, remedy=remedy)
+
+
+class ConfigError(InterpositiveError):
+    """A key, value or target in the configuration that cannot be honoured."""
+
+
+class MediaError(InterpositiveError):
+    """A media file that is missing, damaged, or not what it says it is."""
+
+    exit_code = 3
+
+
+class MaskError(InterpositiveError):
+    """A mask that does not fit its shot: size, length, values or format."""
+
+    exit_code = 3
+
+
+class TimecodeError(InterpositiveError):
+    """A timecode or frame rate that the standard does not allow."""
+
+    exit_code = 3
+
+
+class CatalogueError(InterpositiveError):
+    """A catalogue that is missing, of another version, or lacks what was asked of it."""
+
+    exit_code = 3
+
+
+class RunFolderError(InterpositiveError):
+    """A run folder that is missing or incomplete."""
+
+    exit_code = 3
+
+
+class IntegrityError(InterpositiveError):
+    """A file whose digest is not the recorded one, or a delivery that changed pixels it must not."""
+
+    exit_code = 4
+
+
+class StorageError(InterpositiveError):
+    """A disk that is full, read-only, or already holds what would be overwritten."""
+
+    exit_code = 5
+
+
+class MissingWeightsError(InterpositiveError):
+    """Pretrained weights that are not on this machine, or whose digest is not the known one."""
+
+    exit_code = 6
+
+
+class MissingExtraError(InterpositiveError):
+    """An optional part of the package that is not installed."""
+
+    exit_code = 6

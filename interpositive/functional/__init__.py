@@ -1,0 +1,1 @@
+"""Pure functions on tensors: examples, windows and their blending, masks, seeds."""

@@ -1,0 +1,1 @@
+"""Files to frames and back: readers and writers behind one contract."""

@@ -1,0 +1,173 @@
+"""Opening a movie file and nothing else: no playlists, no addresses, no second file.
+
+FFmpeg follows references: a playlist, a ``concat:`` list or a QuickTime data
+reference can make it read other files of the machine, of another production
+too. So the container family is recognised from the first bytes, FFmpeg is
+told to use that one demultiplexer, and only its ``file`` protocol is allowed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from interpositive.errors import MediaError
+
+# FFmpeg logs every oddity of a damaged file to stderr; what matters is raised as MediaError.
+av.logging.set_level(None)
+
+_SNIFF_BYTES = 4096
+_TS_PACKET_BYTES = 188
+_TS_SYNC = 0x47
+
+
+@dataclass(frozen=True)
+class ContainerFamily:
+    """One way to wrap a movie: FFmpeg's demultiplexer for it and the file extensions it goes by."""
+
+    name: str
+    demuxer: str
+    extensions: frozenset[str]
+
+
+QUICKTIME = ContainerFamily("QuickTime/MP4", "mov", frozenset({".mov", ".mp4", ".m4v", ".qt", ".3gp"}))
+MATROSKA = ContainerFamily("Matroska/WebM", "matroska", frozenset({".mkv", ".webm"}))
+MXF = ContainerFamily("MXF", "mxf", frozenset({".mxf"}))
+TRANSPORT = ContainerFamily("MPEG-TS", "mpegts", frozenset({".ts", ".mts", ".m2ts"}))
+AVI = ContainerFamily("AVI", "avi", frozenset({".avi"}))
+FAMILIES = (QUICKTIME, MATROSKA, MXF, TRANSPORT, AVI)
+MOVIE_EXTENSIONS = frozenset().union(*(family.extensions for family in FAMILIES))
+
+_STILL_BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"})
+_QUICKTIME_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
+
+
+def sniff_container(path: Path) -> ContainerFamily:
+    """Tell a movie's container family from its first bytes.
+
+    Raises ``MediaError`` when the path is not a regular, readable, non-empty
+    file, when the bytes are no known movie, or when they contradict the extension.
+    """
+    head = _first_bytes(path)
+    family = _family_of(head)
+    if family is None:
+        raise MediaError(
+            f"{path.name} is not a movie",
+            found=f"a file that begins with {head[:12]!r}",
+            expected="a " + ", ".join(f.name for f in FAMILIES) + " file, or a folder of numbered frames",
+            remedy="remove it from the folder, or transcode it to one of these",
+        )
+    extension = path.suffix.lower()
+    if extension not in family.extensions:
+        raise MediaError(
+            f"{path.name} is not what its name says",
+            found=f"{family.name} content under the extension {extension or '(none)'}",
+            expected=f"one of {', '.join(sorted(family.extensions))}",
+            remedy="rename the file after its content, or find out why it was renamed",
+        )
+    return family
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise MediaError(
+                f"{path} is not a regular file", found=stat.filemode(status.st_mode), expected="a movie file"
+            )
+        if status.st_size == 0:
+            raise MediaError(
+                f"{path.name} is empty",
+                found="0 bytes",
+                expected="a movie",
+                remedy="copy it again from the source",
+            )
+        with open(path, "rb") as stream:
+            return stream.read(_SNIFF_BYTES)
+    except OSError as error:
+        raise MediaError(
+            f"{path} cannot be read",
+            found=error.strerror or str(error),
+            expected="a readable movie file",
+            remedy="check the path and its permissions",
+        ) from error
+
+
+def _family_of(head: bytes) -> ContainerFamily | None:
+    if head[4:8] in _QUICKTIME_ATOMS:
+        return None if head[4:8] == b"ftyp" and head[8:12] in _STILL_BRANDS else QUICKTIME
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        return MATROSKA
+    if head.startswith(b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01"):
+        return MXF
+    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+        return AVI
+    # Plain transport packets, or Blu-ray's with four bytes of time before each.
+    for offset, step in ((0, _TS_PACKET_BYTES), (4, _TS_PACKET_BYTES + 4)):
+        marks = head[offset::step]
+        if len(marks) >= 4 and all(mark == _TS_SYNC for mark in marks):
+            return TRANSPORT
+    return None
+
+
+def open_movie(path: Path) -> InputContainer:
+    """Open a movie with its own demultiplexer and local files only.
+
+    Raises ``MediaError`` for whatever ``sniff_container`` refuses and for a
+    file whose header or index FFmpeg cannot read.
+    """
+    family = sniff_container(path)
+    with media_errors(path, "its header or index cannot be read"):
+        return av.open(
+            # An explicit protocol keeps a name such as "concat:a|b.mov" a name.
+            f"file:{path}",
+            mode="r",
+            format=family.demuxer,
+            options={"protocol_whitelist": "file", "format_whitelist": family.demuxer},
+            metadata_errors="replace",
+        )
+
+
+def video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """Find the picture track; ``MediaError`` when there is none or no decoder for it."""
+    pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not pictures:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no stream at all"
+        raise MediaError(
+            f"{path.name} has no picture track",
+            found=kinds,
+            expected="one video stream",
+            remedy="remove it from the folder, or export it again with picture",
+        )
+    stream = pictures[0]
+    if getattr(stream, "codec_context", None) is None:
+        raise MediaError(
+            f"{path.name} cannot be decoded",
+            found="a video codec that this FFmpeg has no decoder for",
+            expected="a codec FFmpeg can decode",
+            remedy="transcode it to ProRes, DNxHR or H.264",
+        )
+    return stream
+
+
+@contextmanager
+def media_errors(path: Path, what: str) -> Iterator[None]:
+    """Turn FFmpeg's errors into one ``MediaError`` that names the file."""
+    try:
+        yield
+    except (av.error.FFmpegError, EOFError) as error:
+        raise MediaError(
+            f"{path.name} is damaged or cut short: {what}",
+            found=getattr(error, "strerror", None) or str(error) or type(error).__name__,
+            expected="a whole, decodable movie",
+            remedy="copy it again from the source and compare digests",
+        ) from error

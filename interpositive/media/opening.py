@@ -1,0 +1,45 @@
+"""One door to all readers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from interpositive.errors import ConfigError, MediaError
+from interpositive.media.contract import FrameReader
+
+Backend = Literal["auto", "decord", "pyav", "sequence"]
+
+
+def open_reader(path: Path, backend: Backend = "auto", matrix: str | None = None) -> FrameReader:
+    """Choose the reader for a take: a folder of numbered frames or a movie file.
+
+    ``auto`` reads movies by PyAV, the reference, exact above 8 bits too.
+    ``matrix`` names the colour matrix of a movie that has no or a wrong tag.
+    Nothing is opened yet except to see whether the path is there.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise MediaError(f"{path} is not there", found="nothing", expected="a movie file or a folder of frames")
+    if backend not in ("auto", "decord", "pyav", "sequence"):
+        raise ConfigError("there is no such reader", found=backend, expected="auto, decord, pyav or sequence")
+    is_folder = path.is_dir()
+    if backend != "auto" and is_folder != (backend == "sequence"):
+        raise MediaError(
+            f"{path.name} is not for the {backend} reader",
+            found="a folder" if is_folder else "a file",
+            expected="a folder of numbered frames for sequence, a movie file for decord and pyav",
+            remedy="set the reader to auto",
+        )
+    # Each reader's library is imported only when it is the one that is used.
+    if is_folder:
+        from interpositive.media.sequence_reader import SequenceReader
+
+        return SequenceReader(path)
+    if backend == "decord":
+        from interpositive.media.decord_reader import DecordReader
+
+        return DecordReader(path, matrix=matrix)
+    from interpositive.media.pyav_reader import PyAVReader
+
+    return PyAVReader(path, matrix=matrix)

@@ -1,0 +1,3 @@
+"""What is reported: fidelity, perception, flicker, untouched pixels."""
+
+import interpositive._torchvision_guard  # noqa: F401

@@ -1,0 +1,96 @@
+"""One saved mini-model: weights as safetensors, and plain JSON to build it again. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from interpositive.errors import IntegrityError, RunFolderError
+from interpositive.mini_models.contract import MiniModel
+from interpositive.records.base import Record
+from interpositive.records.digests import sha256_of_file, sha256_of_value
+from interpositive.records.publishing import publish_folder
+
+WEIGHTS_NAME = "weights.safetensors"
+RECIPE_NAME = "recipe.json"
+_HOME = "interpositive.mini_models."
+
+
+class ArchiveRecipe(Record):
+    """How to build the network that the weights belong to; ``mini_model`` is a class of this package."""
+
+    schema_version: int = 1
+    mini_model: str
+    arguments: dict[str, Any]
+    production: str
+    task: str
+    weights_sha256: str
+
+
+def archive_digest(folder: Path) -> str:
+    """One digest over an archive's weights and recipe."""
+    return sha256_of_value({name: sha256_of_file(folder / name) for name in (WEIGHTS_NAME, RECIPE_NAME)})
+
+
+def save_archive(mini_model: MiniModel, folder: Path, *, arguments: dict[str, Any], production: str, task: str) -> str:
+    """Save a mini-model and the arguments it was built from; returns the archive's digest."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in mini_model.state_dict().items()}
+    with publish_folder(folder) as scratch:
+        (scratch / WEIGHTS_NAME).write_bytes(save(tensors))
+        recipe = ArchiveRecipe(
+            mini_model=f"{type(mini_model).__module__}.{type(mini_model).__qualname__}",
+            arguments=arguments,
+            production=production,
+            task=task,
+            weights_sha256=sha256_of_file(scratch / WEIGHTS_NAME),
+        )
+        (scratch / RECIPE_NAME).write_text(recipe.model_dump_json(indent=1))
+    return archive_digest(folder)
+
+
+def load_archive(folder: Path) -> tuple[MiniModel, ArchiveRecipe]:
+    """Build a mini-model from its archive, in evaluation mode.
+
+    ``RunFolderError`` if it is missing, ``IntegrityError`` if the weights are not those that were saved
+    or the recipe names a class from elsewhere.
+    """
+    try:
+        recipe = ArchiveRecipe.model_validate_json((folder / RECIPE_NAME).read_text())
+    except FileNotFoundError:
+        raise RunFolderError(f"there is no mini-model at {folder}", expected=f"{RECIPE_NAME}") from None
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise IntegrityError(f"{folder / RECIPE_NAME} is damaged", found=str(error)[:300]) from None
+    weights_path = folder / WEIGHTS_NAME
+    found = sha256_of_file(weights_path) if weights_path.is_file() else "no file"
+    if found != recipe.weights_sha256:
+        raise IntegrityError(
+            f"{weights_path} is not what was saved",
+            found=found,
+            expected=recipe.weights_sha256,
+            remedy="restore the archive from a copy, or train again",
+        )
+    mini_model = _find_class(recipe.mini_model, folder)(**recipe.arguments)
+    try:
+        mini_model.load_state_dict(load(weights_path.read_bytes()))
+    except (SafetensorError, RuntimeError) as error:
+        raise IntegrityError(f"{weights_path} does not fit its recipe", found=str(error)[:300]) from None
+    return mini_model.eval(), recipe
+
+
+def _find_class(name: str, folder: Path) -> type[MiniModel]:
+    module_name, _, class_name = name.rpartition(".")
+    found: object = None
+    if name.startswith(_HOME) and importlib.util.find_spec(module_name) is not None:
+        found = getattr(importlib.import_module(module_name), class_name, None)
+    if not (isinstance(found, type) and issubclass(found, MiniModel) and found.__module__ == module_name):
+        raise IntegrityError(
+            f"{folder / RECIPE_NAME} names no mini-model of this package", found=name, expected=f"{_HOME}…"
+        )
+    return found

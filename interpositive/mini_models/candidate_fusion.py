@@ -1,0 +1,327 @@
+"""Candidate fusion: choose among real pixels, then add a little.
+
+Every aligned view of the hole is scored; a softmax over the scores copies the
+best; a small residual network corrects the rest. The untrained model is the
+*prior*: scores from how well each view fits around the hole. Training learns
+a correction to those scores and the residual, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from einops import rearrange
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from interpositive.backbones.fusion_network import CandidateScorer, ResidualUNet
+from interpositive.errors import ConfigError
+from interpositive.functional.examples import Example
+from interpositive.mini_models.candidate_bank import KINDS, Bank, BankBuilder, BankRecipe
+from interpositive.mini_models.classical_fills import CLASSICAL_FILLS
+from interpositive.mini_models.contract import MiniModel, Restored
+from interpositive.motion.window_motion import WindowMotion
+from interpositive.objectives.pixel import absolute, charbonnier, gradient_difference
+
+_NUM_SCORER_FEATURES = 3 + 1 + 3 + len(KINDS) + 1
+_NUM_RESIDUAL_FEATURES = 3 + 3 + 1 + 1 + 1 + 1
+_INVALID_LOGIT = -30.0
+_BLEND_WEIGHT = 0.5
+_BLEND_TOLERANCE = 0.05
+
+
+@dataclass(frozen=True)
+class Fused:
+    """Where fusion stands: the prior's picture, the learned choice, and the final estimate (all ``b 3 h w``)."""
+
+    prior: Tensor
+    fused: Tensor
+    final: Tensor
+    certainty: Tensor
+
+
+class CandidateFusion(MiniModel):
+    """Learned fusion of aligned candidates with a small residual.
+
+    ``crop_px`` and ``crops_per_frame`` shape what training draws;
+    ``frames_per_window`` target frames are taken from each prepared window, and
+    ``candidates_per_step`` of the bank are shown at a time (candidate dropout).
+    """
+
+    trained_method = "trained"
+
+    def __init__(
+        self,
+        *,
+        flow_offsets: Sequence[int] = (1, 2, 4, 8),
+        camera_offsets: Sequence[int] = (2, 4, 8, 16),
+        recursive: bool = True,
+        scorer_width: int = 16,
+        residual_widths: Sequence[int] = (24, 48, 64),
+        crop_px: int = 72,
+        crops_per_frame: int = 3,
+        frames_per_window: int = 4,
+        candidates_per_step: int = 10,
+        temperature: float = 0.02,
+    ) -> None:
+        super().__init__()
+        if len(residual_widths) != 3 or crop_px % 8:
+            raise ConfigError(
+                "candidate_fusion was given sizes it cannot build",
+                found=f"residual_widths={list(residual_widths)}, crop_px={crop_px}",
+                expected="three widths, and a crop that is a multiple of 8",
+            )
+        self.recipe = BankRecipe(tuple(flow_offsets), tuple(camera_offsets), recursive)
+        self.reach_frames = self.recipe.reach_frames
+        self.methods = (*CLASSICAL_FILLS, "prior", self.trained_method)
+        self.crop_px = crop_px
+        self.crops_per_frame = crops_per_frame
+        self.frames_per_window = frames_per_window
+        self.candidates_per_step = candidates_per_step
+        self.scorer = CandidateScorer(_NUM_SCORER_FEATURES, scorer_width)
+        first, second, third = residual_widths
+        self.residual = ResidualUNet(_NUM_RESIDUAL_FEATURES, (first, second, third))
+        self.log_temperature = nn.Parameter(torch.tensor(float(np.log(temperature))))
+        self._initial_temperature = temperature
+
+    # -- learning -----------------------------------------------------------------
+
+    def prepare(self, example: Example, generator: torch.Generator) -> Sequence[Example]:
+        """Crops around the synthetic hole of a few frames, each with its whole bank (half precision)."""
+        assert example.target is not None
+        synthetic = example.condition.get("judged", example.mask)[:, 0].numpy() > 0
+        builder = BankBuilder(_motion_of(example), self.recipe)
+        frames = [t for t in range(example.input.shape[0]) if synthetic[t].any()]
+        order = torch.randperm(len(frames), generator=generator).tolist()
+        prepared: list[Example] = []
+        for frame in sorted(frames[i] for i in order[: self.frames_per_window]):
+            bank = builder.build(frame)
+            prefill = builder.motion.prefilled(frame)
+            hole = builder.motion.holes[frame]
+            for top, left in self._crop_corners(synthetic[frame], generator):
+                box = (slice(top, top + self.crop_px), slice(left, left + self.crop_px))
+                prepared.append(
+                    Example(
+                        input=_picture(prefill[box]).half(),
+                        mask=torch.from_numpy(hole[box].astype(np.float32))[None, None],
+                        target=example.target[frame : frame + 1, :, box[0], box[1]].half(),
+                        condition={
+                            **_bank_tensors(bank, box),
+                            "judged": torch.from_numpy(synthetic[frame][box].astype(np.float32))[None, None],
+                        },
+                    )
+                )
+        return prepared
+
+    def _crop_corners(self, hole: NDArray[np.bool_], generator: torch.Generator) -> list[tuple[int, int]]:
+        height, width = hole.shape
+        if height < self.crop_px or width < self.crop_px:
+            raise ConfigError(
+                "frames are smaller than the training crop",
+                found=f"{width}x{height} px",
+                expected=f"at least {self.crop_px}x{self.crop_px} px",
+                remedy="raise the training height or lower mini_model.crop_px",
+            )
+        ys, xs = np.nonzero(hole)
+        picks = torch.randint(len(ys), (self.crops_per_frame,), generator=generator).tolist()
+        half = self.crop_px // 2
+        return [
+            (
+                int(np.clip(ys[i] - half, 0, height - self.crop_px)),
+                int(np.clip(xs[i] - half, 0, width - self.crop_px)),
+            )
+            for i in picks
+        ]
+
+    def losses(self, example: Example, generator: torch.Generator) -> dict[str, Tensor]:
+        """Charbonnier on the result, L1 on the choice, L1 on gradients; in the synthetic hole only."""
+        assert example.target is not None
+        condition = _choose_candidates(example.condition, self.candidates_per_step, generator)
+        prefill = example.input[:, 0].float()
+        hole = example.mask[:, 0].float()
+        target = example.target[:, 0].float()
+        judged = example.condition["judged"][:, 0].float()
+        result = self.fuse(prefill, hole, condition)
+        composite = torch.where(hole > 0, result.final, target)
+        return {
+            "charbonnier": charbonnier(result.final, target, judged),
+            "fused_l1": 0.5 * absolute(result.fused, target, judged),
+            "gradient": 0.5 * gradient_difference(composite, target, judged),
+        }
+
+    # -- restoring ----------------------------------------------------------------
+
+    def fuse(self, prefill: Tensor, hole: Tensor, condition: Mapping[str, Tensor]) -> Fused:
+        """Fuse the candidates of a batch of frames.
+
+        ``prefill`` is ``b 3 h w``, ``hole`` ``b 1 h w``; condition holds ``candidates`` ``b n 3 h w``,
+        ``valid`` and ``error`` ``b n 1 h w``, ``kinds`` and ``distances`` ``b n``.
+        """
+        candidates = condition["candidates"].float()
+        valid = condition["valid"].float()
+        error = condition["error"].float()
+        blocked = _INVALID_LOGIT * (1.0 - valid)
+        prior_logits = -error / self._initial_temperature + blocked
+        prior_weight = torch.softmax(prior_logits, 1)
+        prior = (prior_weight * candidates).sum(1)
+        features = torch.cat(
+            (
+                4.0 * (candidates - prior[:, None]) * valid,
+                (candidates - prefill[:, None]).abs().mean(2, keepdim=True) * valid,
+                10.0 * error,
+                valid,
+                hole[:, None].expand_as(valid),
+                _describe(condition["kinds"], condition["distances"], valid),
+            ),
+            dim=2,
+        )
+        logits = -error * torch.exp(-self.log_temperature) + 3.0 * self.scorer(features) + blocked
+        weight = torch.softmax(logits, 1)
+        fused = (weight * candidates).sum(1)
+        spread = torch.sqrt((weight * (candidates - fused[:, None]).square()).sum(1).mean(1, keepdim=True) + 1e-6)
+        seen = valid[:, 1:].amax(1)
+        best = weight.amax(1)
+        residual = self.residual(torch.cat((fused, prefill, hole, seen, 5.0 * spread, best), 1))
+        final = fused + residual * hole
+        certainty = torch.exp(-((weight * error).sum(1) + spread) / 0.05)
+        return Fused(prior, fused, final, certainty)
+
+    @torch.no_grad()
+    def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
+        """Restore frames ``keep``; all methods share the window's motion, so that more of them cost little."""
+        wanted = tuple(methods) if methods is not None else self.methods
+        unknown = set(wanted) - set(self.methods)
+        if unknown:
+            raise ConfigError("unknown methods", found=sorted(unknown), expected=list(self.methods))
+        motion = _motion_of(example)
+        builder = BankBuilder(motion, self.recipe)
+        pictures: dict[str, list[NDArray[np.float32]]] = {name: [] for name in wanted}
+        certainty: dict[str, list[NDArray[np.float32]]] = {name: [] for name in wanted}
+        for frame in keep:
+            hole = motion.holes[frame]
+            sure = (~hole).astype(np.float32)
+            for name in wanted:
+                if not hole.any():
+                    picture, confidence = motion.frames[frame], sure
+                elif name in CLASSICAL_FILLS:
+                    picture = CLASSICAL_FILLS[name](motion, builder.sweeps, frame)
+                    confidence = np.where(hole, 0.5, 1.0).astype(np.float32)
+                else:
+                    continue
+                pictures[name].append(picture)
+                certainty[name].append(confidence)
+            learned = [name for name in wanted if name not in CLASSICAL_FILLS]
+            if learned and hole.any():
+                self._restore_frame(builder, frame, learned, pictures, certainty)
+        restored = {}
+        for name in wanted:
+            frames = pictures[name]
+            if name not in CLASSICAL_FILLS:
+                frames = blend_along_flow(motion, keep, frames)
+            stacked = np.stack(
+                [np.where(motion.holes[t][..., None], p, motion.frames[t]) for t, p in zip(keep, frames, strict=True)]
+            )
+            restored[name] = Restored(
+                rearrange(torch.from_numpy(stacked), "t h w c -> t c h w").clamp(0.0, 1.0),
+                torch.from_numpy(np.stack(certainty[name]))[:, None],
+            )
+        return restored
+
+    def _restore_frame(
+        self,
+        builder: BankBuilder,
+        frame: int,
+        methods: Sequence[str],
+        pictures: dict[str, list[NDArray[np.float32]]],
+        certainty: dict[str, list[NDArray[np.float32]]],
+    ) -> None:
+        device = self.log_temperature.device
+        hole = builder.motion.holes[frame]
+        box = _box_around(hole, margin_px=24)
+        bank = builder.build(frame)
+        condition = {name: value[None].to(device) for name, value in _bank_tensors(bank, box, half=False).items()}
+        prefill = _picture(builder.motion.prefilled(frame)[box]).to(device)
+        inside = torch.from_numpy(hole[box].astype(np.float32))[None, None].to(device)
+        result = self.fuse(prefill, inside, condition)
+        for name in methods:
+            estimate = result.prior if name == "prior" else result.final
+            picture = builder.motion.frames[frame].copy()
+            picture[box] = rearrange(estimate[0].cpu().numpy(), "c h w -> h w c")
+            confidence = np.ones(hole.shape, np.float32)
+            confidence[box] = np.where(hole[box], result.certainty[0, 0].cpu().numpy(), 1.0)
+            pictures[name].append(picture)
+            certainty[name].append(confidence)
+
+
+def blend_along_flow(motion: WindowMotion, keep: range, frames: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    """Blend each hole with its flow-warped neighbour's result, forward and then backward in time.
+
+    The share is ``0.5 exp(-d / 0.05)`` with ``d`` their absolute difference, so that only what agrees
+    is blended: flicker goes, edges stay.
+    """
+    blended = list(frames)
+    passes = (range(1, len(frames)), range(len(frames) - 2, -1, -1))
+    for order, step in zip(passes, (-1, 1), strict=True):
+        for index in order:
+            frame, other = keep[index], keep[index] + step
+            hole = motion.holes[frame]
+            if not hole.any():
+                continue
+            flow = motion.flow(frame, other)
+            brought = motion.read(blended[index + step], flow, cubic=True)
+            difference = np.abs(brought - blended[index]).mean(-1)
+            share = _BLEND_WEIGHT * np.exp(-difference / _BLEND_TOLERANCE) * (hole & motion.consistent(frame, other))
+            blended[index] = (blended[index] + share[..., None] * (brought - blended[index])).astype(np.float32)
+    return blended
+
+
+def _motion_of(example: Example) -> WindowMotion:
+    frames = rearrange(example.input, "t c h w -> t h w c").cpu().numpy().astype(np.float32)
+    return WindowMotion(np.ascontiguousarray(frames), np.ascontiguousarray(example.mask[:, 0].cpu().numpy()))
+
+
+def _picture(picture: NDArray[np.float32]) -> Tensor:
+    return rearrange(torch.from_numpy(np.ascontiguousarray(picture)), "h w c -> 1 c h w")
+
+
+def _bank_tensors(bank: Bank, box: tuple[slice, slice], *, half: bool = True) -> dict[str, Tensor]:
+    everything = (slice(None), *box)
+    candidates = rearrange(torch.from_numpy(bank.pictures[everything]), "n h w c -> n c h w")
+    error = torch.from_numpy(bank.error[everything])[:, None]
+    return {
+        "candidates": candidates.half() if half else candidates,
+        "valid": torch.from_numpy(bank.valid[everything])[:, None],
+        "error": error.half() if half else error,
+        "kinds": torch.from_numpy(bank.kinds),
+        "distances": torch.from_numpy(bank.distances),
+    }
+
+
+def _box_around(hole: NDArray[np.bool_], margin_px: int) -> tuple[slice, slice]:
+    ys, xs = np.nonzero(hole)
+    height, width = hole.shape
+    return (
+        slice(max(0, int(ys.min()) - margin_px), min(height, int(ys.max()) + margin_px + 1)),
+        slice(max(0, int(xs.min()) - margin_px), min(width, int(xs.max()) + margin_px + 1)),
+    )
+
+
+def _describe(kinds: Tensor, distances: Tensor, like: Tensor) -> Tensor:
+    one_hot = nn.functional.one_hot(kinds, len(KINDS)).to(like.dtype)
+    words = torch.cat((one_hot, torch.log2(1.0 + distances)[..., None].to(like.dtype) / 4.0), -1)
+    return words[..., None, None].expand(*words.shape, *like.shape[-2:])
+
+
+def _choose_candidates(
+    condition: Mapping[str, Tensor], num_shown: int, generator: torch.Generator
+) -> dict[str, Tensor]:
+    num = condition["candidates"].shape[1]
+    if num_shown >= num:
+        return dict(condition)
+    shown = 1 + torch.randperm(num - 1, generator=generator)[: num_shown - 1]
+    index = torch.cat((torch.zeros(1, dtype=torch.long), shown.sort().values))
+    names = ("candidates", "valid", "error", "kinds", "distances")
+    return {name: condition[name].index_select(1, index.to(condition[name].device)) for name in names}

@@ -1,0 +1,56 @@
+"""What every mini-model promises, whatever network it is made of."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from interpositive.functional.examples import Example
+
+
+@dataclass(frozen=True)
+class Restored:
+    """Restored frames ``t 3 h w`` in [0, 1] and how sure the model is, ``t 1 h w`` in [0, 1].
+
+    Outside the mask the frames equal the input exactly.
+    """
+
+    frames: Tensor
+    confidence: Tensor
+
+
+class MiniModel(nn.Module, ABC):
+    """A backbone, how it learns and how it restores.
+
+    ``reach_frames`` is how many frames on either side of a frame can help it.
+    ``methods`` names the ways it can restore, itself included: what it would do
+    untrained, and the fills that learn nothing; a held-out choice picks among them.
+    """
+
+    reach_frames: int
+    methods: tuple[str, ...]
+    trained_method: str
+
+    @abstractmethod
+    def prepare(self, example: Example, generator: torch.Generator) -> Sequence[Example]:
+        """Turn one window ``t c h w`` with a target into the small examples that training draws from.
+
+        Runs in data workers; everything random comes from the generator.
+        """
+
+    @abstractmethod
+    def losses(self, example: Example, generator: torch.Generator) -> dict[str, Tensor]:
+        """Named terms to be minimised, for a batch of prepared examples; their sum is the loss."""
+
+    @abstractmethod
+    def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
+        """Restore the frames ``keep`` of a window ``t c h w``, by each of the methods (all, if not named)."""
+
+    @property
+    def num_parameters(self) -> int:
+        """Trainable parameters."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)

@@ -1,0 +1,3 @@
+"""Optical flow, backward warp, occlusion and camera motion between frames."""
+
+import interpositive._torchvision_guard  # noqa: F401

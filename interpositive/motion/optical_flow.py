@@ -1,0 +1,46 @@
+"""Dense optical flow by inverse search (DIS; Kroeger et al., ECCV 2016), through OpenCV."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Preset = Literal["ultrafast", "fast", "medium"]
+
+_PRESETS: dict[str, int] = {
+    "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
+    "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
+    "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
+}
+
+
+@lru_cache(maxsize=4)
+def _engine(preset: Preset) -> cv2.DISOpticalFlow:
+    return cv2.DISOpticalFlow.create(_PRESETS[preset])
+
+
+def luma_u8(rgb: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """BT.709 luma of ``h w 3`` RGB in [0, 1], rounded to 8 bits, as the flow engine wants it."""
+    luma = rgb @ np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
+    codes: NDArray[np.uint8] = np.clip(np.rint(luma * 255.0), 0, 255).astype(np.uint8)
+    return codes
+
+
+def dis_flow(source: NDArray[np.uint8], target: NDArray[np.uint8], preset: Preset = "medium") -> NDArray[np.float32]:
+    """Flow on the grid of ``source`` pointing into ``target``: ``h w 2``, (x, y) in pixels.
+
+    ``target(x + flow(x)) ~ source(x)``, so warping ``target`` backward by this
+    flow lines it up with ``source``. Both are ``h w`` 8-bit luma.
+    """
+    height, width = source.shape
+    pad_y, pad_x = max(0, 16 - height), max(0, 16 - width)
+    if pad_y or pad_x:
+        source = np.pad(source, ((0, pad_y), (0, pad_x)), mode="edge")
+        target = np.pad(target, ((0, pad_y), (0, pad_x)), mode="edge")
+    flow = np.zeros((*source.shape, 2), np.float32)
+    flow = _engine(preset).calc(np.ascontiguousarray(source), np.ascontiguousarray(target), flow)
+    return np.asarray(flow[:height, :width], dtype=np.float32)

@@ -1,0 +1,3 @@
+"""What is optimised: pixel and temporal terms."""
+
+import interpositive._torchvision_guard  # noqa: F401

@@ -1,0 +1,1 @@
+"""Paperwork without torch: timecode, slates, digests, manifests, published folders."""

@@ -1,0 +1,101 @@
+"""The record that accounts for every altered pixel of a delivered shot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from interpositive.errors import IntegrityError
+from interpositive.records.base import Record
+from interpositive.records.digests import sha256_of_file
+
+MANIFEST_NAME = "manifest.json"
+
+
+class DeliveredFile(Record):
+    """One file of a delivery; ``path`` is relative to the delivery folder and uses ``/``."""
+
+    path: str
+    role: str
+    sha256: str
+    num_bytes: int
+
+
+class SourceFile(Record):
+    """Something a delivery was made from: a movie, or a folder of frames with one digest over their digests."""
+
+    path: str
+    role: str
+    sha256: str
+
+
+class FrameAccount(Record):
+    """What happened on one frame; pixel counts are of the full raster."""
+
+    frame: int
+    timecode: str | None
+    mask_pixels: int
+    altered_pixels: int
+    untouched_violations: int
+
+
+class DeliveryManifest(Record):
+    """Digests of plate, mask, model, config and every frame; versions, seeds and per-frame account."""
+
+    schema_version: int = 1
+    production: str
+    task: str
+    shot: str
+    method: str
+    created: str
+    rate: str
+    width: int
+    height: int
+    num_frames: int
+    first_frame: int
+    start_timecode: str | None
+    frame_format: str
+    encoding: str
+    sources: list[SourceFile]
+    config_sha256: str
+    seed: int
+    versions: dict[str, str]
+    training_takes: list[str]
+    gate: dict[str, float | None] = Field(default_factory=dict)
+    frames: list[FrameAccount]
+    files: list[DeliveredFile]
+    notes: list[str] = Field(default_factory=list)
+
+
+def read_and_verify(folder: Path) -> DeliveryManifest:
+    """Read a delivery's manifest and check every file against it.
+
+    ``IntegrityError`` names the first file that is missing, added to frames or
+    matte, or changed.
+    """
+    path = folder / MANIFEST_NAME
+    if not path.is_file():
+        raise IntegrityError(f"{folder} is not a delivery", found=f"no {MANIFEST_NAME}", expected="a delivery folder")
+    try:
+        manifest = DeliveryManifest.model_validate_json(path.read_text())
+    except ValueError as error:
+        raise IntegrityError(f"{path} is damaged", found=str(error)[:300], expected="a delivery manifest") from None
+    known = {entry.path for entry in manifest.files}
+    for entry in manifest.files:
+        delivered = folder / entry.path
+        if not delivered.is_file():
+            raise IntegrityError(f"{delivered} is missing from the delivery", expected=f"sha256 {entry.sha256}")
+        found = sha256_of_file(delivered)
+        if found != entry.sha256:
+            raise IntegrityError(
+                f"{delivered} is not the file that was delivered",
+                found=f"sha256 {found}",
+                expected=f"sha256 {entry.sha256}",
+                remedy="restore the file from its source, or deliver the shot again into a new folder",
+            )
+    for group in ("frames", "matte"):
+        for stray in sorted((folder / group).glob("*")):
+            if stray.relative_to(folder).as_posix() not in known:
+                raise IntegrityError(f"{stray} was added after delivery", expected="only files named in the manifest")
+    return manifest

@@ -1,0 +1,68 @@
+"""What was measured on a run's held-out takes or on a delivered shot, for tables and pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from interpositive.errors import RunFolderError
+from interpositive.records.base import Record
+from interpositive.records.publishing import write_file_whole
+
+
+class MetricInfo(Record):
+    """How to read a metric: ``direction`` is ``"higher"`` or ``"lower"`` (is better), with its unit."""
+
+    name: str
+    unit: str
+    direction: str
+    meaning: str
+
+
+class ShotMeasures(Record):
+    """One shot or take, every method that was tried on it.
+
+    ``values[method][metric]`` is a number, or None where it was not measured
+    (the reason is in ``Measures.notes``). ``curves[method][metric]`` has one
+    number a frame (None where undefined). ``pictures`` names movies by role
+    (``"plate"``, ``"result"``, ``"matte"``, ``"target"``, or a method's name),
+    relative to the file that holds this record. ``first_frame`` numbers the
+    first frame of the curves. ``worst_frames`` has frame numbers, worst first.
+    """
+
+    name: str
+    role: str
+    num_frames: int
+    first_frame: int = 0
+    rate: str = "24"
+    start_timecode: str | None = None
+    chosen_method: str = ""
+    values: dict[str, dict[str, float | None]] = Field(default_factory=dict)
+    curves: dict[str, dict[str, list[float | None]]] = Field(default_factory=dict)
+    worst_frames: list[int] = Field(default_factory=list)
+    pictures: dict[str, str] = Field(default_factory=dict)
+    comments: list[str] = Field(default_factory=list)
+
+
+class Measures(Record):
+    """A measured set of shots; ``notes`` holds what could not be measured, and why."""
+
+    schema_version: int = 1
+    metrics: list[MetricInfo] = Field(default_factory=list)
+    shots: list[ShotMeasures] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+
+    def write(self, path: Path) -> None:
+        """Write as indented JSON, whole or not at all."""
+        write_file_whole(path, self.model_dump_json(indent=1))
+
+    @classmethod
+    def read(cls, path: Path) -> Measures:
+        """Read what :meth:`write` wrote; ``RunFolderError`` if it is missing or not of this kind."""
+        try:
+            return cls.model_validate_json(path.read_text())
+        except FileNotFoundError:
+            raise RunFolderError(f"no measures at {path}", remedy="run interpositive evaluate first") from None
+        except ValueError as error:
+            raise RunFolderError(f"{path} is not a measures file", found=str(error)[:300]) from None

@@ -1,0 +1,109 @@
+"""Folders and files that appear whole or not at all, by one rename.
+
+Work happens in a hidden sibling folder; only when the body of the ``with``
+ends well are the bytes forced to disk and the folder renamed to its final
+name. A failure leaves nothing behind, and a folder that exists is never
+overwritten.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from interpositive.errors import StorageError
+
+_STORAGE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM}
+
+
+def storage_error(cause: OSError, path: Path) -> StorageError:
+    """Put an operating-system refusal to write into words a user can act on."""
+    reason = os.strerror(cause.errno) if cause.errno else str(cause)
+    try:
+        free = f"{shutil.disk_usage(nearest_existing(path)).free / 1e6:.0f} MB free"
+    except OSError:
+        free = "free space unknown"
+    return StorageError(
+        f"could not write {path}: nothing was published there",
+        found=f"{reason} ({free})",
+        expected="a writable folder with room for the whole result",
+        remedy="free some space or choose another folder, then run the same command again",
+    )
+
+
+def nearest_existing(path: Path) -> Path:
+    """The path itself or its closest ancestor that exists."""
+    for candidate in (path, *path.parents):
+        if candidate.exists():
+            return candidate
+    return Path("/")
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise ``StorageError`` if something is already at ``path``."""
+    if path.exists() or path.is_symlink():
+        raise StorageError(
+            f"{path} already exists and is never overwritten",
+            found="an earlier result",
+            expected="a path where nothing is yet",
+            remedy="choose another folder, or move the earlier one away",
+        )
+
+
+@contextmanager
+def publish_folder(final: Path) -> Iterator[Path]:
+    """Yield a scratch folder that becomes ``final`` by one rename when the body succeeds.
+
+    Raises ``StorageError`` when ``final`` exists or the disk refuses the bytes.
+    """
+    final = Path(final)
+    refuse_existing(final)
+    scratch = final.parent / f".{final.name}.{uuid.uuid4().hex[:8]}.part"
+    try:
+        scratch.mkdir(parents=True)
+        yield scratch
+        for path in sorted(scratch.rglob("*")):
+            if path.is_file():
+                _sync(path)
+        for path in (p for p in sorted(scratch.rglob("*")) if p.is_dir()):
+            _sync(path)
+        _sync(scratch)
+        refuse_existing(final)
+        scratch.rename(final)
+        _sync(final.parent)
+    except OSError as error:
+        shutil.rmtree(scratch, ignore_errors=True)
+        if error.errno in _STORAGE_ERRNOS:
+            raise storage_error(error, final) from error
+        raise
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+
+
+def write_file_whole(path: Path, content: bytes | str) -> None:
+    """Replace one file's content in a single rename; the old content survives a failure."""
+    scratch = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.part"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch.write_bytes(content.encode() if isinstance(content, str) else content)
+        _sync(scratch)
+        scratch.replace(path)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        if error.errno in _STORAGE_ERRNOS:
+            raise storage_error(error, path) from error
+        raise
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,159 @@
+"""Procedural wires: how a stunt wire looks on film, drawn over clean frames.
+
+A wire is a catenary between two ends, swinging in its first modes, with a
+sub-pixel width, its own shade and a specular glint, blurred by the shutter and
+sometimes throwing a soft shadow. Its ends hang on the frame, on the set or on
+something that moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Points = NDArray[np.float32]
+
+_SUPERSAMPLING = 4
+_SHIFT_BITS = 4
+_NUM_CURVE_POINTS = 48
+
+
+@dataclass(frozen=True)
+class Wire:
+    """One wire over a window of frames.
+
+    ``ends`` is ``t 2 2`` (frame, end, xy) in pixels; ``width_px`` its thickness;
+    ``sag`` the catenary's drop as a share of the span; ``swing`` holds
+    ``(amplitude_px, cycles_per_frame, phase)`` per mode; ``shade`` multiplies
+    what is behind it and ``glint`` adds light along it at ``glint_place`` (0 to
+    1 along the wire, moving by ``glint_speed`` a frame); ``shadow`` is
+    ``(dx, dy, strength)`` or None; ``opacity`` is 1 for an opaque wire.
+    """
+
+    ends: Points
+    width_px: float
+    sag: float
+    swing: tuple[tuple[float, float, float], ...]
+    shade: float
+    tint: tuple[float, float, float]
+    glint: float
+    glint_place: float
+    glint_speed: float
+    opacity: float
+    shadow: tuple[float, float, float] | None
+
+
+def catenary(start: NDArray[np.float64], end: NDArray[np.float64], sag: float, num_points: int) -> Points:
+    """A hanging wire from start to end as ``n 2`` pixels (y grows downward), drooping ``sag`` times the span.
+
+    ``y = a cosh(x / a)``, with its depth normalised so that ``sag`` 0 is a tense straight line.
+    """
+    s = np.linspace(0.0, 1.0, num_points)
+    line = start[None, :] * (1.0 - s[:, None]) + end[None, :] * s[:, None]
+    span = float(np.hypot(*(end - start)))
+    steepness = 0.5 + 2.0 * sag
+    droop = (np.cosh(steepness) - np.cosh(steepness * (2.0 * s - 1.0))) / (np.cosh(steepness) - 1.0)
+    line[:, 1] += sag * span * droop
+    return line.astype(np.float32)
+
+
+def wire_curve(wire: Wire, time: float) -> Points:
+    """The wire's centre line at a (fractional) frame of its window, ``n 2`` pixels."""
+    last = wire.ends.shape[0] - 1
+    lower = int(np.clip(np.floor(time), 0, max(0, last - 1)))
+    upper = min(lower + 1, last)
+    share = time - lower if upper > lower else 0.0
+    ends = wire.ends[lower].astype(np.float64) + share * (wire.ends[upper] - wire.ends[lower])
+    curve = catenary(ends[0], ends[1], wire.sag, _NUM_CURVE_POINTS)
+    direction = ends[1] - ends[0]
+    normal = np.array([-direction[1], direction[0]]) / max(1e-6, float(np.hypot(*direction)))
+    s = np.linspace(0.0, 1.0, _NUM_CURVE_POINTS)
+    for mode, (amplitude, frequency, phase) in enumerate(wire.swing, start=1):
+        offset = amplitude * np.sin(mode * np.pi * s) * np.cos(2.0 * np.pi * (frequency * time + phase))
+        curve += (offset[:, None] * normal[None, :]).astype(np.float32)
+    return curve
+
+
+def draw_coverage(curves: Sequence[Points], width_px: float, height: int, width: int) -> NDArray[np.float32]:
+    """Anti-aliased coverage of a line, averaged over sub-frame curves: ``h w`` in [0, 1].
+
+    Drawn at four times the raster with fixed-point ends and averaged down, so
+    that a line thinner than a pixel covers in proportion to its width.
+    """
+    scale = _SUPERSAMPLING
+    thickness = max(1, round(width_px * scale))
+    thinning = min(1.0, width_px * scale / thickness)
+    total = np.zeros((height, width), np.float32)
+    canvas = np.zeros((height * scale, width * scale), np.uint8)
+    for curve in curves:
+        canvas[:] = 0
+        fixed = np.rint(((curve + 0.5) * scale - 0.5) * (1 << _SHIFT_BITS))
+        limit = float(1 << 20)
+        points = np.clip(fixed, -limit, limit).astype(np.int32)
+        cv2.polylines(canvas, [points[:, None, :]], False, 255, thickness, cv2.LINE_8, _SHIFT_BITS)
+        total += cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return total * (thinning / (255.0 * len(curves)))
+
+
+def draw_wires(
+    frames: NDArray[np.float32], wires: Sequence[Wire], *, shutter: float = 0.5, num_subframes: int = 8
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Draw wires over ``t h w 3`` frames in [0, 1]; returns the damaged frames and their coverage ``t h w``.
+
+    ``shutter`` is the open share of the frame time (0.5 is 180 degrees), centred on the frame.
+    The coverage includes the shadows, because they too must go.
+    """
+    num_frames, height, width, _ = frames.shape
+    damaged = frames.copy()
+    coverage = np.zeros((num_frames, height, width), np.float32)
+    offsets = (np.arange(num_subframes) + 0.5) / num_subframes - 0.5
+    for index in range(num_frames):
+        picture = damaged[index]
+        for wire in wires:
+            curves = [wire_curve(wire, index + shutter * float(offset)) for offset in offsets]
+            alpha = draw_coverage(curves, wire.width_px, height, width)
+            if wire.shadow is not None:
+                _cast_shadow(picture, coverage[index], curves[len(curves) // 2], wire)
+            if not alpha.any():
+                continue
+            alpha = alpha * wire.opacity
+            behind = cv2.blur(picture, (7, 7))
+            colour = behind * wire.shade * np.asarray(wire.tint, np.float32)
+            colour += _glint(wire, curves[len(curves) // 2], index, height, width)[..., None]
+            picture[:] = picture * (1.0 - alpha[..., None]) + np.clip(colour, 0.0, 1.0) * alpha[..., None]
+            np.maximum(coverage[index], alpha, out=coverage[index])
+    return np.clip(damaged, 0.0, 1.0), coverage
+
+
+def _cast_shadow(picture: NDArray[np.float32], coverage: NDArray[np.float32], curve: Points, wire: Wire) -> None:
+    assert wire.shadow is not None
+    dx, dy, strength = wire.shadow
+    height, width = coverage.shape
+    moved = curve + np.array([dx, dy], np.float32)
+    soft = cv2.GaussianBlur(draw_coverage([moved], wire.width_px * 1.5, height, width), (0, 0), 1.2) * strength
+    picture *= 1.0 - soft[..., None]
+    visible = np.where(soft > 0.01, np.minimum(1.0, soft * 4.0), 0.0)
+    np.maximum(coverage, visible, out=coverage)
+
+
+def _glint(wire: Wire, curve: Points, index: int, height: int, width: int) -> NDArray[np.float32]:
+    if wire.glint <= 0.0:
+        return np.zeros((height, width), np.float32)
+    place = (wire.glint_place + wire.glint_speed * index) % 1.0
+    x, y = curve[round(place * (len(curve) - 1))]
+    radius = 0.12 * float(np.hypot(width, height))
+    ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
+    return (wire.glint * np.exp(-((xs - x) ** 2 + (ys - y) ** 2) / (2.0 * radius * radius))).astype(np.float32)
+
+
+def coverage_to_mask(coverage: NDArray[np.float32], margin_px: int, threshold: float = 0.01) -> NDArray[np.float32]:
+    """The mask a careful artist would paint: everything touched, grown by ``margin_px``; ``t h w`` of 0 and 1."""
+    touched = (coverage > threshold).astype(np.uint8)
+    if margin_px > 0:
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin_px + 1, 2 * margin_px + 1))
+        touched = np.stack([cv2.dilate(frame, kernel) for frame in touched])
+    return touched.astype(np.float32)

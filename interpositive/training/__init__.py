@@ -1,0 +1,3 @@
+"""Fine-tuning a mini-model, and the record of the run."""
+
+import interpositive._torchvision_guard  # noqa: F401

@@ -1,0 +1,80 @@
+"""The one training module; it knows no task."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor
+
+from interpositive.functional.examples import Example
+from interpositive.functional.seeds import generator_from
+from interpositive.mini_models.contract import MiniModel
+
+
+class FineTuner(lightning.LightningModule):
+    """Minimises a mini-model's own losses with AdamW, a linear warm-up and a cosine to ``final_share``.
+
+    All randomness of a step comes from (seed, step). A step whose gradient is
+    not finite is refused with the names of the losses that caused it.
+    """
+
+    def __init__(
+        self,
+        mini_model: MiniModel,
+        *,
+        max_steps: int,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-4,
+        betas: tuple[float, float] = (0.9, 0.99),
+        warmup_steps: int = 30,
+        final_share: float = 0.02,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.mini_model = mini_model
+        self.max_steps = max_steps
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.betas = betas
+        self.warmup_steps = warmup_steps
+        self.final_share = final_share
+        self.seed = seed
+
+    def training_step(self, example: Example, batch_idx: int) -> Tensor:
+        """The sum of the mini-model's losses on one batch."""
+        del batch_idx
+        losses = self.mini_model.losses(example, generator_from("step", self.seed, self.global_step))
+        total = torch.stack(list(losses.values())).sum()
+        if not torch.isfinite(total):
+            values = {name: float(value.detach()) for name, value in losses.items()}
+            raise FloatingPointError(f"step {self.global_step}: the loss is not finite: {values}")
+        self.log("train/loss", total.detach(), prog_bar=True)
+        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
+        return total
+
+    def validation_step(self, example: Example, batch_idx: int) -> None:
+        """The same losses on held-out examples, always with the same random choices."""
+        losses = self.mini_model.losses(example, generator_from("validation", self.seed, batch_idx))
+        total = torch.stack(list(losses.values())).sum()
+        self.log("val/loss", total, batch_size=example.input.shape[0], prog_bar=True, sync_dist=True)
+
+    def learning_rate_share(self, step: int) -> float:
+        """The schedule: share of the peak learning rate at a step."""
+        warmup = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        progress = min(1.0, step / max(1, self.max_steps))
+        cosine = 0.5 * (1.0 + math.cos(math.pi * progress))
+        return warmup * (self.final_share + (1.0 - self.final_share) * cosine)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW, and the schedule stepped with every batch."""
+        optimizer = torch.optim.AdamW(
+            self.mini_model.parameters(),
+            lr=self.learning_rate,
+            betas=self.betas,
+            weight_decay=self.weight_decay,
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.learning_rate_share)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
