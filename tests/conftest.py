@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -13,6 +14,11 @@ import pytest
 
 import interpositive._torchvision_guard  # noqa: F401
 
+# The makers of footage are imported by name, in worker processes too.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from productions import TinyProduction, make_production
+
 
 @pytest.fixture(scope="session")
 def material() -> Path:
@@ -22,3 +28,9 @@ def material() -> Path:
     if not (folder / "MANIFEST.tsv").is_file():
         pytest.skip(f"no real footage at {folder}; set INTERPOSITIVE_MATERIAL to a folder that has it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_production(tmp_path_factory: pytest.TempPathFactory) -> TinyProduction:
+    """Four ingested takes of 96x64 pixels and 24 frames; read it, never write into it."""
+    return make_production(tmp_path_factory.mktemp("tiny_production"))

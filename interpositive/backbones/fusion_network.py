@@ -9,20 +9,22 @@ from torch import Tensor, nn
 
 
 def _conv(inputs: int, outputs: int, dilation: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation, padding_mode="replicate")
+    return nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation)
 
 
 class CandidateScorer(nn.Module):
     """One logit a pixel for each candidate, from that candidate's own evidence.
 
-    Takes ``b n f h w`` features and gives ``b n 1 h w``. The last layer starts
-    at zero, so that an untrained scorer changes nothing.
+    Takes ``b n f h w`` features and ``b n w`` words about each candidate as a
+    whole (its kind, its distance in time), and gives ``b n 1 h w``. The last
+    layer starts at zero, so that an untrained scorer changes nothing.
     """
 
-    def __init__(self, num_features: int, width: int = 16) -> None:
+    def __init__(self, num_features: int, num_words: int, width: int = 16) -> None:
         super().__init__()
+        self.first = _conv(num_features * 4, width)
+        self.words = nn.Linear(num_words, width)
         self.layers = nn.Sequential(
-            _conv(num_features * 4, width),
             nn.LeakyReLU(0.1),
             _conv(width, width, 2),
             nn.LeakyReLU(0.1),
@@ -34,13 +36,14 @@ class CandidateScorer(nn.Module):
         assert self.last.bias is not None
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, words: Tensor) -> Tensor:
         """Score the candidates of a batch."""
         num_batch = features.shape[0]
         flat = rearrange(features, "b n f h w -> (b n) f h w")
         flat, height, width = _pad_to_multiple(flat, 2)
         flat = F.pixel_unshuffle(flat, 2).contiguous(memory_format=torch.channels_last)
-        score = F.pixel_shuffle(self.last(self.layers(flat)), 2)[..., :height, :width]
+        first = self.first(flat) + rearrange(self.words(words), "b n w -> (b n) w 1 1")
+        score = F.pixel_shuffle(self.last(self.layers(first)), 2)[..., :height, :width]
         return rearrange(score, "(b n) 1 h w -> b n 1 h w", b=num_batch)
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from interpositive.errors import ConfigError
+from interpositive.errors import ConfigError, InterpositiveError
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
-_OWN = "interpositive."
-_ALLOWED_ELSEWHERE: frozenset[str] = frozenset()
+_OWN = re.compile(r"interpositive(\.[A-Za-z_][A-Za-z0-9_]*)+")
 
 
 def refuse_foreign_targets(node: object, path: str = "") -> None:
@@ -32,33 +32,44 @@ def refuse_foreign_targets(node: object, path: str = "") -> None:
 
 
 def find_target(name: object, where: str) -> type:
-    """The class that a ``_target_`` names, which must be defined in this package (or be on the short list)."""
-    if not isinstance(name, str) or not (name.startswith(_OWN) or name in _ALLOWED_ELSEWHERE):
-        raise ConfigError(f"{where} names something outside this package", found=name, expected=f"{_OWN}…")
+    """The class that a ``_target_`` names, which must be defined in this package."""
+    if not isinstance(name, str) or not _OWN.fullmatch(name):
+        raise ConfigError(f"{where} names something outside this package", found=name, expected="interpositive.…")
     module_name, _, class_name = name.rpartition(".")
     try:
         found = getattr(importlib.import_module(module_name), class_name, None)
     except ImportError as error:
         raise ConfigError(f"{where} names a module that cannot be imported", found=f"{name}: {error}") from None
-    if not isinstance(found, type) or (found.__module__ != module_name and name not in _ALLOWED_ELSEWHERE):
+    if not isinstance(found, type) or found.__module__ != module_name:
         raise ConfigError(f"{where} names no class defined there", found=name, expected="a class of this package")
     return found
 
 
-def assemble(node: Mapping[str, Any], where: str, **given: Any) -> Any:
-    """Build the object that a config node describes; ``given`` are arguments that no config can hold.
+def assemble(node: Mapping[str, Any], where: str, kind: type) -> Any:
+    """Build the object that a config node describes, which must be of the ``kind`` that this place is for.
 
-    ``ConfigError`` for keys that the class does not know, with the nearest one that it does.
+    ``ConfigError`` for another kind, for keys that the class does not know (with the nearest one that it does), and
+    for values that it cannot use.
     """
     target = find_target(node.get("_target_"), f"{where}._target_")
-    arguments = {
-        key: assemble(value, f"{where}.{key}") if isinstance(value, Mapping) and "_target_" in value else value
-        for key, value in node.items()
-        if key != "_target_"
-    }
+    # Its class alone would let a config build anything of the package here, writers of files among them.
+    if not issubclass(target, kind):
+        raise ConfigError(
+            f"{where}._target_ is of the wrong kind", found=node["_target_"], expected=f"a {kind.__name__}"
+        )
+    arguments = {key: value for key, value in node.items() if key != "_target_"}
     known = [name for name in inspect.signature(target).parameters if name != "self"]
     refuse_unknown_keys(arguments, known, where)
-    return target(**arguments, **given)
+    try:
+        return target(**arguments)
+    except InterpositiveError:
+        raise
+    except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+        raise ConfigError(
+            f"{where} was given values that it cannot use",
+            found=", ".join(f"{key}={value}" for key, value in arguments.items()),
+            expected=f"what {node['_target_']} takes ({type(error).__name__}: {error})",
+        ) from error
 
 
 def refuse_unknown_keys(node: Mapping[str, Any], known: list[str], where: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,11 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from interpositive.cli.assembling import refuse_foreign_targets
-from interpositive.errors import ConfigError, InterpositiveError
+from interpositive.cli.chatter import quiet_libraries
+from interpositive.cli.hydra_guard import guarded_hydra
+from interpositive.cli.main import VERBS
+from interpositive.cli.mistakes import refuse_missing, reported
+from interpositive.errors import ConfigError
 
 
 def config_folder() -> Path:
@@ -27,33 +32,32 @@ def config_folder() -> Path:
 
 def run_verb(verb: str) -> None:
     """Compose the verb's config from the command line and run it."""
+    folder = config_folder()
 
     def job(config: DictConfig) -> float | None:
-        try:
+        with reported(verb, folder):
+            refuse_missing(config, verb)
             plain = OmegaConf.to_container(config, resolve=True)
             assert isinstance(plain, dict)
             refuse_foreign_targets(plain)
+            quiet_libraries()
             function: Callable[..., float | None] = importlib.import_module(f"interpositive.cli.verbs.{verb}").run
             return function(config)
-        except InterpositiveError as error:
-            print(f"interpositive {verb}: {error}", file=sys.stderr)
-            raise SystemExit(error.exit_code) from None
 
-    try:
-        _refuse_machinery(sys.argv[1:])
-    except ConfigError as error:
-        print(f"interpositive {verb}: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
-    app: Any = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=verb)(job)
-    app()
+    app: Any = hydra.main(version_base="1.3", config_path=str(folder), config_name=verb)(job)
+    # Hydra would print mistakes in its own words; with this it leaves them to us.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    with reported(verb, folder), guarded_hydra(f"interpositive {verb}: {VERBS[verb]}"):
+        _refuse_pickles(sys.argv[1:])
+        app()
 
 
-def _refuse_machinery(arguments: list[str]) -> None:
-    """Hydra builds its own launchers and sweepers before any config of ours is seen; their targets stay closed."""
+def _refuse_pickles(arguments: list[str]) -> None:
     for argument in arguments:
-        if argument.lstrip("+~").startswith("hydra") and "_target_" in argument:
+        # argparse takes any unambiguous beginning of an option for the option.
+        if argument.startswith("--ex"):
             raise ConfigError(
-                "Hydra's own parts cannot be replaced by a target",
+                "a pickled config is not opened: it could run anything",
                 found=argument,
-                expected="a launcher or sweeper by name, such as hydra/launcher=joblib",
+                remedy="give the overrides themselves",
             )

@@ -10,8 +10,9 @@ from omegaconf import OmegaConf
 
 from interpositive.cli.assembling import assemble, refuse_foreign_targets
 from interpositive.errors import IntegrityError, RunFolderError
-from interpositive.mini_models.archive import archive_digest, load_archive
+from interpositive.mini_models.archive import RECIPE_NAME, WEIGHTS_NAME, archive_digest, load_archive
 from interpositive.mini_models.contract import MiniModel
+from interpositive.records.digests import sha256_of_value
 from interpositive.records.run_record import RunRecord
 from interpositive.tasks.contract import Task
 from interpositive.training.run import ARCHIVE_NAME, CONFIG_NAME
@@ -31,17 +32,30 @@ class OpenedRun:
 def open_run(folder: Path) -> OpenedRun:
     """Open a run folder; ``RunFolderError`` if it is missing or unfinished, ``IntegrityError`` if it was changed."""
     record = RunRecord.read(folder)
-    mini_model, recipe = load_archive(folder / ARCHIVE_NAME)
-    found = archive_digest(folder / ARCHIVE_NAME)
-    if found != record.archive_sha256 or recipe.production != record.production:
+    archive_path = folder / ARCHIVE_NAME
+    for path in (archive_path / WEIGHTS_NAME, archive_path / RECIPE_NAME, folder / CONFIG_NAME):
+        if not path.is_file():
+            raise RunFolderError(
+                f"{folder} is not whole", found=f"no {path.name}", remedy="restore the run folder from a copy"
+            )
+    config_text = (folder / CONFIG_NAME).read_text(errors="replace")
+    # Digests before contents: nothing that was changed is parsed or built.
+    for path, found, expected in (
+        (folder / CONFIG_NAME, sha256_of_value(config_text), record.config_sha256),
+        (archive_path, archive_digest(archive_path), record.archive_sha256),
+    ):
+        if found != expected:
+            raise IntegrityError(
+                f"{path} is not what this run wrote",
+                found=f"sha256 {found}",
+                expected=f"sha256 {expected}",
+                remedy="restore the run folder from a copy, or train again",
+            )
+    mini_model, recipe = load_archive(archive_path)
+    if recipe.production != record.production:
         raise IntegrityError(
-            f"{folder / ARCHIVE_NAME} is not the archive this run made",
-            found=found,
-            expected=record.archive_sha256,
+            f"{archive_path} belongs to another production", found=recipe.production, expected=record.production
         )
-    config_path = folder / CONFIG_NAME
-    if not config_path.is_file():
-        raise RunFolderError(f"{folder} has no {CONFIG_NAME}", remedy="restore the run folder from a copy")
-    config: Any = OmegaConf.to_container(OmegaConf.load(config_path), resolve=True)
+    config: Any = OmegaConf.to_container(OmegaConf.create(config_text), resolve=True)
     refuse_foreign_targets(config)
-    return OpenedRun(folder, record, config, mini_model, assemble(config["task"], "task"))
+    return OpenedRun(folder, record, config, mini_model, assemble(config["task"], "task", Task))

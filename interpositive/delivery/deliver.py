@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +22,7 @@ from interpositive.delivery.restoring import (
     Request,
     RestoredFrame,
     WindowPlan,
+    changed_pixels,
     frames_to_float,
     reader_frames,
     restore_shot,
@@ -29,6 +31,7 @@ from interpositive.delivery.review_movies import ReviewMovies
 from interpositive.errors import ConfigError, IntegrityError, MediaError
 from interpositive.media.contract import FrameReader, Frames, MediaInfo
 from interpositive.media.opening import open_reader
+from interpositive.media.sequence_reader import SequenceReader
 from interpositive.media.sequence_writer import SequenceWriter, encode_exr, encode_png16
 from interpositive.metrics.meanings import METRICS
 from interpositive.metrics.shot_meter import ShotMeter, worst_frames
@@ -54,12 +57,13 @@ class DeliverySettings:
 
     ``method`` is ``"choose"`` for a held-out choice on the shot itself, or a method's name.
     ``compare`` restores the shot by every method, so that the review page can show them.
+    ``first_frame`` numbers the first delivered frame; None keeps a frame sequence's own number, a movie begins at 0.
     """
 
     frame_format: FrameFormat = "png16"
     method: str = "choose"
     compare: bool = True
-    first_frame: int = 0
+    first_frame: int | None = None
     windows: WindowPlan = field(default_factory=WindowPlan)
     gate: GatePlan = field(default_factory=GatePlan)
     seed: int = 0
@@ -96,27 +100,43 @@ def deliver_shot(
     the delivered files are read back; then nothing is published.
     """
     refuse_existing(folder)
-    reader = open_reader(shot_path)
+    with closing(open_reader(shot_path)) as reader:
+        _check_format(reader.info, settings.frame_format)
+        numbered = replace(settings, first_frame=_first_number(reader, settings.first_frame))
+        with closing(open_mask(mask_path, reader.info)) as mask:
+            return _deliver(reader, mask, shot_path, mask_path, folder, mini_model, request, source, numbered)
+
+
+def _deliver(
+    reader: FrameReader,
+    mask: MaskSource,
+    shot_path: Path,
+    mask_path: Path,
+    folder: Path,
+    mini_model: MiniModel,
+    request: Request,
+    source: DeliverySource,
+    settings: DeliverySettings,
+) -> DeliveryManifest:
     info = reader.info
-    _check_format(info, settings.frame_format)
-    mask = open_mask(mask_path, info)
-    device = next(mini_model.parameters()).device
+    first_frame = settings.first_frame or 0
+    device = next((p.device for p in mini_model.parameters()), torch.device("cpu"))
     preferred = preference(mini_model)
     gate = _pass_gate(reader, mask, info, mini_model, request, preferred, settings)
     methods = [gate.chosen, *(m for m in preferred if m != gate.chosen)] if settings.compare else [gate.chosen]
-    stem = shot_path.stem if shot_path.suffix else shot_path.name
+    stem = shot_path.stem if shot_path.is_file() else shot_path.resolve().name
 
     with publish_folder(folder) as scratch:
         for name in ("frames", "matte"):
             (scratch / name).mkdir()
         meter = ShotMeter(methods, has_reference=False, rate=info.rate)
         accounts: list[FrameAccount] = []
-        timecodes = _Timecodes(info, settings.first_frame)
+        timecodes = _Timecodes(info, first_frame)
         frames_out = SequenceWriter(
             scratch / "frames",
             stem,
             format=settings.frame_format,
-            first_frame=settings.first_frame,
+            first_frame=first_frame,
             rate=info.rate,
             start_timecode=info.start_timecode,
             bits=info.bits,
@@ -141,9 +161,9 @@ def deliver_shot(
         )
         with ReviewMovies(scratch / "review", info.rate) as movies:
             for frame in bar:
-                result = frame.results[gate.chosen]
+                result = _as_stored(frame.results[gate.chosen], info)
                 frames_out.write(result[None])
-                accounts.append(_account(frame, result, scratch, stem, settings.first_frame, timecodes))
+                accounts.append(_account(frame, result, scratch, stem, first_frame, timecodes))
                 movies.write({"plate": frame.plate, "result": result, "matte": _grey(frame.mask)})
                 movies.write({m: frame.results[m] for m in methods[1:]})
                 meter.update(
@@ -152,11 +172,9 @@ def deliver_shot(
                     frames_to_float(frame.plate[None]),
                 )
             pictures = {role: f"review/{name}" for role, name in movies.close().items()}
-        accounts = _verify_untouched(scratch, reader, mask, settings, accounts)
-        _write_measures(scratch, stem, info, settings, gate, meter, pictures)
+        accounts = _verify_untouched(scratch, reader, mask, settings.frame_format, first_frame, accounts)
+        _write_measures(scratch, stem, info, first_frame, gate, meter, pictures)
         manifest = _write_manifest(scratch, stem, info, shot_path, mask_path, source, settings, gate, accounts)
-    reader.close()
-    mask.close()
     return manifest
 
 
@@ -196,7 +214,7 @@ def _pass_gate(
 def _account(
     frame: RestoredFrame, result: Frames, scratch: Path, stem: str, first_frame: int, timecodes: _Timecodes
 ) -> FrameAccount:
-    altered = (result != frame.plate).any(-1)
+    altered = changed_pixels(result, frame.plate)
     number = first_frame + frame.number
     path = scratch / "matte" / f"{stem}.{number:07d}.png"
     path.write_bytes(cv2.imencode(".png", altered.astype(np.uint8) * 255)[1].tobytes())
@@ -213,27 +231,28 @@ def _verify_untouched(
     scratch: Path,
     reader: FrameReader,
     mask: MaskSource,
-    settings: DeliverySettings,
+    frame_format: FrameFormat,
+    first_frame: int,
     accounts: Sequence[FrameAccount],
 ) -> list[FrameAccount]:
     """Read every delivered frame back from disk and compare it with a fresh decode of the plate."""
-    encode = encode_png16 if settings.frame_format == "png16" else encode_exr
-    delivered = open_reader(scratch / "frames")
+    encode = encode_png16 if frame_format == "png16" else encode_exr
     checked = []
-    for account in accounts:
-        index = account.frame - settings.first_frame
-        plate = encode(reader.window(index, index + 1))[0]
-        found = delivered.window(index, index + 1)[0]
-        outside = mask.window(index, index + 1)[0] == 0
-        violations = int((found.astype(plate.dtype) != plate).any(-1)[outside].sum())
-        if violations:
-            raise IntegrityError(
-                f"frame {account.frame} changed outside its mask; nothing was delivered",
-                found=f"{violations} pixels",
-                expected="0 pixels",
-            )
-        checked.append(account.model_copy(update={"untouched_violations": violations}))
-    delivered.close()
+    with closing(open_reader(scratch / "frames")) as delivered:
+        for account in accounts:
+            index = account.frame - first_frame
+            plate = encode(reader.window(index, index + 1))[0]
+            found = delivered.window(index, index + 1)[0]
+            outside = mask.window(index, index + 1)[0] == 0
+            # Compared in the type that the reader gives, which holds every value of both.
+            violations = int(changed_pixels(found, plate.astype(found.dtype))[outside].sum())
+            if violations:
+                raise IntegrityError(
+                    f"frame {account.frame} changed outside its mask; nothing was delivered",
+                    found=f"{violations} pixels",
+                    expected="0 pixels",
+                )
+            checked.append(account.model_copy(update={"untouched_violations": violations}))
     return checked
 
 
@@ -241,7 +260,7 @@ def _write_measures(
     scratch: Path,
     stem: str,
     info: MediaInfo,
-    settings: DeliverySettings,
+    first_frame: int,
     gate: GateResult,
     meter: ShotMeter,
     pictures: dict[str, str],
@@ -255,13 +274,13 @@ def _write_measures(
         name=stem,
         role="delivery",
         num_frames=info.num_frames,
-        first_frame=settings.first_frame,
+        first_frame=first_frame,
         rate=str(info.rate),
         start_timecode=info.start_timecode,
         chosen_method=gate.chosen,
         values=values,
         curves=curves,
-        worst_frames=[settings.first_frame + n for n in worst_frames(curves[gate.chosen])],
+        worst_frames=[first_frame + n for n in worst_frames(curves[gate.chosen])],
         pictures=pictures,
         comments=comments,
     )
@@ -299,7 +318,7 @@ def _write_manifest(
         width=info.width,
         height=info.height,
         num_frames=info.num_frames,
-        first_frame=settings.first_frame,
+        first_frame=settings.first_frame or 0,
         start_timecode=info.start_timecode,
         frame_format=settings.frame_format,
         encoding=f"{info.colour.transfer}, as decoded from {info.codec} ({info.bits} bit, {info.colour.matrix} matrix "
@@ -342,6 +361,19 @@ class _Timecodes:
         return frame_to_timecode(self._start + frame - self._first, self._rate, self._drop)
 
 
+def _first_number(reader: FrameReader, wanted: int | None) -> int:
+    if wanted is not None:
+        if wanted < 0:
+            raise ConfigError("frame numbers begin at zero or above", found=wanted, expected="0 or more, or null")
+        return wanted
+    return reader.first_frame_number if isinstance(reader, SequenceReader) else 0
+
+
+def _as_stored(result: Frames, info: MediaInfo) -> Frames:
+    """A plate of halves stays one: what was restored is rounded to halves, so that all files are of one type."""
+    return result.astype(np.float16).astype(np.float32) if info.pixel_format == "half" else result
+
+
 def _grey(mask: NDArray[np.float32]) -> Frames:
     return np.repeat(np.rint(mask * 255.0).astype(np.uint8)[..., None], 3, axis=-1)
 
@@ -349,10 +381,10 @@ def _grey(mask: NDArray[np.float32]) -> Frames:
 def _check_format(info: MediaInfo, frame_format: str) -> None:
     if frame_format not in ("png16", "exr"):
         raise ConfigError("no such frame format", found=frame_format, expected="png16 or exr")
-    if frame_format == "png16" and info.bits > 16:
+    if frame_format == "png16" and (info.bits > 16 or info.pixel_format == "half"):
         raise MediaError(
             f"{info.path} does not fit into 16-bit PNG without loss",
-            found=f"{info.bits}-bit {info.codec}",
-            expected="at most 16 bits a channel",
-            remedy="deliver with frame_format=exr",
+            found=f"{info.bits}-bit {info.pixel_format} {info.codec}",
+            expected="integer codes of at most 16 bits a channel",
+            remedy="deliver as EXR: delivery.frame_format=exr",
         )

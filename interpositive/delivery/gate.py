@@ -20,7 +20,10 @@ from interpositive.delivery.restoring import ReadFrames, ReadMask, Request, fram
 from interpositive.functional.seeds import generator_from
 from interpositive.mini_models.contract import MiniModel
 
-FALLBACK = "no pixel of the shot could be held out; the untrained prior is used"
+NOTHING_HELD_OUT = "no pixel of the shot could be held out to choose a method on; {method} is used"
+NOTHING_MASKED = "the mask is empty on every frame that was looked at; nothing to choose on, {method} is used"
+_SAFEST = "prior"
+_NUM_TURNS = 8
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,12 @@ def choose_method(
 ) -> GateResult:
     """Try every method on moved masks and choose the best; deterministic for a seed.
 
-    ``methods`` are in order of preference: a tie within 0.02 dB goes to the earlier.
+    ``methods`` are in order of preference: a tie within 0.02 dB goes to the earlier. Where nothing can be held out,
+    the untrained prior is taken (or the first method, if there is none), and the result's note says so.
     """
     totals = {method: 0.0 for method in methods}
     count = 0
+    any_masked = False
     for trial in range(plan.num_trials):
         middle = round((trial + 0.5) / plan.num_trials * num_frames)
         start = max(0, min(middle - plan.num_frames // 2, num_frames - plan.num_frames))
@@ -67,8 +72,8 @@ def choose_method(
         masks = read_mask(first, last)
         if not masks.any():
             continue
-        moved = move_mask(masks, seed, trial, plan.shift_share)
-        hidden = (moved > 0) & ~_grown(masks)
+        any_masked = True
+        hidden = _hide_elsewhere(masks, slice(start - first, stop - first), seed, trial, plan.shift_share)
         if not hidden[start - first : stop - first].any():
             continue
         frames = frames_to_float(read_frames(first, last))
@@ -81,22 +86,44 @@ def choose_method(
             totals[method] += float(((restored[method].frames.cpu() - truth).square() * judged).sum())
         count += int(judged.sum()) * truth.shape[1]
     if not count:
-        return GateResult({method: None for method in methods}, "prior", 0, FALLBACK)
+        safest = _SAFEST if _SAFEST in methods else methods[0]
+        note = (NOTHING_HELD_OUT if any_masked else NOTHING_MASKED).format(method=safest)
+        return GateResult({method: None for method in methods}, safest, 0, note)
     scores = {m: -10.0 * math.log10(max(total, 1e-12) / count) for m, total in totals.items()}
     best = max(scores.values())
     chosen = next(method for method in methods if scores[method] >= best - 0.02)
     return GateResult(dict(scores), chosen, count // 3)
 
 
+def _hide_elsewhere(
+    masks: NDArray[np.float32], judged: slice, seed: int, trial: int, shift_share: tuple[float, float]
+) -> NDArray[np.bool_]:
+    """Where the moved mask hides clean picture; a wire moved along itself hides little, so it is turned away."""
+    real = _grown(masks)
+    wanted = 0.5 * float((masks[judged] > 0).sum())
+    best = np.zeros_like(real)
+    for turn in range(_NUM_TURNS):
+        hidden = (move_mask(masks, seed, trial, shift_share, turn) > 0) & ~real
+        if hidden[judged].sum() > best[judged].sum():
+            best = hidden
+        if best[judged].sum() >= wanted:
+            break
+    return best
+
+
 def move_mask(
-    masks: NDArray[np.float32], seed: int, trial: int, shift_share: tuple[float, float]
+    masks: NDArray[np.float32], seed: int, trial: int, shift_share: tuple[float, float], turn: int = 0
 ) -> NDArray[np.float32]:
-    """The whole mask track moved by one random vector, a share of the shorter side long."""
+    """The whole mask track moved by one random vector, a share of the shorter side long.
+
+    ``turn`` turns the vector on by eighths of a circle.
+    """
     height, width = masks.shape[1:]
     generator = generator_from("gate", seed, trial)
     angle, length = torch.rand(2, generator=generator).tolist()
     radius = (shift_share[0] + length * (shift_share[1] - shift_share[0])) * min(height, width)
-    dy, dx = round(radius * math.sin(2 * math.pi * angle)), round(radius * math.cos(2 * math.pi * angle))
+    turned = 2 * math.pi * (angle + turn / _NUM_TURNS)
+    dy, dx = round(radius * math.sin(turned)), round(radius * math.cos(turned))
     moved = np.zeros_like(masks)
     target = (slice(None), slice(max(0, dy), height + min(0, dy)), slice(max(0, dx), width + min(0, dx)))
     source = (slice(None), slice(max(0, -dy), height + min(0, -dy)), slice(max(0, -dx), width + min(0, -dx)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import cv2
 import numpy as np
@@ -30,19 +30,26 @@ class MaskSource(Protocol):
         """Close what is open."""
 
 
-class Polyline(Record):
-    """One drawn line: points (x, y) in pixels of the plate, pixel centres at whole numbers, and its width."""
+# Fixed-point drawing counts sixty-fourths of a pixel in 32 bits.
+Place = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 
-    points: list[tuple[float, float]] = Field(min_length=1)
-    width_px: float = Field(gt=0)
+
+class Polyline(Record):
+    """One drawn line: points (x, y) in pixels of the plate, pixel centres at whole numbers, and its width.
+
+    A single point is a dot.
+    """
+
+    points: list[tuple[Place, Place]] = Field(min_length=1)
+    width_px: float = Field(gt=0, le=4096)
     closed: bool = False
 
 
 class PolylineMask(Record):
     """Polylines by frame number of the shot, counted from 0; frames not named have an empty mask."""
 
-    width: int
-    height: int
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
     frames: dict[int, list[Polyline]]
 
 
@@ -80,6 +87,8 @@ class DrawnMask:
         for line in self._drawing.frames.get(frame, []):
             fixed = np.rint(((np.asarray(line.points) + 0.5) * scale - 0.5) * (1 << shift)).astype(np.int32)
             thickness = max(1, round(line.width_px * scale))
+            if len(fixed) == 1:
+                fixed = np.concatenate((fixed, fixed))
             cv2.polylines(canvas, [fixed[:, None, :]], line.closed, 255, thickness, cv2.LINE_8, shift)
         small = cv2.resize(canvas, (self._drawing.width, self._drawing.height), interpolation=cv2.INTER_AREA)
         return (small > 0).astype(np.float32)

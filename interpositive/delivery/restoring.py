@@ -91,24 +91,37 @@ def restore_shot(
 def composite(plate: Frames, restored: Tensor, mask: NDArray[np.float32]) -> Frames:
     """Put a restored frame ``3 h w`` over plate codes ``h w 3`` by its mask; where the mask is 0 the codes stay.
 
-    Integer plates are rounded to their own codes, float plates keep the float.
+    Integer plates are rounded to their own codes, float plates keep the float. Where the mask is 1
+    nothing of the plate is left, not even what is infinite or not a number.
     """
     top = code_range(plate)
     picture = rearrange(restored, "c h w -> h w c").numpy()
     original = plate.astype(np.float32) / top
-    mixed = original + mask[..., None] * (picture - original)
+    share = mask[..., None]
+    with np.errstate(invalid="ignore"):
+        blended = original * (1.0 - share) + picture * share
+    mixed: NDArray[np.float32] = np.where(share >= 1.0, picture, blended).astype(np.float32)
     if plate.dtype.kind == "u":
         codes: Frames = np.clip(np.rint(mixed * top), 0, top).astype(plate.dtype)
     else:
-        codes = mixed.astype(np.float32)
+        codes = mixed
     result: Frames = np.where((mask > 0)[..., None], codes, plate)
     return result
 
 
 def frames_to_float(frames: Frames) -> Tensor:
-    """Codes ``t h w 3`` as float ``t 3 h w`` in [0, 1]."""
+    """Codes ``t h w 3`` as float ``t 3 h w`` in [0, 1]; what is not a number becomes 0."""
     scaled = np.ascontiguousarray(frames.transpose(0, 3, 1, 2), dtype=np.float32)
-    return torch.from_numpy(scaled).div_(code_range(frames)).clamp_(0.0, 1.0)
+    return torch.from_numpy(scaled).div_(code_range(frames)).nan_to_num_(0.0, 1.0, 0.0).clamp_(0.0, 1.0)
+
+
+def changed_pixels(found: Frames, plate: Frames) -> NDArray[np.bool_]:
+    """Where a picture ``h w 3`` differs from the plate, ``h w``; what is not a number in both does not differ."""
+    differs = found != plate
+    if plate.dtype.kind == "f":
+        differs &= ~(np.isnan(found) & np.isnan(plate))
+    changed: NDArray[np.bool_] = differs.any(-1)
+    return changed
 
 
 class _Buffer:

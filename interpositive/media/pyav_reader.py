@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
@@ -70,7 +71,7 @@ class PyAVReader:
     def close(self) -> None:
         """Let go of the file; a later read opens it again."""
         if self._opened is not None:
-            self._opened.container.close()
+            self._opened.close()
             self._opened = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -102,6 +103,7 @@ class _OpenMovie:
 
     def __init__(self, path: Path, matrix: str | None, num_threads: int) -> None:
         self.path = path
+        self._decoded: Generator[av.VideoFrame] | None = None
         self.container: InputContainer = open_movie(path)
         try:
             self.stream: VideoStream = video_stream(self.container, path)
@@ -121,12 +123,23 @@ class _OpenMovie:
             with media_errors(path, "its first frame cannot be decoded"):
                 first = self._decode(0)
             self.info = describe_movie(path, self.container, self.stream, self.index, first, matrix)
+            self._end_decoding()
+            # A frame that was asked for its side data refers to itself; it is young, so this is quick,
+            # and a whole picture does not wait for the next full collection.
+            del first
+            gc.collect(1)
         except BaseException:
-            self.container.close()
+            self.close()
             raise
         self._converter = RgbConverter(self.info.colour, self.info.bits)
         # The first frame is spent, so the next window has to seek.
         self._next = len(self.index)
+
+    def close(self) -> None:
+        # The suspended decoder holds this object, which holds it: without an end to it both would wait
+        # for the garbage collector, with their frames.
+        self._end_decoding()
+        self.container.close()
 
     def window(self, start: int, stop: int) -> Frames:
         entry = self.index.entry_before(start)
@@ -152,6 +165,7 @@ class _OpenMovie:
         return frames
 
     def _decode(self, n: int) -> av.VideoFrame:
+        assert self._decoded is not None
         for frame in self._decoded:
             number = self._number_of.get(cast(int, frame.pts))
             if number is None or number < n:
@@ -174,11 +188,17 @@ class _OpenMovie:
 
     def _seek(self, entry: int) -> None:
         """Set the decoder on an entry point; its first frame of interest is that entry's picture."""
+        self._end_decoding()
         with media_errors(self.path, "it cannot be searched"):
             self._decoded = self._frames_from(entry)
         self._next = self.index.entries[entry].frame
 
-    def _frames_from(self, entry: int) -> Iterator[av.VideoFrame]:
+    def _end_decoding(self) -> None:
+        if self._decoded is not None:
+            self._decoded.close()
+            self._decoded = None
+
+    def _frames_from(self, entry: int) -> Generator[av.VideoFrame]:
         # Containers differ in whether they seek by showing or storing time, so what was found is looked at:
         # if it lies after the wanted entry, an earlier one is tried, and at last the very beginning.
         wanted = self.index.entries[entry]
@@ -200,7 +220,7 @@ class _OpenMovie:
 
     def _decode_packets(
         self, first: Packet[VideoStream], others: Iterator[Packet[VideoStream]]
-    ) -> Iterator[av.VideoFrame]:
+    ) -> Generator[av.VideoFrame]:
         # The last packet demux gives is empty and flushes the decoder.
         for packet in chain([first], others):
             yield from self._decode_checked(packet) if self._has_checksums else packet.decode()

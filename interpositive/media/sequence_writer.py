@@ -97,6 +97,9 @@ class SequenceWriter:
                 expected="t x h x w x 3",
             )
         pixels: NDArray[Any] = encode_png16(frames) if self.format == "png16" else encode_exr(frames)
+        if frames.dtype == np.float32 and self.bits > 16:
+            # A float plate may have single frames of halves (black ones); its files are of one type all the same.
+            pixels = np.asarray(frames, np.float32)
         return [self._write_one(np.ascontiguousarray(picture)) for picture in pixels]
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpositive.motion.propagation import Carried, sweep
-from interpositive.motion.window_motion import Boolean, Plane, WindowMotion
+from interpositive.motion.window_motion import Boolean, Plane, WindowMotion, channel_mean
 
 KINDS = ("spatial", "flow", "recursive", "camera")
 
@@ -55,6 +55,14 @@ class Bank:
     kinds: NDArray[np.int64]
     distances: NDArray[np.float32]
 
+    def showing(self, hole: Boolean) -> Bank:
+        """The candidates that show at least one pixel of the hole; the spatial one always stays."""
+        useful = (self.valid & hole).any((1, 2))
+        useful[0] = True
+        return Bank(
+            self.pictures[useful], self.valid[useful], self.error[useful], self.kinds[useful], self.distances[useful]
+        )
+
     def coverage(self, hole: Boolean) -> float:
         """The share of the hole that any real view shows; 1 for an empty hole."""
         seen = np.logical_or.reduce(self.valid[1:], axis=0)
@@ -84,7 +92,7 @@ class BankBuilder:
             for source in self._sources(frame, offset):
                 flow = motion.flow(frame, source)
                 valid = motion.consistent(frame, source) & motion.clear(source, flow)
-                views.append((motion.read(motion.frames[source], flow, cubic=True), valid, 1, float(offset)))
+                views.append((motion.read(motion.prefilled(source), flow, cubic=True), valid, 1, float(offset)))
         if recipe.recursive:
             for side in self.sweeps:
                 carried = side[frame]
@@ -94,9 +102,9 @@ class BankBuilder:
                     views.append((carried.picture, carried.known, 2, age))
         for offset in recipe.camera_offsets:
             for source in self._sources(frame, offset):
-                flow = motion.camera_flow(frame, source)
+                flow = motion.refined_camera_flow(frame, source)
                 valid = motion.inside(flow) & motion.clear(source, flow)
-                views.append((motion.read(motion.frames[source], flow, cubic=True), valid, 3, float(offset)))
+                views.append((motion.read(motion.prefilled(source), flow, cubic=True), valid, 3, float(offset)))
         return self._assemble(frame, views)
 
     def _sources(self, frame: int, offset: int) -> list[int]:
@@ -139,8 +147,8 @@ def level_and_compare(candidate: Plane, target: Plane, known: Boolean) -> tuple[
     difference = (target - candidate) * weight[..., None]
     shift = _pool(difference, sigma) / support[..., None]
     confidence = np.clip(support / 0.05, 0.0, 1.0)
-    remaining = _pool(np.abs(target - candidate - shift).mean(-1) * weight, sigma) / support
-    error = remaining + 0.25 * np.abs(shift).mean(-1)
+    remaining = _pool(channel_mean(np.abs(target - candidate - shift)) * weight, sigma) / support
+    error = remaining + 0.25 * channel_mean(np.abs(shift))
     error = np.where(confidence > 0.2, error, _ERROR_WHERE_UNKNOWN).astype(np.float32)
     levelled = candidate + np.clip(shift, -_MAX_LEVEL_SHIFT, _MAX_LEVEL_SHIFT) * confidence[..., None]
     return levelled.astype(np.float32), error

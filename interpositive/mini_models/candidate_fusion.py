@@ -23,14 +23,19 @@ from interpositive.functional.examples import Example
 from interpositive.mini_models.candidate_bank import KINDS, Bank, BankBuilder, BankRecipe
 from interpositive.mini_models.classical_fills import CLASSICAL_FILLS
 from interpositive.mini_models.contract import MiniModel, Restored
-from interpositive.motion.window_motion import WindowMotion
+from interpositive.motion.window_motion import WindowMotion, channel_mean
 from interpositive.objectives.pixel import absolute, charbonnier, gradient_difference
 
-_NUM_SCORER_FEATURES = 3 + 1 + 3 + len(KINDS) + 1
+_NUM_SCORER_FEATURES = 3 + 1 + 3
+_NUM_SCORER_WORDS = len(KINDS) + 1
 _NUM_RESIDUAL_FEATURES = 3 + 3 + 1 + 1 + 1 + 1
 _INVALID_LOGIT = -30.0
 _BLEND_WEIGHT = 0.5
 _BLEND_TOLERANCE = 0.05
+_BLEND_WEIGHT_OF_GUESSES = 0.8
+_BLEND_TOLERANCE_OF_GUESSES = 0.3
+
+Picture = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class CandidateFusion(MiniModel):
         self.crops_per_frame = crops_per_frame
         self.frames_per_window = frames_per_window
         self.candidates_per_step = candidates_per_step
-        self.scorer = CandidateScorer(_NUM_SCORER_FEATURES, scorer_width)
+        self.scorer = CandidateScorer(_NUM_SCORER_FEATURES, _NUM_SCORER_WORDS, scorer_width)
         first, second, third = residual_widths
         self.residual = ResidualUNet(_NUM_RESIDUAL_FEATURES, (first, second, third))
         self.log_temperature = nn.Parameter(torch.tensor(float(np.log(temperature))))
@@ -174,11 +179,11 @@ class CandidateFusion(MiniModel):
                 10.0 * error,
                 valid,
                 hole[:, None].expand_as(valid),
-                _describe(condition["kinds"], condition["distances"], valid),
             ),
             dim=2,
         )
-        logits = -error * torch.exp(-self.log_temperature) + 3.0 * self.scorer(features) + blocked
+        words = _describe(condition["kinds"], condition["distances"])
+        logits = -error * torch.exp(-self.log_temperature) + 3.0 * self.scorer(features, words) + blocked
         weight = torch.softmax(logits, 1)
         fused = (weight * candidates).sum(1)
         spread = torch.sqrt((weight * (candidates - fused[:, None]).square()).sum(1).mean(1, keepdim=True) + 1e-6)
@@ -220,7 +225,7 @@ class CandidateFusion(MiniModel):
         for name in wanted:
             frames = pictures[name]
             if name not in CLASSICAL_FILLS:
-                frames = blend_along_flow(motion, keep, frames)
+                frames = blend_along_flow(motion, keep, frames, certainty[name])
             stacked = np.stack(
                 [np.where(motion.holes[t][..., None], p, motion.frames[t]) for t, p in zip(keep, frames, strict=True)]
             )
@@ -241,7 +246,7 @@ class CandidateFusion(MiniModel):
         device = self.log_temperature.device
         hole = builder.motion.holes[frame]
         box = _box_around(hole, margin_px=24)
-        bank = builder.build(frame)
+        bank = builder.build(frame).showing(hole)
         condition = {name: value[None].to(device) for name, value in _bank_tensors(bank, box, half=False).items()}
         prefill = _picture(builder.motion.prefilled(frame)[box]).to(device)
         inside = torch.from_numpy(hole[box].astype(np.float32))[None, None].to(device)
@@ -256,11 +261,14 @@ class CandidateFusion(MiniModel):
             certainty[name].append(confidence)
 
 
-def blend_along_flow(motion: WindowMotion, keep: range, frames: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+def blend_along_flow(
+    motion: WindowMotion, keep: range, frames: list[Picture], certainty: list[Picture]
+) -> list[Picture]:
     """Blend each hole with its flow-warped neighbour's result, forward and then backward in time.
 
-    The share is ``0.5 exp(-d / 0.05)`` with ``d`` their absolute difference, so that only what agrees
-    is blended: flicker goes, edges stay.
+    The share is ``w exp(-d / tolerance)`` with ``d`` their absolute difference. Where real pixels were
+    copied with certainty, ``w`` and the tolerance are small: only what agrees is blended, and edges stay.
+    Where the fill is a guess, both are large: a guess must at least hold still.
     """
     blended = list(frames)
     passes = (range(1, len(frames)), range(len(frames) - 2, -1, -1))
@@ -272,9 +280,13 @@ def blend_along_flow(motion: WindowMotion, keep: range, frames: list[NDArray[np.
                 continue
             flow = motion.flow(frame, other)
             brought = motion.read(blended[index + step], flow, cubic=True)
-            difference = np.abs(brought - blended[index]).mean(-1)
-            share = _BLEND_WEIGHT * np.exp(-difference / _BLEND_TOLERANCE) * (hole & motion.consistent(frame, other))
-            blended[index] = (blended[index] + share[..., None] * (brought - blended[index])).astype(np.float32)
+            difference = channel_mean(np.abs(brought - blended[index]))
+            guessed = 1.0 - certainty[index]
+            weight = _BLEND_WEIGHT + (_BLEND_WEIGHT_OF_GUESSES - _BLEND_WEIGHT) * guessed
+            tolerance = _BLEND_TOLERANCE + (_BLEND_TOLERANCE_OF_GUESSES - _BLEND_TOLERANCE) * guessed
+            share = weight * np.exp(-difference / tolerance) * (hole & motion.consistent(frame, other))
+            mixed = blended[index] + share[..., None] * (brought - blended[index])
+            blended[index] = mixed.astype(np.float32)
     return blended
 
 
@@ -309,10 +321,9 @@ def _box_around(hole: NDArray[np.bool_], margin_px: int) -> tuple[slice, slice]:
     )
 
 
-def _describe(kinds: Tensor, distances: Tensor, like: Tensor) -> Tensor:
-    one_hot = nn.functional.one_hot(kinds, len(KINDS)).to(like.dtype)
-    words = torch.cat((one_hot, torch.log2(1.0 + distances)[..., None].to(like.dtype) / 4.0), -1)
-    return words[..., None, None].expand(*words.shape, *like.shape[-2:])
+def _describe(kinds: Tensor, distances: Tensor) -> Tensor:
+    one_hot = nn.functional.one_hot(kinds, len(KINDS)).float()
+    return torch.cat((one_hot, torch.log2(1.0 + distances.float())[..., None] / 4.0), -1)
 
 
 def _choose_candidates(

@@ -28,6 +28,9 @@ def inpaint(picture: Picture, hole: Hole, method: Literal["telea", "navier_stoke
         return picture
     flag = cv2.INPAINT_TELEA if method == "telea" else cv2.INPAINT_NS
     codes = np.clip(np.rint(picture * 255.0), 0, 255).astype(np.uint8)
+    if not hole.all():
+        # Beside the hole's edge OpenCV reads what is still hidden; that must not be the wire's own colour.
+        codes[hole] = np.rint(codes[~hole].mean(0)).astype(np.uint8)
     filled = cv2.inpaint(codes, hole.astype(np.uint8), radius_px, flag).astype(np.float32) / 255.0
     return np.where(hole[..., None], filled, picture)
 

@@ -23,6 +23,12 @@ Plane = NDArray[np.float32]
 Boolean = NDArray[np.bool_]
 
 
+def channel_mean(picture: Plane) -> Plane:
+    """Mean over the channels of ``h w c``; far faster than a numpy reduction over a short last axis."""
+    channels = picture.shape[-1]
+    return np.asarray(cv2.transform(picture, np.full((1, channels), 1.0 / channels, np.float32)), np.float32)
+
+
 class WindowMotion:
     """Flows and camera motion of a window, computed when first asked for.
 
@@ -39,6 +45,7 @@ class WindowMotion:
         self._preset: Preset = preset
         self._cached_flows = cached_flows
         self._flows: OrderedDict[tuple[int, int], Plane] = OrderedDict()
+        self._consistent: OrderedDict[tuple[int, int], Boolean] = OrderedDict()
         self._prefilled: dict[int, Plane] = {}
         self._luma: dict[int, NDArray[np.uint8]] = {}
         self._camera: CameraPath | None = None
@@ -78,12 +85,16 @@ class WindowMotion:
 
     def consistent(self, target: int, source: int) -> Boolean:
         """Inside the frame and passing the forward-backward test (Sundaram et al., ECCV 2010, eq. 5)."""
-        there = self.flow(target, source)
-        back = self.read(self.flow(source, target), there)
-        gap = np.square(there + back).sum(-1)
-        size = np.square(there).sum(-1) + np.square(back).sum(-1)
-        consistent: Boolean = self.inside(there) & (gap <= 0.01 * size + 0.5)
-        return consistent
+        key = (target, source)
+        if key not in self._consistent:
+            there = self.flow(target, source)
+            back = self.read(self.flow(source, target), there)
+            gap = channel_mean(np.square(there + back))
+            size = channel_mean(np.square(there)) + channel_mean(np.square(back))
+            self._consistent[key] = self.inside(there) & (gap <= 0.01 * size + 0.25)
+            if len(self._consistent) > self._cached_flows:
+                self._consistent.popitem(last=False)
+        return self._consistent[key]
 
     def clear(self, source: int, flow: Plane) -> Boolean:
         """Where a read of ``source`` through the flow touches no hole."""
@@ -97,6 +108,20 @@ class WindowMotion:
             steps = [fit_homography(self.flow(t, t + 1), ~self.distrusted[t]) for t in range(self.num_frames - 1)]
             self._camera = CameraPath(steps)
         return homography_flow(self._camera.between(target, source), self.height, self.width)
+
+    def refined_camera_flow(self, target: int, source: int) -> Plane:
+        """Camera flow plus what it leaves: parallax, lens, moving things; completed inside the target's hole.
+
+        The source, brought over by the camera's motion, is aligned once more by dense flow.
+        """
+        camera = self.camera_flow(target, source)
+        brought = self.read(self.prefilled(source), camera)
+        luma = luma_u8(brought)
+        inside = self.inside(camera)
+        luma[~inside] = self._luma_of(target)[~inside]
+        rest = dis_flow(self._luma_of(target), luma, self._preset)
+        rest = complete_flow(rest, self.distrusted[target])
+        return rest + self.read(camera, rest)
 
     def _luma_of(self, frame: int) -> NDArray[np.uint8]:
         if frame not in self._luma:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from pydantic import Field
 
@@ -72,7 +72,7 @@ def read_and_verify(folder: Path) -> DeliveryManifest:
     """Read a delivery's manifest and check every file against it.
 
     ``IntegrityError`` names the first file that is missing, added to frames or
-    matte, or changed.
+    matte, or changed, and refuses a manifest that points out of its folder.
     """
     path = folder / MANIFEST_NAME
     if not path.is_file():
@@ -83,6 +83,10 @@ def read_and_verify(folder: Path) -> DeliveryManifest:
         raise IntegrityError(f"{path} is damaged", found=str(error)[:300], expected="a delivery manifest") from None
     known = {entry.path for entry in manifest.files}
     for entry in manifest.files:
+        if not _stays_inside(entry.path):
+            raise IntegrityError(
+                f"{path} names a file outside its delivery", found=entry.path, expected="a path relative to the folder"
+            )
         delivered = folder / entry.path
         if not delivered.is_file():
             raise IntegrityError(f"{delivered} is missing from the delivery", expected=f"sha256 {entry.sha256}")
@@ -99,3 +103,9 @@ def read_and_verify(folder: Path) -> DeliveryManifest:
             if stray.relative_to(folder).as_posix() not in known:
                 raise IntegrityError(f"{stray} was added after delivery", expected="only files named in the manifest")
     return manifest
+
+
+def _stays_inside(path: str) -> bool:
+    # A Windows path knows both separators and drives, and so refuses what any system would take for outside.
+    parts = PureWindowsPath(path)
+    return bool(parts.parts) and not parts.anchor and ".." not in parts.parts

@@ -13,12 +13,16 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from interpositive.errors import StorageError
 
-_STORAGE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM}
+_STORAGE_ERRNOS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM),
+    # A parent that is a file, and a name that the file system cannot hold.
+    *(errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG),
+}
 
 
 def storage_error(cause: OSError, path: Path) -> StorageError:
@@ -95,7 +99,9 @@ def write_file_whole(path: Path, content: bytes | str) -> None:
         _sync(scratch)
         scratch.replace(path)
     except OSError as error:
-        scratch.unlink(missing_ok=True)
+        # The refusal to write is what gets reported, not a refusal to clean up after it.
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
         if error.errno in _STORAGE_ERRNOS:
             raise storage_error(error, path) from error
         raise

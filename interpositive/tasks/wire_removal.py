@@ -70,6 +70,8 @@ class WireRemoval(Task):
         damaged, coverage = draw_wires(clean, wires, shutter=self.shutter)
         margin = int(random.integers(self.mask_margin_px[0], self.mask_margin_px[1] + 1))
         wire_mask = torch.from_numpy(coverage_to_mask(coverage, margin))[:, None]
+        # Traces too faint for the mask to hold are taken back: what is not masked is true.
+        damaged = np.where(wire_mask[:, 0, :, :, None].numpy() > 0, damaged, clean)
         known_damage = torch.zeros_like(wire_mask) if damage is None else (damage > 0).to(wire_mask.dtype)
         return Example(
             input=rearrange(torch.from_numpy(damaged), "t h w c -> t c h w"),
@@ -86,13 +88,14 @@ class WireRemoval(Task):
         wires = []
         for _ in range(int(random.integers(self.num_wires[0], self.num_wires[1] + 1))):
             hold = _HOLDS[int(random.choice(len(_HOLDS), p=self.holds))]
-            ends = np.stack(
-                [
-                    _track(flows, _upper_end(random, height, width), "set" if hold == "performer" else hold),
-                    _track(flows, _lower_end(random, flows, hold, height, width), hold),
-                ],
-                axis=1,
-            )
+            upper, lower = _upper_end(random, height, width), _lower_end(random, flows, hold, height, width)
+            foot = _track(flows, lower, hold)
+            if hold == "performer":
+                # The traveller overhead follows the performer, so that the wire stays near upright.
+                head = upper + random.uniform(0.6, 1.0) * (foot - lower)
+            else:
+                head = _track(flows, upper, hold)
+            ends = np.stack([head, foot], axis=1)
             low, high = np.log(self.width_px_at_1080)
             bright = random.random() < self.bright_share
             shadow = None
@@ -140,12 +143,12 @@ def _upper_end(random: np.random.Generator, height: int, width: int) -> NDArray[
 def _lower_end(
     random: np.random.Generator, flows: Sequence[NDArray[np.float32]], hold: str, height: int, width: int
 ) -> NDArray[np.float64]:
-    tries = random.uniform((0.05, 0.2), (0.95, 0.95), (64, 2)) * (width, height)
+    tries = random.uniform((0.05, 0.2), (0.95, 0.95), (256, 2)) * (width, height)
     if hold != "performer" or not flows:
         return np.asarray(tries[0] if random.random() < 0.6 else (tries[0, 0], 1.05 * height), np.float64)
     middle = flows[len(flows) // 2]
     moving = middle[tries[:, 1].astype(int), tries[:, 0].astype(int)] - np.median(middle, axis=(0, 1))
-    likely = np.hypot(moving[:, 0], moving[:, 1]) + 0.02
+    likely = np.square(moving).sum(-1) + 1e-4
     return np.asarray(tries[int(random.choice(len(tries), p=likely / likely.sum()))], np.float64)
 
 

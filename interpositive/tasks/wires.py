@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import cv2
 import numpy as np
@@ -85,17 +86,21 @@ def draw_coverage(curves: Sequence[Points], width_px: float, height: int, width:
     that a line thinner than a pixel covers in proportion to its width.
     """
     scale = _SUPERSAMPLING
-    thickness = max(1, round(width_px * scale))
-    thinning = min(1.0, width_px * scale / thickness)
+    wanted = width_px * scale
+    drawn = 0
     total = np.zeros((height, width), np.float32)
     canvas = np.zeros((height * scale, width * scale), np.uint8)
-    for curve in curves:
+    for number, curve in enumerate(curves, start=1):
+        # OpenCV draws an even thickness one sub-pixel too wide, so two of them take turns to meet the width on average.
+        thickness = max(2, 2 * ceil((wanted * number - drawn - 1.0) / 2.0 - 1e-6))
+        drawn += thickness + 1
         canvas[:] = 0
         fixed = np.rint(((curve + 0.5) * scale - 0.5) * (1 << _SHIFT_BITS))
         limit = float(1 << 20)
         points = np.clip(fixed, -limit, limit).astype(np.int32)
         cv2.polylines(canvas, [points[:, None, :]], False, 255, thickness, cv2.LINE_8, _SHIFT_BITS)
         total += cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+    thinning = min(1.0, wanted * len(curves) / drawn)
     return total * (thinning / (255.0 * len(curves)))
 
 
@@ -147,7 +152,8 @@ def _glint(wire: Wire, curve: Points, index: int, height: int, width: int) -> ND
     x, y = curve[round(place * (len(curve) - 1))]
     radius = 0.12 * float(np.hypot(width, height))
     ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
-    return (wire.glint * np.exp(-((xs - x) ** 2 + (ys - y) ** 2) / (2.0 * radius * radius))).astype(np.float32)
+    distance = np.square(xs - x) + np.square(ys - y)
+    return np.asarray(wire.glint * np.exp(-distance / (2.0 * radius * radius)), np.float32)
 
 
 def coverage_to_mask(coverage: NDArray[np.float32], margin_px: int, threshold: float = 0.01) -> NDArray[np.float32]:

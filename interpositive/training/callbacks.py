@@ -13,13 +13,16 @@ from interpositive.training.held_out import HeldOutWindow, write_preview
 
 
 class Previews(lightning.Callback):
-    """After each validation, shows a held-out frame as damaged, prior, trained and true."""
+    """In each validation, shows a held-out frame as damaged, prior, trained (averaged weights) and true.
+
+    Belongs before the weight averaging among a trainer's callbacks.
+    """
 
     def __init__(self, window: HeldOutWindow, folder: Path) -> None:
         self.window = window
         self.folder = folder
 
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write ``step_<n>.png``, and hand it to W&B if it listens."""
         assert isinstance(pl_module, FineTuner)
         if trainer.sanity_checking or not trainer.is_global_zero:

@@ -1,7 +1,7 @@
 """Training checkpoints without pickle: tensors as safetensors, everything else as JSON, in one folder.
 
-A checkpoint appears by one rename, its record naming the digest of the
-tensors; a damaged one is refused on loading.
+A checkpoint appears by one rename, its record naming the digests of the
+tensors and of itself; a damaged one is refused on loading.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pytorch_lightning.plugins.io import CheckpointIO
 from safetensors.torch import load, save
 
 from interpositive.errors import IntegrityError
-from interpositive.records.digests import sha256_of_file
+from interpositive.records.digests import sha256_of_file, sha256_of_value
 from interpositive.records.publishing import publish_folder
 
 _TENSORS = "tensors.safetensors"
@@ -40,7 +40,11 @@ class SafeCheckpointIO(CheckpointIO):
             shutil.rmtree(final)
         with publish_folder(final) as scratch:
             (scratch / _TENSORS).write_bytes(save(tensors))
-            record = {"tensors_sha256": sha256_of_file(scratch / _TENSORS), "state": state}
+            record = {
+                "tensors_sha256": sha256_of_file(scratch / _TENSORS),
+                "state_sha256": sha256_of_value(state),
+                "state": state,
+            }
             (scratch / _STATE).write_text(json.dumps(record))
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
@@ -49,16 +53,18 @@ class SafeCheckpointIO(CheckpointIO):
         folder = Path(path)
         try:
             record = json.loads((folder / _STATE).read_text())
-            found = sha256_of_file(folder / _TENSORS)
-        except (OSError, json.JSONDecodeError) as error:
-            raise IntegrityError(f"{folder} is not a whole checkpoint", found=str(error)) from None
-        if found != record["tensors_sha256"]:
-            raise IntegrityError(
-                f"{folder / _TENSORS} is damaged",
-                found=found,
-                expected=record["tensors_sha256"],
-                remedy="remove this checkpoint; training goes on from the one before",
-            )
+            expected = {_TENSORS: record["tensors_sha256"], _STATE: record["state_sha256"]}
+            found = {_TENSORS: sha256_of_file(folder / _TENSORS), _STATE: sha256_of_value(record["state"])}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise IntegrityError(f"{folder} is not a whole checkpoint", found=repr(error)[:300]) from None
+        for name, digest in found.items():
+            if digest != expected[name]:
+                raise IntegrityError(
+                    f"{folder / name} is damaged",
+                    found=digest,
+                    expected=expected[name],
+                    remedy="remove this checkpoint; training goes on from the one before",
+                )
         decoded = _decode(record["state"], load((folder / _TENSORS).read_bytes()))
         assert isinstance(decoded, dict)
         return decoded

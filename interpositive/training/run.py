@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import platform
 import time
 from collections.abc import Mapping, Sequence
@@ -121,6 +122,7 @@ def train_mini_model(
         )
     )
     wait_meter = WaitMeter()
+    local_log = CSVLogger(folder, name="", version="")
     trainer = lightning.Trainer(
         default_root_dir=folder,
         max_steps=settings.max_steps,
@@ -136,9 +138,14 @@ def train_mini_model(
         enable_model_summary=False,
         use_distributed_sampler=False,
         plugins=[SafeCheckpointIO()],
-        logger=[CSVLogger(folder, name="", version=""), *loggers],
+        logger=[local_log, *loggers],
         callbacks=[
-            EMAWeightAveraging(decay=settings.ema_decay, update_starting_at_step=settings.warmup_steps),
+            # Before the averaging, which takes the averaged weights away again when validation ends.
+            Previews(held_out[0], folder / "previews"),
+            EMAWeightAveraging(
+                decay=settings.ema_decay,
+                update_starting_at_step=min(settings.warmup_steps, settings.max_steps - 1),
+            ),
             ModelCheckpoint(
                 folder / "checkpoints",
                 filename="{step}",
@@ -146,13 +153,21 @@ def train_mini_model(
                 mode="max",
                 save_top_k=2,
                 every_n_train_steps=settings.checkpoint_every,
+                # A step made again replaces its damaged checkpoint, and names stay "step=<n>".
+                enable_version_counter=False,
+                # Else the last step's checkpoint waits for a validation that may not come.
+                save_on_train_epoch_end=True,
             ),
-            Previews(held_out[0], folder / "previews"),
             wait_meter,
         ],
     )
     started = time.monotonic()
-    trainer.fit(tuner, datamodule=dailies, ckpt_path=newest)
+    if newest is None or dailies.start_batch < settings.max_steps:
+        _carry_over_log(local_log, folder, dailies.start_batch)
+        trainer.fit(tuner, datamodule=dailies, ckpt_path=newest)
+    else:
+        # Killed between the last step and the archive; a checkpoint's own weights are the averaged ones.
+        tuner.load_state_dict(SafeCheckpointIO().load_checkpoint(newest)["state_dict"])
     seconds = time.monotonic() - started
     mini_model.eval()
     if not (folder / ARCHIVE_NAME).exists():
@@ -165,7 +180,7 @@ def train_mini_model(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         finished=True,
         seed=settings.seed,
-        steps=trainer.global_step,
+        steps=max(trainer.global_step, dailies.start_batch),
         seconds_training=round(seconds, 1),
         num_parameters=mini_model.num_parameters,
         takes=[
@@ -195,6 +210,22 @@ def _same_config(folder: Path, config_text: str) -> None:
             remedy="resume with the same settings, or give another run folder",
         )
     write_file_whole(path, config_text)
+
+
+def _carry_over_log(log: CSVLogger, folder: Path, start_step: int) -> None:
+    """Write again what was logged before ``start_step``: Lightning's logger begins by removing its file."""
+    path = folder / "metrics.csv"
+    if not path.is_file():
+        return
+    with path.open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if int(row["step"]) < start_step]
+    for row in rows:
+        values: dict[str, torch.Tensor | float] = {
+            name: float(value) for name, value in row.items() if name != "step" and value
+        }
+        log.log_metrics(values, step=int(row["step"]))
+    if rows:
+        log.save()
 
 
 def _installed(name: str) -> bool:

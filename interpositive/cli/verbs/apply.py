@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +14,7 @@ from interpositive.cli.runs import open_run
 from interpositive.delivery.deliver import DeliverySettings, DeliverySource, FrameFormat, deliver_shot
 from interpositive.delivery.gate import GatePlan
 from interpositive.delivery.restoring import WindowPlan
+from interpositive.errors import ConfigError
 from interpositive.records.digests import sha256_of_value
 from interpositive.training.run import ARCHIVE_NAME, software_versions
 
@@ -54,7 +56,7 @@ class DeliveryConfig(BaseModel):
     frame_format: FrameFormat
     method: str
     compare: bool
-    first_frame: int
+    first_frame: int | None
     windows: WindowsConfig
     gate: GateConfig
 
@@ -78,13 +80,14 @@ def run(config: DictConfig) -> None:
     """Repair and deliver; prints what was delivered and the account of altered pixels."""
     plain: Any = OmegaConf.to_container(config, resolve=True)
     settings = read_config(ApplyConfig, plain, "apply")
+    device = find_device(settings.device)
     opened = open_run(settings.run)
     delivery = settings.delivery
     manifest = deliver_shot(
         settings.shot,
         settings.mask,
         settings.deliver_to,
-        opened.mini_model.to(settings.device),
+        opened.mini_model.to(device),
         opened.task.request,
         DeliverySource(
             production=opened.record.production,
@@ -111,3 +114,14 @@ def run(config: DictConfig) -> None:
     print(f"\n{manifest.num_frames} frames by method {manifest.method}")
     print(f"altered pixels: {altered}; altered outside the mask: {violations}")
     print(f"delivered to: {settings.deliver_to}")
+
+
+def find_device(name: str) -> torch.device:
+    """The device of this name; ``ConfigError`` if there is none on this machine."""
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError("there is no such device", found=name, expected="cpu or cuda") from None
+    if device.type != "cpu" and not (device.type == "cuda" and (device.index or 0) < torch.cuda.device_count()):
+        raise ConfigError("this machine has no such device", found=name, expected="cpu", remedy="set device=cpu")
+    return device

@@ -31,7 +31,7 @@ def run(config: DictConfig) -> None:
     """Damage the take and print where shot, mask and truth are."""
     plain: Any = OmegaConf.to_container(config, resolve=True)
     settings = read_config(RehearseConfig, plain, "rehearse")
-    task: Task = assemble(settings.task, "task")
+    task: Task = assemble(settings.task, "task", Task)
     folder = rehearse(
         settings.take,
         task.example,

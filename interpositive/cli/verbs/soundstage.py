@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict
 
 from interpositive.cli.assembling import assemble, read_config
+from interpositive.soundstage.spec import StageSpec
 from interpositive.soundstage.writing import render_production
 
 
@@ -29,7 +30,7 @@ def run(config: DictConfig) -> None:
     plain: Any = OmegaConf.to_container(config, resolve=True)
     settings = read_config(SoundstageConfig, plain, "soundstage")
     movies = render_production(
-        assemble(settings.stage, "stage"),
+        assemble(settings.stage, "stage", StageSpec),
         settings.output,
         with_truth=settings.with_truth,
         num_workers=settings.num_workers,

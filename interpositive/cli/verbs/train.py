@@ -61,8 +61,8 @@ def run(config: DictConfig) -> float | None:
     trainer = {**settings.trainer, **settings.compute, "seed": settings.seed, "progress": settings.progress}
     refuse_unknown_keys(trainer, list(TrainSettings.__dataclass_fields__), "trainer")
     wandb = read_config(WandbSettings, settings.wandb, "wandb")
-    task: Task = assemble(settings.task, "task")
-    mini_model: MiniModel = assemble(settings.mini_model, "mini_model")
+    task: Task = assemble(settings.task, "task", Task)
+    mini_model: MiniModel = assemble(settings.mini_model, "mini_model", MiniModel)
     with production.catalogue() as catalogue:
         takes, catalogue_sha256 = catalogue.takes(), catalogue.digest()
     unknown = set(settings.damage) - {take.name for take in takes}
@@ -114,4 +114,10 @@ def _new_run_folder(production: str, task: str) -> Path:
     hydra = HydraConfig.get()
     if hydra.mode == RunMode.MULTIRUN:
         stamp = f"{stamp}_{hydra.job.num:03d}"
-    return Path("runs") / production / task / stamp
+    folder = Path("runs") / production / task / stamp
+    # Two runs of one second are two runs: a folder that exists would be resumed.
+    number = 2
+    while folder.exists():
+        folder = folder.with_name(f"{stamp}_{number}")
+        number += 1
+    return folder

@@ -1,0 +1,8 @@
+"""Lets the delivery tests import their stand-in mini-models and plates by name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))

@@ -1,0 +1,156 @@
+"""A whole shot through windows: in order, untouched where it must be, whatever the windows are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from stand_ins import ERRORS, GREY, KnownErrors, WindowMean, bar_mask, noise_codes, request
+
+from interpositive.delivery.restoring import (
+    RestoredFrame,
+    WindowPlan,
+    changed_pixels,
+    composite,
+    frames_to_float,
+    restore_shot,
+)
+from interpositive.errors import ConfigError
+from interpositive.mini_models.contract import MiniModel
+
+NUM_FRAMES = 17
+
+
+class Footage:
+    """Frames and masks that note what was read."""
+
+    def __init__(self, dtype: type[np.generic] = np.uint8, num_frames: int = NUM_FRAMES) -> None:
+        self.codes = noise_codes(num_frames, dtype)
+        self.mask: NDArray[np.float32] = bar_mask(num_frames) / np.float32(255)
+        self.reads: list[tuple[int, int]] = []
+
+    def frames(self, start: int, stop: int) -> Any:
+        self.reads.append((start, stop))
+        return self.codes[start:stop]
+
+    def masks(self, start: int, stop: int) -> NDArray[np.float32]:
+        return self.mask[start:stop]
+
+    def restore(self, mini_model: MiniModel, plan: WindowPlan, methods: tuple[str, ...]) -> list[RestoredFrame]:
+        num_frames = len(self.codes)
+        return list(restore_shot(self.frames, self.masks, num_frames, mini_model, request, methods, plan))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("plan", [WindowPlan(1, 0, 0), WindowPlan(5, 2, 3), WindowPlan(8, 4), WindowPlan(40, 4, 2)])
+def test_untouched_pixels_do_not_depend_on_windows(plan: WindowPlan, dtype: type[np.generic]) -> None:
+    footage = Footage(dtype)
+    outside = footage.mask == 0
+    for frame in footage.restore(WindowMean(), plan, ("trained", "telea")):
+        for codes in frame.results.values():
+            assert codes.dtype == dtype
+            kept = codes[outside[frame.number]]
+            assert kept.tobytes() == footage.codes[frame.number][outside[frame.number]].tobytes()
+
+
+@pytest.mark.parametrize("plan", [WindowPlan(1, 0, 0), WindowPlan(5, 2, 3), WindowPlan(7, 9, 0), WindowPlan(64)])
+def test_every_frame_comes_once_and_in_order(plan: WindowPlan) -> None:
+    footage = Footage()
+    restored = footage.restore(KnownErrors(), plan, ("trained",))
+    assert [frame.number for frame in restored] == list(range(NUM_FRAMES))
+    for frame in restored:
+        np.testing.assert_array_equal(frame.plate, footage.codes[frame.number])
+        np.testing.assert_array_equal(frame.mask, footage.mask[frame.number])
+
+
+def test_what_windows_agree_on_comes_out_the_same_from_any_of_them() -> None:
+    results = [
+        np.stack([frame.results["trained"] for frame in Footage().restore(KnownErrors(), plan, ("trained",))])
+        for plan in (WindowPlan(4, 2, 1), WindowPlan(9, 3, 2), WindowPlan(99))
+    ]
+    inside = Footage().mask > 0
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+    assert np.all(results[0][inside] == round((GREY + ERRORS["trained"]) * 255))
+
+
+def test_windows_that_disagree_fade_from_one_to_the_next() -> None:
+    footage = Footage(num_frames=12)
+    footage.codes[:6], footage.codes[6:] = 0, 200
+    footage.mask[:] = 0
+    footage.mask[:, 4, 4] = 1
+    footage.codes[:, 4, 4] = 90
+    plan = WindowPlan(size=8, overlap=4, reach=0)
+    inside = [int(f.results["flat"][4, 4, 0]) for f in footage.restore(WindowMean({"flat": 0.0}), plan, ("flat",))]
+    first, last = inside[0], inside[-1]
+    assert inside[:4] == [first] * 4 and inside[8:] == [last] * 4 and last - first > 50
+    steps = np.diff(inside[3:9])
+    assert np.all(steps > 0) and steps.max() - steps.min() <= 1, "a straight fade over the four frames they share"
+
+
+def test_shared_frames_are_decoded_once() -> None:
+    footage = Footage()
+    footage.restore(KnownErrors(), WindowPlan(5, 2, 3), ("trained",))
+    read = [n for start, stop in footage.reads for n in range(start, stop)]
+    assert read == list(range(NUM_FRAMES))
+
+
+def test_the_mini_model_says_how_far_it_reaches_unless_told() -> None:
+    for reach, expected in ((None, 11), (1, 7)):
+        mini_model = KnownErrors(reach_frames=3)
+        Footage().restore(mini_model, WindowPlan(5, 0, reach), ("trained",))
+        assert mini_model.asked[1][0] == expected
+        assert mini_model.asked[1][1] == range(expected // 2 - 2, expected // 2 + 3)
+
+
+def test_windows_of_no_frames_are_refused() -> None:
+    with pytest.raises(ConfigError, match="size 0"):
+        Footage().restore(KnownErrors(), WindowPlan(0, 0, 0), ("trained",))
+
+
+class TestComposite:
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    def test_every_code_survives_outside_the_mask(self, dtype: type[np.integer[Any]]) -> None:
+        top = np.iinfo(dtype).max
+        plate = np.arange(256 * 256 * 3, dtype=np.int64).reshape(256, 256, 3).clip(0, None) % (top + 1)
+        result = composite(plate.astype(dtype), torch.full((3, 256, 256), 0.3), np.zeros((256, 256), np.float32))
+        np.testing.assert_array_equal(result, plate)
+
+    def test_float_codes_survive_whatever_they_are(self) -> None:
+        plate = np.array([[-0.0, 1e-40, 65504.0], [np.inf, -np.inf, np.nan]], np.float32)[None]
+        result = composite(plate, torch.zeros(3, 1, 2), np.zeros((1, 2), np.float32))
+        assert result.tobytes() == plate.tobytes()
+
+    def test_a_full_mask_leaves_nothing_of_the_plate(self) -> None:
+        plate = np.array([[[np.inf, np.nan, 6e4]]], np.float32)
+        result = composite(plate, torch.full((3, 1, 1), 0.25), np.ones((1, 1), np.float32))
+        np.testing.assert_array_equal(result, np.full((1, 1, 3), 0.25, np.float32))
+
+    @pytest.mark.parametrize(("dtype", "tolerance"), [(np.uint8, 0.5), (np.uint16, 0.51), (np.float32, 1e-6)])
+    def test_a_soft_mask_blends_by_its_share(self, dtype: type[np.generic], tolerance: float) -> None:
+        top = 1.0 if dtype is np.float32 else float(np.iinfo(dtype).max)  # type: ignore[type-var]
+        plate = np.full((4, 5, 3), 0.2 * top).astype(dtype)
+        shares = np.broadcast_to(np.linspace(0, 1, 5, dtype=np.float32), (4, 5)).copy()
+        result = composite(plate, torch.full((3, 4, 5), 0.8), shares).astype(np.float64)
+        start = float(plate.flat[0])
+        expected = start + shares[..., None].astype(np.float64) * (0.8 * top - start)
+        assert np.abs(result - expected).max() <= tolerance
+        np.testing.assert_array_equal(result[:, 0], plate[:, 0])
+
+
+def test_frames_for_the_mini_model_are_numbers_between_0_and_1() -> None:
+    codes = np.array([np.nan, np.inf, -np.inf, -1, 0.5, 7], np.float32).reshape(1, 1, 2, 3)
+    np.testing.assert_array_equal(frames_to_float(codes).permute(0, 2, 3, 1).flatten(), [0, 1, 0, 0, 0.5, 1])
+
+
+def test_changed_pixels_sees_one_bit_in_one_channel_and_is_calm_about_nan() -> None:
+    plate = noise_codes(1, np.float32)[0]
+    plate[0, 0] = np.nan
+    found = plate.copy()
+    assert not changed_pixels(found, plate).any()
+    found[3, 4, 2] = np.nextafter(found[3, 4, 2], np.float32(9))
+    found[5, 6, 0] = np.nan
+    assert np.argwhere(changed_pixels(found, plate)).tolist() == [[3, 4], [5, 6]]

@@ -1,0 +1,118 @@
+"""Fills from a frame's own pixels: exact where exactness is possible, quiet outside the hole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from interpositive.motion.spatial_fill import inpaint, thin_plate_fill
+
+HEIGHT, WIDTH = 40, 56
+Picture = NDArray[np.float32]
+Hole = NDArray[np.bool_]
+
+
+def smooth_picture() -> Picture:
+    ys, xs = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    waves = [0.5 + 0.2 * np.sin(xs / 9 + c) + 0.2 * np.cos(ys / 7 + xs / 30 + 2 * c) for c in range(3)]
+    return np.stack(waves, -1).astype(np.float32)
+
+
+def ramp() -> Picture:
+    ys, xs = np.mgrid[0:HEIGHT, 0:WIDTH]
+    return np.stack([(xs + 2 * ys) / 200, (WIDTH - xs) / WIDTH, ys / HEIGHT], -1).astype(np.float32)
+
+
+def wire_hole(width_px: int = 4) -> Hole:
+    ys, xs = np.mgrid[0:HEIGHT, 0:WIDTH]
+    hole: Hole = np.abs(xs - WIDTH / 2 - 0.4 * (ys - HEIGHT / 2)) < width_px / 2
+    return hole
+
+
+def block_hole() -> Hole:
+    hole = np.zeros((HEIGHT, WIDTH), bool)
+    hole[14:22, 20:30] = True
+    return hole
+
+
+def psnr(a: Picture, b: Picture, where: Hole) -> float:
+    return float(-10 * np.log10(np.mean(np.square(a - b)[where])))
+
+
+@pytest.mark.parametrize("tension", [0.0, 0.05, 1.0])
+def test_a_linear_ramp_is_continued_across_a_hole(tension: float) -> None:
+    # A plane solves the biharmonic equation and the Laplace equation both.
+    picture, hole = ramp(), block_hole()
+    damaged = np.where(hole[..., None], 0.7, picture).astype(np.float32)
+    np.testing.assert_allclose(thin_plate_fill(damaged, hole, tension), picture, atol=2e-6)
+
+
+@pytest.mark.parametrize("hole", [wire_hole(), wire_hole(9), block_hole()], ids=["wire", "cable", "block"])
+def test_it_beats_telea_on_a_smooth_picture(hole: Hole) -> None:
+    picture = smooth_picture()
+    damaged = np.where(hole[..., None], 0.0, picture).astype(np.float32)
+    ours = psnr(thin_plate_fill(damaged, hole), picture, hole)
+    assert ours > psnr(inpaint(damaged, hole, "telea"), picture, hole) + 6
+    assert ours > 35
+
+
+@pytest.mark.parametrize("method", ["thin_plate", "telea", "navier_stokes"])
+def test_pixels_outside_the_hole_keep_every_bit(method: Any) -> None:
+    picture = np.random.default_rng(0).random((HEIGHT, WIDTH, 3), np.float32)
+    hole = wire_hole()
+    filled = thin_plate_fill(picture, hole) if method == "thin_plate" else inpaint(picture, hole, method)
+    assert filled.dtype == np.float32
+    assert np.array_equal(filled[~hole], picture[~hole])
+    assert not np.array_equal(filled[hole], picture[hole])
+
+
+def test_what_is_under_the_hole_does_not_matter() -> None:
+    picture, hole = smooth_picture(), wire_hole() | block_hole()
+    other = np.where(hole[..., None], np.float32(1.0) - picture, picture)
+    for fill in (thin_plate_fill, lambda p, h: inpaint(p, h, "telea"), lambda p, h: inpaint(p, h, "navier_stokes")):
+        assert np.array_equal(fill(picture, hole), fill(other, hole))
+
+
+def test_a_frame_that_is_all_hole_is_grey() -> None:
+    filled = thin_plate_fill(smooth_picture(), np.ones((HEIGHT, WIDTH), bool))
+    assert np.all(filled == 0.5)
+
+
+def test_a_frame_without_a_hole_is_given_back() -> None:
+    picture = smooth_picture()
+    nothing = np.zeros((HEIGHT, WIDTH), bool)
+    assert np.array_equal(thin_plate_fill(picture, nothing), picture)
+    assert np.array_equal(inpaint(picture, nothing, "telea"), picture)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        np.s_[:5, :],
+        np.s_[-5:, :],
+        np.s_[:, :5],
+        np.s_[:, -5:],
+        np.s_[:4, :4],
+        np.s_[-4:, -4:],
+        np.s_[1:, :],
+        np.s_[:, :-1],
+    ],
+)
+def test_a_hole_at_the_border_is_filled_within_the_range_of_what_is_known(box: tuple[slice, slice]) -> None:
+    picture = smooth_picture()
+    hole = np.zeros((HEIGHT, WIDTH), bool)
+    hole[box] = True
+    filled = thin_plate_fill(np.where(hole[..., None], 9.0, picture).astype(np.float32), hole)
+    assert np.isfinite(filled).all()
+    known = picture[~hole]
+    assert (filled[hole] >= known.min(0) - 1e-6).all() and (filled[hole] <= known.max(0) + 1e-6).all()
+
+
+def test_a_border_hole_continues_what_is_beside_it() -> None:
+    picture, hole = smooth_picture(), np.zeros((HEIGHT, WIDTH), bool)
+    hole[:, :4] = True
+    damaged = np.where(hole[..., None], 0.0, picture).astype(np.float32)
+    assert psnr(thin_plate_fill(damaged, hole), picture, hole) > 24

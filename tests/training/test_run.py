@@ -1,0 +1,234 @@
+"""A run, cut short and taken up again, ends as if nobody had touched it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from interpositive.errors import StorageError
+from interpositive.mini_models.archive import load_archive
+from interpositive.mini_models.candidate_fusion import CandidateFusion
+from interpositive.records.run_record import RunRecord
+from interpositive.training import callbacks
+from interpositive.training.checkpoint_format import SafeCheckpointIO, newest_valid_checkpoint
+from interpositive.training.fine_tuner import FineTuner
+
+Train = Callable[..., RunRecord]
+NUM_STEPS = 12
+
+
+class Cut(Exception):
+    """Stands for whatever ends a process."""
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float, float]]:
+    """Of each step taken: its number, a sum over its batch, its learning rate."""
+    seen: list[tuple[int, float, float]] = []
+    original = FineTuner.training_step
+
+    def watched(tuner: FineTuner, example: Any, batch_idx: int) -> Tensor:
+        rate = tuner.trainer.optimizers[0].param_groups[0]["lr"]
+        seen.append((tuner.global_step, float(example.input.double().sum()), rate))
+        return original(tuner, example, batch_idx)
+
+    monkeypatch.setattr(FineTuner, "training_step", watched)
+    return seen
+
+
+def cut_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = FineTuner.training_step
+
+    def cutting(tuner: FineTuner, example: Any, batch_idx: int) -> Tensor:
+        if tuner.global_step == step:
+            raise Cut
+        return original(tuner, example, batch_idx)
+
+    monkeypatch.setattr(FineTuner, "training_step", cutting)
+
+
+def learned_state(folder: Path) -> dict[str, Any]:
+    """All of the last checkpoint that decides how training goes on."""
+    checkpoint = SafeCheckpointIO().load_checkpoint(folder / "checkpoints" / f"step={NUM_STEPS}.ckpt")
+    names = ("state_dict", "current_model_state", "averaging_state", "optimizer_states", "lr_schedulers", "loops")
+    return {name: checkpoint[name] for name in names} | {"step": checkpoint["global_step"]}
+
+
+def assert_equal(one: Any, other: Any, where: str = "") -> None:
+    assert type(one) is type(other), where
+    if isinstance(one, Tensor):
+        assert torch.equal(one, other), where
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_equal(one[key], other[key], f"{where}/{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for index, (a, b) in enumerate(zip(one, other, strict=True)):
+            assert_equal(a, b, f"{where}/{index}")
+    else:
+        assert one == other, where
+
+
+def archive_bytes(folder: Path) -> bytes:
+    return (folder / "archive" / "weights.safetensors").read_bytes()
+
+
+def validated_steps(folder: Path) -> list[int]:
+    with (folder / "metrics.csv").open(newline="") as stream:
+        return [int(row["step"]) for row in csv.DictReader(stream) if row.get("val/loss")]
+
+
+def test_a_cut_run_ends_byte_for_byte_like_a_whole_one(
+    train: Train, tmp_path: Path, steps: list[tuple[int, float, float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    record = train(whole)
+    expected = list(steps)
+    assert [number for number, _, _ in expected] == list(range(NUM_STEPS))
+    steps.clear()
+    with monkeypatch.context() as patch:
+        cut_at(7, patch)
+        with pytest.raises(Cut):
+            train(cut)
+    assert steps == expected[:7]
+    assert not (cut / "run.json").exists() and not (cut / "archive").exists()
+    steps.clear()
+    resumed = train(cut)
+    assert steps == expected[6:], "batches and learning rates go on from the checkpoint of step 6"
+    assert_equal(learned_state(whole), learned_state(cut))
+    assert archive_bytes(whole) == archive_bytes(cut)
+    assert resumed.scores.keys() == record.scores.keys()
+    held_out = [name for name in record.scores if name.startswith("held_out/")]
+    assert len(held_out) >= 5 and all(resumed.scores[name] == record.scores[name] for name in held_out)
+    assert resumed.steps == record.steps == NUM_STEPS
+    assert validated_steps(cut) == validated_steps(whole) == [3, 7, 11]
+    assert sorted(path.name for path in (cut / "previews").iterdir()) == [f"step_{step:06d}.png" for step in (4, 8, 12)]
+    assert (cut / "previews" / "step_000012.png").read_bytes() == (whole / "previews" / "step_000012.png").read_bytes()
+
+    # Killed once more, after the last step and before the archive: what is archived are still the averaged weights.
+    (cut / "run.json").unlink()
+    shutil.rmtree(cut / "archive")
+    steps.clear()
+    again = train(cut)
+    assert steps == []
+    assert archive_bytes(cut) == archive_bytes(whole)
+    assert (
+        again.steps == NUM_STEPS
+        and again.scores["held_out/psnr_hole/trained"] == record.scores["held_out/psnr_hole/trained"]
+    )
+
+
+def test_the_archive_holds_the_averaged_weights_and_the_learned_model(train: Train, tmp_path: Path) -> None:
+    record = train(tmp_path)
+    averaged, current = (learned_state(tmp_path)[name] for name in ("state_dict", "current_model_state"))
+    archived = load_file(tmp_path / "archive" / "weights.safetensors")
+    for name, value in archived.items():
+        assert torch.equal(value, averaged[f"mini_model.{name}"]), name
+    assert any(not torch.equal(averaged[name], current[name]) for name in averaged)
+    mini_model, recipe = load_archive(tmp_path / "archive")
+    assert isinstance(mini_model, CandidateFusion) and recipe.production == "tiny"
+    assert record.num_parameters == mini_model.num_parameters == sum(value.numel() for value in archived.values())
+    assert RunRecord.read(tmp_path) == record
+
+
+def test_checkpoints_hold_no_pickle(train: Train, tmp_path: Path) -> None:
+    train(tmp_path, max_steps=6)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    kept = [path for path in files if path.parent.suffix == ".ckpt"]
+    assert {path.parent.name for path in kept} == {"step=3.ckpt", "step=6.ckpt"}
+    assert {path.name for path in kept} == {"tensors.safetensors", "state.json"}
+    assert {path.suffix for path in files} == {".safetensors", ".json", ".yaml", ".csv", ".png"}
+    for path in files:
+        if path.suffix == ".safetensors":
+            assert load_file(path)
+        elif path.suffix == ".json":
+            assert json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("name", ["tensors.safetensors", "state.json"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_used(
+    train: Train, tmp_path: Path, steps: list[tuple[int, float, float]], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with monkeypatch.context() as patch:
+        cut_at(7, patch)
+        with pytest.raises(Cut):
+            train(tmp_path, max_steps=9)
+    damaged = tmp_path / "checkpoints" / "step=6.ckpt" / name
+    content = bytearray(damaged.read_bytes())
+    # A digit of the state, a bit of a weight.
+    place = content.rindex(b"0.") + 3 if name == "state.json" else len(content) - 5
+    content[place] ^= 1
+    damaged.write_bytes(bytes(content))
+    steps.clear()
+    record = train(tmp_path, max_steps=9)
+    assert [number for number, _, _ in steps] == [3, 4, 5, 6, 7, 8]
+    assert any("step=6.ckpt" in note and name in note for note in record.notes)
+    newest, still_damaged = newest_valid_checkpoint(tmp_path / "checkpoints")
+    assert newest is not None and newest.name == "step=9.ckpt" and still_damaged == []
+    assert {path.name for path in newest.parent.iterdir()} <= {"step=3.ckpt", "step=6.ckpt", "step=9.ckpt"}
+
+
+def test_a_run_folder_of_another_configuration_is_refused(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        cut_at(1, patch)
+        with pytest.raises(Cut):
+            train(tmp_path)
+    with pytest.raises(StorageError, match="another configuration"):
+        train(tmp_path, config_text="a: 2\n")
+    assert (tmp_path / "config.yaml").read_text() == "a: 1\n"
+
+
+def test_a_finished_run_is_refused_and_left_as_it_is(train: Train, tmp_path: Path) -> None:
+    train(tmp_path, max_steps=3, validate_every=3)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(StorageError, match="already holds a finished run"):
+        train(tmp_path, max_steps=3, validate_every=3)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_by_name(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = CandidateFusion.losses
+
+    def broken(model: CandidateFusion, example: Any, generator: torch.Generator) -> dict[str, Tensor]:
+        losses = original(model, example, generator)
+        return losses | {"gradient": losses["gradient"] * float("nan")}
+
+    monkeypatch.setattr(CandidateFusion, "losses", broken)
+    with pytest.raises(FloatingPointError, match=r"step 0.*'gradient': nan"):
+        train(tmp_path)
+    assert not (tmp_path / "run.json").exists()
+
+
+def test_a_run_shorter_than_its_warm_up_still_archives_what_it_learned(train: Train, tmp_path: Path) -> None:
+    train(tmp_path, max_steps=3, warmup_steps=30, validate_every=3)
+    archived = load_file(tmp_path / "archive" / "weights.safetensors")
+    # The last layers start at zero, so that anything else was learned.
+    assert archived["residual.last.weight"].abs().max() > 0
+
+
+def test_previews_show_the_averaged_weights(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Tensor] = []
+    original = callbacks.write_preview
+
+    def watched(mini_model: CandidateFusion, *rest: Any) -> None:
+        shown.append(mini_model.residual.last.weight.detach().clone())
+        original(mini_model, *rest)
+
+    monkeypatch.setattr(callbacks, "write_preview", watched)
+    train(tmp_path)
+    assert len(shown) == 3
+    assert torch.equal(shown[-1], learned_state(tmp_path)["state_dict"]["mini_model.residual.last.weight"])
