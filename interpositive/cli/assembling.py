@@ -87,10 +87,18 @@ def refuse_unknown_keys(node: Mapping[str, Any], known: list[str], where: str) -
 
 def read_config(schema: type[Schema], plain: Mapping[str, Any], where: str) -> Schema:
     """Read a plain mapping into a schema, with one clear error for unknown keys and wrong values."""
-    refuse_unknown_keys(plain, list(schema.model_fields), where)
+    _refuse_unknown_fields(schema, plain, where)
     try:
         return schema.model_validate(plain)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in (where, *first["loc"]))
         raise ConfigError(f"{key}: {first['msg']}", found=first.get("input")) from None
+
+
+def _refuse_unknown_fields(schema: type[BaseModel], plain: Mapping[str, Any], where: str) -> None:
+    refuse_unknown_keys(plain, list(schema.model_fields), where)
+    for name, field in schema.model_fields.items():
+        part, value = field.annotation, plain.get(name)
+        if isinstance(part, type) and issubclass(part, BaseModel) and isinstance(value, Mapping):
+            _refuse_unknown_fields(part, value, f"{where}.{name}")

@@ -3,19 +3,21 @@ at first, and what could run foreign code is refused."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.plugin import Plugin
+from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from interpositive.errors import ConfigError
 
-_PLUGIN = re.compile(r"(hydra\._internal\.core_plugins|hydra_plugins)(\.[A-Za-z_]\w*)+")
-_PLUGIN_PLACES = {"hydra.launcher._target_", "hydra.sweeper._target_"}
+_PLUGIN_PLACES: dict[str, type[Plugin]] = {"hydra.launcher._target_": Launcher, "hydra.sweeper._target_": Sweeper}
 _LOGGING_CLASSES = {
     "logging.StreamHandler",
     "logging.FileHandler",
@@ -65,7 +67,7 @@ def _look(node: object, where: str, is_logging: bool) -> None:
         for key, value in node.items():
             place = f"{where}.{key}"
             if key == "_target_":
-                _refuse_unless(place in _PLUGIN_PLACES and bool(_PLUGIN.fullmatch(str(value))), place, value)
+                _refuse_unless(value in _installed(_PLUGIN_PLACES.get(place)), place, value)
             elif is_logging and key in ("class", "()", "factory"):
                 _refuse_unless(value in _LOGGING_CLASSES, place, value)
             elif key != "filename":
@@ -77,6 +79,12 @@ def _look(node: object, where: str, is_logging: bool) -> None:
         # An interpolation could stand for a whole node that is not seen here.
         _refuse_unless("${" not in node, where, node)
         _refuse_unless("://" not in node or node in _STREAMS, where, node)
+
+
+def _installed(kind: type[Plugin] | None) -> set[str]:
+    if kind is None:
+        return set()
+    return {f"{plugin.__module__}.{plugin.__qualname__}" for plugin in Plugins.instance().discover(kind)}
 
 
 def _refuse_unless(allowed: bool, where: str, found: object) -> None:

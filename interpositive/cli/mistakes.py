@@ -16,6 +16,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from interpositive.errors import ConfigError, InterpositiveError
 from interpositive.records.publishing import storage_error
@@ -34,6 +35,9 @@ def reported(verb: str, config_folder: Path) -> Iterator[None]:
         raise _ended(verb, _unwrapped(error)) from None
     except (HydraException, OmegaConfBaseException) as error:
         raise _ended(verb, as_config_error(error, verb, config_folder)) from None
+    except YAMLError as error:
+        mistake = ConfigError("this is no YAML", found=" ".join(str(error).split()), expected="keys and values")
+        raise _ended(verb, mistake) from None
     except KeyboardInterrupt:
         print(f"interpositive {verb}: stopped", file=sys.stderr)
         raise SystemExit(EXIT_INTERRUPTED) from None

@@ -28,6 +28,7 @@ from interpositive.dailies.windows import TakeWindows
 from interpositive.errors import CatalogueError, MaskError
 from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
+from interpositive.media.contract import code_range
 from interpositive.media.opening import open_reader
 from interpositive.records.publishing import write_file_whole
 
@@ -85,7 +86,7 @@ def read_damage(path: Path, start: int, span: int, stride: int, size: tuple[int,
         codes = reader.window(start, start + span)[::stride].max(-1)
     finally:
         reader.close()
-    touched = torch.from_numpy((codes > codes.dtype.type(0.05 * 255)).astype("float32"))[:, None]
+    touched = torch.from_numpy((codes > 0.05 * code_range(codes)).astype("float32"))[:, None]
     height, width = size
     return torch.nn.functional.adaptive_max_pool2d(touched, (height, width))
 

@@ -59,6 +59,6 @@ class ReviewMovies:
 
 def _review_codes(picture: Frames) -> Frames:
     if picture.dtype.kind == "f":
-        picture = np.clip(np.rint(picture * 65535.0), 0, 65535).astype(np.uint16)
+        picture = np.rint(np.nan_to_num(picture, nan=0.0).clip(0.0, 1.0) * 65535.0).astype(np.uint16)
     height, width = picture.shape[:2]
     return cast(Frames, np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge"))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
+from inspect import isabstract
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
@@ -65,7 +64,7 @@ def load_archive(folder: Path) -> tuple[MiniModel, ArchiveRecipe]:
         recipe = ArchiveRecipe.model_validate_json((folder / RECIPE_NAME).read_text())
     except FileNotFoundError:
         raise RunFolderError(f"there is no mini-model at {folder}", expected=f"{RECIPE_NAME}") from None
-    except (ValidationError, json.JSONDecodeError) as error:
+    except ValueError as error:
         raise IntegrityError(f"{folder / RECIPE_NAME} is damaged", found=str(error)[:300]) from None
     weights_path = folder / WEIGHTS_NAME
     found = sha256_of_file(weights_path) if weights_path.is_file() else "no file"
@@ -76,10 +75,11 @@ def load_archive(folder: Path) -> tuple[MiniModel, ArchiveRecipe]:
             expected=recipe.weights_sha256,
             remedy="restore the archive from a copy, or train again",
         )
-    mini_model = _find_class(recipe.mini_model, folder)(**recipe.arguments)
+    kind = _find_class(recipe.mini_model, folder)
     try:
+        mini_model = kind(**recipe.arguments)
         mini_model.load_state_dict(load(weights_path.read_bytes()))
-    except (SafetensorError, RuntimeError) as error:
+    except (SafetensorError, RuntimeError, TypeError, ValueError) as error:
         raise IntegrityError(f"{weights_path} does not fit its recipe", found=str(error)[:300]) from None
     return mini_model.eval(), recipe
 
@@ -87,10 +87,13 @@ def load_archive(folder: Path) -> tuple[MiniModel, ArchiveRecipe]:
 def _find_class(name: str, folder: Path) -> type[MiniModel]:
     module_name, _, class_name = name.rpartition(".")
     found: object = None
-    if name.startswith(_HOME) and importlib.util.find_spec(module_name) is not None:
+    beside = module_name.startswith(_HOME) and module_name.removeprefix(_HOME).isidentifier()
+    if beside and importlib.util.find_spec(module_name) is not None:
         found = getattr(importlib.import_module(module_name), class_name, None)
-    if not (isinstance(found, type) and issubclass(found, MiniModel) and found.__module__ == module_name):
-        raise IntegrityError(
-            f"{folder / RECIPE_NAME} names no mini-model of this package", found=name, expected=f"{_HOME}…"
-        )
-    return found
+    is_model = isinstance(found, type) and issubclass(found, MiniModel) and not isabstract(found)
+    # A class that the module merely imported is not one that it offers.
+    if is_model and found.__module__ == module_name:
+        return cast(type[MiniModel], found)
+    raise IntegrityError(
+        f"{folder / RECIPE_NAME} names no mini-model of this package", found=name, expected=f"{_HOME}…"
+    )

@@ -19,6 +19,8 @@ _SMALLEST_POOL_SIGMA_PX = 3.0
 _MAX_LEVEL_SHIFT = 0.08
 _ERROR_WHERE_UNKNOWN = 0.05
 SPATIAL_ERROR = 0.03
+NUM_SPATIAL = 2
+"""The first candidates of a bank are bridged from the frame itself: stiff, then slack."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class BankRecipe:
 
     @property
     def num_candidates(self) -> int:
-        """Candidates a frame well inside its window has, the spatial one included."""
-        return 1 + 2 * (len(self.flow_offsets) + len(self.camera_offsets)) + 2 * self.recursive
+        """Candidates a frame well inside its window has, the spatial ones included."""
+        return NUM_SPATIAL + 2 * (len(self.flow_offsets) + len(self.camera_offsets)) + 2 * self.recursive
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Bank:
 
     ``pictures`` is ``n h w 3``; ``valid`` and ``error`` are ``n h w`` (error: mean absolute
     difference around the hole, Gaussian-pooled, in [0, 1] code values); ``kinds`` and
-    ``distances`` (in frames) are ``n``. Candidate 0 is always the spatial fill.
+    ``distances`` (in frames) are ``n``. The first ``NUM_SPATIAL`` are the spatial fills.
     """
 
     pictures: NDArray[np.float32]
@@ -56,16 +58,16 @@ class Bank:
     distances: NDArray[np.float32]
 
     def showing(self, hole: Boolean) -> Bank:
-        """The candidates that show at least one pixel of the hole; the spatial one always stays."""
-        useful = (self.valid & hole).any((1, 2))
-        useful[0] = True
+        """The candidates that show at least one pixel of the hole; the spatial ones always stay."""
+        useful = np.asarray((self.valid & hole).any((1, 2)))
+        useful[:NUM_SPATIAL] = True
         return Bank(
             self.pictures[useful], self.valid[useful], self.error[useful], self.kinds[useful], self.distances[useful]
         )
 
     def coverage(self, hole: Boolean) -> float:
         """The share of the hole that any real view shows; 1 for an empty hole."""
-        seen = np.logical_or.reduce(self.valid[1:], axis=0)
+        seen = np.logical_or.reduce(self.valid[NUM_SPATIAL:], axis=0)
         return float(seen[hole].mean()) if hole.any() else 1.0
 
 
@@ -120,10 +122,14 @@ class BankBuilder:
         error = np.full((num, *shape), _ERROR_WHERE_UNKNOWN, np.float32)
         kinds = np.zeros(num, np.int64)
         distances = np.zeros(num, np.float32)
-        valid[0] = True
-        error[0] = SPATIAL_ERROR
+        for index, bridged in enumerate(motion.bridged(frame)):
+            pictures[index] = bridged
+        valid[:NUM_SPATIAL] = True
+        error[:NUM_SPATIAL] = SPATIAL_ERROR
+        # Both are of the spatial kind; the distance tells the slack one from the stiff one.
+        distances[1] = 1.0
         around = ~motion.distrusted[frame]
-        for index, (picture, usable, kind, distance) in enumerate(views, start=1):
+        for index, (picture, usable, kind, distance) in enumerate(views, start=NUM_SPATIAL):
             kinds[index], distances[index] = kind, distance
             if not usable.any():
                 continue

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from interpositive.backbones.fusion_network import CandidateScorer, ResidualUNet
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
-from interpositive.mini_models.candidate_bank import KINDS, Bank, BankBuilder, BankRecipe
+from interpositive.mini_models.candidate_bank import KINDS, NUM_SPATIAL, Bank, BankBuilder, BankRecipe
 from interpositive.mini_models.classical_fills import CLASSICAL_FILLS
 from interpositive.mini_models.contract import MiniModel, Restored
 from interpositive.motion.window_motion import WindowMotion, channel_mean
@@ -90,7 +90,7 @@ class CandidateFusion(MiniModel):
         first, second, third = residual_widths
         self.residual = ResidualUNet(_NUM_RESIDUAL_FEATURES, (first, second, third))
         self.log_temperature = nn.Parameter(torch.tensor(float(np.log(temperature))))
-        self._initial_temperature = temperature
+        self._initial_log_temperature = float(np.log(temperature))
 
     # -- learning -----------------------------------------------------------------
 
@@ -169,7 +169,8 @@ class CandidateFusion(MiniModel):
         valid = condition["valid"].float()
         error = condition["error"].float()
         blocked = _INVALID_LOGIT * (1.0 - valid)
-        prior_logits = -error / self._initial_temperature + blocked
+        # Computed as the learned logits are, so that the untrained model is its prior to the last bit.
+        prior_logits = -error * torch.exp(-error.new_tensor(self._initial_log_temperature)) + blocked
         prior_weight = torch.softmax(prior_logits, 1)
         prior = (prior_weight * candidates).sum(1)
         features = torch.cat(
@@ -187,7 +188,7 @@ class CandidateFusion(MiniModel):
         weight = torch.softmax(logits, 1)
         fused = (weight * candidates).sum(1)
         spread = torch.sqrt((weight * (candidates - fused[:, None]).square()).sum(1).mean(1, keepdim=True) + 1e-6)
-        seen = valid[:, 1:].amax(1)
+        seen = valid[:, NUM_SPATIAL:].amax(1)
         best = weight.amax(1)
         residual = self.residual(torch.cat((fused, prefill, hole, seen, 5.0 * spread, best), 1))
         final = fused + residual * hole
@@ -332,7 +333,7 @@ def _choose_candidates(
     num = condition["candidates"].shape[1]
     if num_shown >= num:
         return dict(condition)
-    shown = 1 + torch.randperm(num - 1, generator=generator)[: num_shown - 1]
-    index = torch.cat((torch.zeros(1, dtype=torch.long), shown.sort().values))
+    shown = NUM_SPATIAL + torch.randperm(num - NUM_SPATIAL, generator=generator)[: num_shown - NUM_SPATIAL]
+    index = torch.cat((torch.arange(NUM_SPATIAL), shown.sort().values))
     names = ("candidates", "valid", "error", "kinds", "distances")
     return {name: condition[name].index_select(1, index.to(condition[name].device)) for name in names}

@@ -22,18 +22,6 @@ def telea(motion: WindowMotion, sweeps: Sweeps, frame: int) -> Plane:
     return inpaint(motion.frames[frame], motion.holes[frame], "telea")
 
 
-def navier_stokes(motion: WindowMotion, sweeps: Sweeps, frame: int) -> Plane:
-    """Each frame by itself (Bertalmio et al., 2001), radius 3."""
-    del sweeps
-    return inpaint(motion.frames[frame], motion.holes[frame], "navier_stokes")
-
-
-def thin_plate(motion: WindowMotion, sweeps: Sweeps, frame: int) -> Plane:
-    """Each frame by itself, by thin-plate interpolation."""
-    del sweeps
-    return motion.prefilled(frame)
-
-
 def first_valid_flow(motion: WindowMotion, sweeps: Sweeps, frame: int) -> Plane:
     """The nearest of frames +-1, 2, 4, 8 whose flow is consistent and lands off the mask; Telea on the rest."""
     filled = telea(motion, sweeps, frame).copy()
@@ -44,7 +32,7 @@ def first_valid_flow(motion: WindowMotion, sweeps: Sweeps, frame: int) -> Plane:
                 continue
             flow = motion.flow(frame, source)
             usable = missing & motion.consistent(frame, source) & motion.clear(source, flow)
-            filled[usable] = motion.read(motion.frames[source], flow)[usable]
+            filled[usable] = motion.read(motion.prefilled(source), flow)[usable]
             missing &= ~usable
     return filled
 

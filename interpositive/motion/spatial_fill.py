@@ -35,12 +35,11 @@ def inpaint(picture: Picture, hole: Hole, method: Literal["telea", "navier_stoke
     return np.where(hole[..., None], filled, picture)
 
 
-def thin_plate_fill(picture: Picture, hole: Hole, tension: float = 0.05) -> Picture:
-    """Thin-plate interpolation across a hole: the biharmonic equation, with a little membrane tension.
+def thin_plate_fill(picture: Picture, hole: Hole, tension: float = 0.2) -> Picture:
+    """Thin-plate interpolation across a hole: the biharmonic equation plus ``tension`` times Laplace's.
 
-    ``picture`` is ``h w 3``. Bridges narrow holes with matching slopes on both
-    sides, which a wire's hole wants; on wide holes the tension keeps it from
-    overshooting, and the result stays within the range of the known pixels.
+    ``picture`` is ``h w 3``. Little tension bridges with matching slopes on both sides; much makes a
+    membrane, which cannot overshoot. The result stays within the range of the known pixels.
     """
     if not hole.any():
         return picture

@@ -23,6 +23,10 @@ Plane = NDArray[np.float32]
 Boolean = NDArray[np.bool_]
 
 
+STIFF_TENSION = 0.02
+SLACK_TENSION = 2.0
+
+
 def channel_mean(picture: Plane) -> Plane:
     """Mean over the channels of ``h w c``; far faster than a numpy reduction over a short last axis."""
     channels = picture.shape[-1]
@@ -46,7 +50,7 @@ class WindowMotion:
         self._cached_flows = cached_flows
         self._flows: OrderedDict[tuple[int, int], Plane] = OrderedDict()
         self._consistent: OrderedDict[tuple[int, int], Boolean] = OrderedDict()
-        self._prefilled: dict[int, Plane] = {}
+        self._bridged: dict[int, tuple[Plane, Plane]] = {}
         self._luma: dict[int, NDArray[np.uint8]] = {}
         self._camera: CameraPath | None = None
         ys, xs = np.mgrid[0 : self.height, 0 : self.width].astype(np.float32)
@@ -55,10 +59,19 @@ class WindowMotion:
         self.distrusted: Boolean = np.stack([cv2.dilate(h.astype(np.uint8), kernel) > 0 for h in self.holes])
 
     def prefilled(self, frame: int) -> Plane:
-        """The frame with its hole bridged by thin-plate interpolation, ``h w 3``."""
-        if frame not in self._prefilled:
-            self._prefilled[frame] = thin_plate_fill(self.frames[frame], self.holes[frame])
-        return self._prefilled[frame]
+        """The frame with its hole bridged midway between a stiff and a slack surface, ``h w 3``."""
+        stiff, slack = self.bridged(frame)
+        return 0.5 * (stiff + slack) if self.holes[frame].any() else stiff
+
+    def bridged(self, frame: int) -> tuple[Plane, Plane]:
+        """The hole bridged by a stiff surface, good on smooth picture, and by a slack one, good on texture."""
+        if frame not in self._bridged:
+            picture, hole = self.frames[frame], self.holes[frame]
+            self._bridged[frame] = (
+                thin_plate_fill(picture, hole, STIFF_TENSION),
+                thin_plate_fill(picture, hole, SLACK_TENSION),
+            )
+        return self._bridged[frame]
 
     def flow(self, target: int, source: int) -> Plane:
         """Flow on the grid of ``target`` pointing into ``source``, completed inside the target's hole."""

@@ -1,0 +1,137 @@
+"""Every YAML under conf says exactly what its reader takes: a key more or less would be refused or forgotten."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from interpositive.cli.assembling import assemble, find_target, read_config
+from interpositive.cli.hydra_app import config_folder
+from interpositive.cli.main import VERBS
+from interpositive.cli.productions import ProductionConfig, SplitConfig
+from interpositive.cli.verbs.apply import ApplyConfig, DeliveryConfig, GateConfig, WindowsConfig
+from interpositive.cli.verbs.demo import DemoConfig
+from interpositive.cli.verbs.evaluate import EvaluateConfig
+from interpositive.cli.verbs.ingest import IngestConfig
+from interpositive.cli.verbs.rehearse import RehearseConfig
+from interpositive.cli.verbs.review import ReviewConfig
+from interpositive.cli.verbs.soundstage import SoundstageConfig
+from interpositive.cli.verbs.train import DailiesConfig, TrainConfig
+from interpositive.dailies.splitting import SplitRule
+from interpositive.delivery.gate import GatePlan
+from interpositive.delivery.restoring import WindowPlan
+from interpositive.mini_models.contract import MiniModel
+from interpositive.soundstage.spec import StageSpec
+from interpositive.tasks.contract import Task
+from interpositive.training.run import TrainSettings
+from interpositive.training.wandb_logging import WandbSettings
+
+CONF = config_folder()
+FILES = sorted(CONF.rglob("*.yaml"))
+SCHEMAS: dict[str, Any] = {
+    "ingest": IngestConfig,
+    "train": TrainConfig,
+    "apply": ApplyConfig,
+    "evaluate": EvaluateConfig,
+    "review": ReviewConfig,
+    "soundstage": SoundstageConfig,
+    "rehearse": RehearseConfig,
+    "demo": DemoConfig,
+}
+KINDS: dict[str, type] = {"task": Task, "mini_model": MiniModel, "stage": StageSpec}
+MACHINE = {"accelerator", "devices", "precision"}
+GROUP_KEYS: dict[str, set[str]] = {
+    "production": set(ProductionConfig.model_fields),
+    "dailies": set(DailiesConfig.model_fields),
+    "trainer": {f.name for f in fields(TrainSettings)} - MACHINE - {"seed", "progress"},
+    "compute": MACHINE,
+    "wandb": set(WandbSettings.model_fields),
+    "delivery": set(DeliveryConfig.model_fields),
+}
+
+
+@pytest.fixture(autouse=True)
+def composing() -> Iterator[None]:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield
+
+
+def composed(verb: str, *overrides: str) -> dict[str, Any]:
+    plain = OmegaConf.to_container(compose(verb, list(overrides)), resolve=True)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def verb_with(group: str) -> str:
+    roots = {p.stem: p.read_text() for p in CONF.glob("*.yaml")}
+    return next(verb for verb, text in roots.items() if f"- {group}:" in text)
+
+
+def test_a_verb_is_a_root_and_a_root_is_a_verb() -> None:
+    assert {p.stem for p in CONF.glob("*.yaml")} == set(VERBS) == set(SCHEMAS)
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.parent != CONF], ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_a_choice_lists_exactly_what_its_reader_takes(path: Path) -> None:
+    group = path.parent.name
+    if group == "experiment":
+        assert "# @package _global_" in path.read_text(), "an experiment holds differences of the whole"
+        composed("train", f"+experiment={path.stem}")
+        return
+    node = composed(verb_with(group), f"{group}={path.stem}")[group]
+    if "_target_" in node:
+        target = find_target(node["_target_"], group)
+        assert set(node) - {"_target_"} == set(inspect.signature(target).parameters) - {"self"}
+        assert isinstance(assemble(node, group, KINDS[group]), KINDS[group])
+    else:
+        assert set(node) == GROUP_KEYS[group]
+
+
+@pytest.mark.parametrize("verb", SCHEMAS)
+def test_a_root_lists_exactly_what_its_verb_takes(verb: str) -> None:
+    plain = composed(verb)
+    assert set(plain) == set(SCHEMAS[verb].model_fields)
+    given = {key: f"some/{key}" if value == "???" else value for key, value in plain.items()}
+    read_config(SCHEMAS[verb], given, verb)
+
+
+def test_parts_of_parts_list_what_their_classes_take() -> None:
+    for schema, rule in ((WindowsConfig, WindowPlan), (GateConfig, GatePlan), (SplitConfig, SplitRule)):
+        assert set(schema.model_fields) == {f.name for f in fields(rule)}
+    assert set(composed("apply")["delivery"]["gate"]) == set(GateConfig.model_fields)
+    assert set(composed("train")["production"]["split"]) == set(SplitConfig.model_fields)
+
+
+def test_evaluation_and_delivery_choose_in_the_same_way() -> None:
+    delivery, evaluate = composed("apply")["delivery"], composed("evaluate")
+    assert delivery["gate"] == evaluate["gate"] and delivery["windows"] == evaluate["windows"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_no_file_says_a_key_twice(path: Path) -> None:
+    class Strict(yaml.SafeLoader):
+        pass
+
+    def mapping(loader: Any, node: Any) -> dict[Any, Any]:
+        keys = [loader.construct_object(key) for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"{path.name} repeats {keys}"
+        return dict(zip(keys, (loader.construct_object(value, deep=True) for _, value in node.value), strict=True))
+
+    Strict.add_constructor("tag:yaml.org,2002:map", mapping)
+    assert isinstance(yaml.load(path.read_text(), Strict), dict)
+
+
+def test_the_template_is_the_default_production_under_another_name() -> None:
+    ours, theirs = composed("train")["production"], composed("train", "production=my_film")["production"]
+    differs = {key for key in ours if ours[key] != theirs[key]}
+    assert differs == {"name", "workspace", "split"} and theirs["workspace"] == "productions/my_film"

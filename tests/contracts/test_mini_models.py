@@ -1,0 +1,140 @@
+"""What every mini-model promises, whatever network it is made of; a new one's YAML is found and tried here."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from productions import panning_shot
+
+from interpositive.functional.examples import Example
+from interpositive.functional.seeds import generator_from
+from interpositive.mini_models.archive import load_archive, save_archive
+from interpositive.mini_models.contract import MiniModel
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from configured import arguments_of, parameters_of, target_of, yamls_of
+
+pytestmark = pytest.mark.parametrize("path", yamls_of("mini_model"), ids=lambda path: path.stem)
+
+NUM_FRAMES = 6
+# Names that several mini-models may share, brought down to what a test can wait for.
+SMALLER: dict[str, Any] = {
+    "flow_offsets": [1, 2],
+    "camera_offsets": [2],
+    "scorer_width": 4,
+    "residual_widths": [4, 4, 4],
+    "crop_px": 32,
+    "crops_per_frame": 2,
+    "frames_per_window": 2,
+    "candidates_per_step": 4,
+}
+
+
+def small_arguments(path: Path) -> dict[str, Any]:
+    return {name: SMALLER.get(name, value) for name, value in arguments_of(path).items()}
+
+
+def build(path: Path) -> Any:
+    torch.manual_seed(0)
+    return target_of(path)(**small_arguments(path))
+
+
+def window() -> Example:
+    clean = torch.from_numpy(panning_shot(4, num_frames=NUM_FRAMES).transpose(0, 3, 1, 2).copy())
+    mask = torch.zeros(NUM_FRAMES, 1, 64, 96)
+    mask[..., 40:44] = 1
+    return Example(torch.where(mask > 0, 0.1, clean), mask, clean, {"judged": mask.clone()})
+
+
+def batch(model: MiniModel) -> Example:
+    prepared = list(model.prepare(window(), generator_from("prepare")))
+    assert prepared
+    return Example(
+        torch.stack([e.input for e in prepared]),
+        torch.stack([e.mask for e in prepared]),
+        torch.stack([e.target for e in prepared if e.target is not None]),
+        {name: torch.stack([e.condition[name] for e in prepared]) for name in prepared[0].condition},
+    )
+
+
+def test_the_yaml_names_a_mini_model_and_lists_every_argument_at_its_default(path: Path) -> None:
+    kind = target_of(path)
+    assert issubclass(kind, MiniModel)
+    assert set(arguments_of(path)) == parameters_of(kind)
+    for name, parameter in inspect.signature(kind).parameters.items():
+        given = arguments_of(path)[name]
+        assert parameter.default == (tuple(given) if isinstance(given, list) else given), name
+
+
+def test_it_says_how_it_restores(path: Path) -> None:
+    model = build(path)
+    assert model.trained_method in model.methods and len(set(model.methods)) == len(model.methods)
+    assert model.reach_frames >= 0 and model.num_parameters > 0
+
+
+def test_what_is_not_masked_comes_back_exactly_by_every_method(path: Path) -> None:
+    example, keep = window(), range(1, 4)
+    restored = build(path).eval().restore(example, keep)
+    assert set(restored) == set(build(path).methods)
+    outside = (example.mask[1:4] == 0).expand(3, 3, 64, 96)
+    for name, result in restored.items():
+        assert result.frames.shape == (3, 3, 64, 96) and result.confidence.shape == (3, 1, 64, 96)
+        assert torch.equal(result.frames[outside], example.input[1:4][outside]), name
+        assert result.frames.isfinite().all() and result.frames.min() >= 0 and result.frames.max() <= 1
+        assert result.confidence.min() >= 0 and result.confidence.max() <= 1
+
+
+def test_what_is_masked_is_never_seen(path: Path) -> None:
+    model, example = build(path).eval(), window()
+    other = Example(torch.where(example.mask > 0, 0.95, example.input), example.mask)
+    one, two = (model.restore(e, range(2, 4)) for e in (example, other))
+    for name in model.methods:
+        assert torch.equal(one[name].frames, two[name].frames), name
+
+
+def test_a_plate_without_a_mask_comes_back_as_it_is(path: Path) -> None:
+    example = window()
+    nothing = Example(example.input, torch.zeros_like(example.mask))
+    for result in build(path).eval().restore(nothing, range(NUM_FRAMES)).values():
+        assert torch.equal(result.frames, example.input)
+
+
+def test_restoring_repeats_itself_and_needs_no_target(path: Path) -> None:
+    model, example = build(path).eval(), window()
+    one = model.restore(example, range(2, 4), [model.trained_method])
+    two = model.restore(Example(example.input, example.mask), range(2, 4), [model.trained_method])
+    assert list(one) == [model.trained_method]
+    assert torch.equal(one[model.trained_method].frames, two[model.trained_method].frames)
+
+
+def test_it_learns_from_what_it_prepares(path: Path) -> None:
+    model = build(path)
+    examples = batch(model)
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    totals = []
+    for _ in range(12):
+        losses = model.losses(examples, generator_from("same"))
+        assert losses and all(value.ndim == 0 and value.isfinite() for value in losses.values())
+        total = torch.stack(list(losses.values())).sum()
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        totals.append(float(total.detach()))
+    assert totals[-1] < totals[0]
+
+
+def test_an_archive_gives_the_same_model_back(path: Path, tmp_path: Path) -> None:
+    model = build(path).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.01)
+    save_archive(model, tmp_path / "a", arguments=small_arguments(path), production="tiny", task="contract")
+    loaded, _ = load_archive(tmp_path / "a")
+    one, two = (m.restore(window(), range(2, 3), [model.trained_method])[model.trained_method] for m in (model, loaded))
+    assert torch.equal(one.frames, two.frames)

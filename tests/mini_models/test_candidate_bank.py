@@ -1,0 +1,151 @@
+"""The bank holds true pixels of the hole, levelled, and nothing from under a mask."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from shots import LEFT, NUM_FRAMES, RIGHT, wired_shot
+
+from interpositive.mini_models.candidate_bank import Bank, BankBuilder, BankRecipe, level_and_compare
+from interpositive.motion.window_motion import WindowMotion
+
+RECIPE = BankRecipe((1, 2), (2, 4), True)
+
+
+def bank_of(frames: NDArray[np.float32], masks: NDArray[np.float32], frame: int, recipe: BankRecipe = RECIPE) -> Bank:
+    return BankBuilder(WindowMotion(frames, masks), recipe).build(frame)
+
+
+@pytest.fixture(scope="module")
+def banks() -> tuple[NDArray[np.float32], NDArray[np.bool_], Bank]:
+    truth, masks = wired_shot()
+    damaged = np.where(masks[..., None] > 0, 0.0, truth).astype(np.float32)
+    return truth[4], masks[4] > 0, bank_of(damaged, masks, 4)
+
+
+def test_candidates_show_the_truth_under_the_wire(banks: tuple[NDArray[np.float32], NDArray[np.bool_], Bank]) -> None:
+    truth, hole, bank = banks
+    assert bank.coverage(hole) > 0.95
+    inner = np.zeros_like(hole)
+    inner[8:-8] = hole[8:-8]
+    kinds_seen = set()
+    for index in range(1, len(bank.kinds)):
+        where = bank.valid[index] & inner
+        if where.sum() < 20:
+            continue
+        kinds_seen.add(int(bank.kinds[index]))
+        error = np.sqrt(np.square(bank.pictures[index] - truth)[where].mean())
+        spatial = np.sqrt(np.square(bank.pictures[0] - truth)[where].mean())
+        assert error < 0.035, f"candidate {index} of kind {bank.kinds[index]}"
+        assert error < spatial
+    assert kinds_seen == {1, 2, 3}, "flow, recursive and camera each show part of the hole"
+
+
+def test_the_camera_sees_the_wall_behind_the_wire_almost_exactly(
+    banks: tuple[NDArray[np.float32], NDArray[np.bool_], Bank],
+) -> None:
+    truth, hole, bank = banks
+    camera = [i for i in range(1, len(bank.kinds)) if bank.kinds[i] == 3]
+    assert len(camera) == 3, "frames 2, 6 and 0; there is no frame 8"
+    for index in camera:
+        where = bank.valid[index] & hole
+        # Two pixels a frame: two frames on, the wall has moved by just the wire's width.
+        assert np.abs(bank.pictures[index] - truth)[where].mean() < 0.015
+
+
+def test_nothing_under_a_mask_reaches_a_bank() -> None:
+    truth, masks = wired_shot()
+    hidden = np.random.default_rng(0).random(truth.shape, np.float32)
+    one = np.where(masks[..., None] > 0, 0.0, truth).astype(np.float32)
+    other = np.where(masks[..., None] > 0, hidden, truth).astype(np.float32)
+    assert not np.array_equal(one, other)
+    builders = [BankBuilder(WindowMotion(frames, masks), RECIPE) for frames in (one, other)]
+    for frame in (0, 3, NUM_FRAMES - 1):
+        first, second = (builder.build(frame) for builder in builders)
+        for name in ("valid", "kinds", "distances", "pictures", "error"):
+            assert np.array_equal(getattr(first, name), getattr(second, name)), f"{name} of frame {frame}"
+
+
+def test_invalid_candidates_are_black(banks: tuple[NDArray[np.float32], NDArray[np.bool_], Bank]) -> None:
+    _, _, bank = banks
+    assert (~bank.valid).any()
+    assert np.all(bank.pictures[~bank.valid] == 0)
+    assert np.isfinite(bank.pictures).all() and np.isfinite(bank.error).all()
+
+
+def test_the_bank_has_its_full_number_even_at_the_ends_of_the_window() -> None:
+    truth, masks = wired_shot()
+    damaged = np.where(masks[..., None] > 0, 0.0, truth).astype(np.float32)
+    motion = WindowMotion(damaged, masks)
+    for frame in (0, 1, NUM_FRAMES - 1):
+        bank = BankBuilder(motion, RECIPE).build(frame)
+        assert len(bank.kinds) == len(bank.pictures) == RECIPE.num_candidates == 11
+        assert bank.valid[0].all() and bank.kinds[0] == 0
+        # Sources before the first or behind the last frame do not exist.
+        assert (bank.kinds == 3).sum() == 2 and 2 <= (bank.kinds == 1).sum() <= 3
+
+
+@pytest.mark.parametrize(
+    ("recipe", "reach", "count"),
+    [
+        (BankRecipe(), 16, 19),
+        (BankRecipe((1,), (), False), 1, 3),
+        (BankRecipe((), (), True), 1, 3),
+        (BankRecipe((5,), (2,), False), 5, 5),
+    ],
+)
+def test_reach_and_count_follow_from_the_recipe(recipe: BankRecipe, reach: int, count: int) -> None:
+    assert (recipe.reach_frames, recipe.num_candidates) == (reach, count)
+
+
+def test_a_window_of_one_frame_has_the_spatial_fill_alone() -> None:
+    truth, masks = wired_shot(num_frames=1)
+    bank = bank_of(truth, masks, 0)
+    assert bank.valid[0].all() and not bank.valid[1:].any()
+    assert bank.coverage(masks[0] > 0) == 0.0
+    assert bank.coverage(np.zeros_like(masks[0], bool)) == 1.0
+
+
+def test_a_frame_that_is_all_hole_can_be_asked_for() -> None:
+    truth, masks = wired_shot(num_frames=5)
+    masks[2] = 1.0
+    bank = bank_of(truth, masks, 2)
+    assert bank.valid[0].all() and np.isfinite(bank.pictures).all()
+
+
+@pytest.mark.parametrize("offset", [0.05, -0.06])
+def test_an_exposure_offset_is_taken_out(offset: float) -> None:
+    truth, masks = wired_shot()
+    picture, hole = truth[3], masks[3] > 0
+    levelled, error = level_and_compare((picture + offset).astype(np.float32), picture, ~hole)
+    assert np.abs(levelled - picture)[hole].max() < 0.004
+    assert np.abs(levelled - picture).mean() < 0.004
+    assert (error[hole] > 0.2 * abs(offset)).all(), "a view that needed levelling is trusted less"
+
+
+def test_a_shift_in_level_is_bounded() -> None:
+    truth, masks = wired_shot()
+    levelled, _ = level_and_compare(truth[3] + np.float32(0.5), truth[3], masks[3] == 0)
+    assert np.abs(levelled - (truth[3] + 0.5)).max() <= 0.08 + 1e-6
+
+
+def test_a_view_of_something_else_has_a_larger_error() -> None:
+    truth, masks = wired_shot()
+    known = masks[3] == 0
+    _, good = level_and_compare(truth[3], truth[3], known)
+    _, bad = level_and_compare(np.roll(truth[3], 9, 1), truth[3], known)
+    hole = np.zeros_like(known)
+    hole[:, LEFT:RIGHT] = True
+    assert good[hole].max() < 1e-3 and bad[hole].min() > 0.01
+
+
+def test_a_level_is_not_judged_by_what_is_under_the_mask() -> None:
+    truth, masks = wired_shot()
+    known = masks[3] == 0
+    other = truth[3].copy()
+    other[~known] = 0.9
+    for one, two in zip(
+        level_and_compare(truth[2], truth[3], known), level_and_compare(truth[2], other, known), strict=True
+    ):
+        assert np.array_equal(one, two)
