@@ -61,8 +61,16 @@ def make_dailies(folder: Path, steps: int) -> ProductionDataModule:
         takes = [take.model_copy(update={"split": "train"}) for take in catalogue.takes()]
     model = CandidateFusion()
     dailies = ProductionDataModule(
-        takes, WireRemoval().example, model.prepare, folder=folder / "prepared", recipe_digest="bench",
-        window_frames=16, num_windows=6, num_val_windows=1, num_batches=steps, progress=False,
+        takes,
+        WireRemoval().example,
+        model.prepare,
+        folder=folder / "prepared",
+        recipe_digest="bench",
+        window_frames=16,
+        num_windows=6,
+        num_val_windows=1,
+        num_batches=steps,
+        progress=False,
     )
     dailies.prepare_data()
     dailies.setup("fit")
@@ -88,9 +96,17 @@ def bare_loop(dailies: ProductionDataModule, steps: int) -> float:
 def lightning_loop(dailies: ProductionDataModule, steps: int) -> tuple[float, float]:
     meter = WaitMeter()
     trainer = lightning.Trainer(
-        max_steps=steps, max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False, gradient_clip_val=1.0,
-        limit_val_batches=0, callbacks=[meter],
+        max_steps=steps,
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        gradient_clip_val=1.0,
+        limit_val_batches=0,
+        callbacks=[meter],
     )
     tuner = FineTuner(CandidateFusion(), max_steps=steps)
     loader = dailies.train_dataloader()

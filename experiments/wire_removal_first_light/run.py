@@ -205,7 +205,10 @@ def train(
         catalogue_sha256="",
         config_text="",
         settings=TrainSettings(
-            max_steps=SETTINGS["max_steps"], validate_every=500, checkpoint_every=500, held_out_windows=1,
+            max_steps=SETTINGS["max_steps"],
+            validate_every=500,
+            checkpoint_every=500,
+            held_out_windows=1,
             held_out_frames=2,
         ),
     )
@@ -288,8 +291,9 @@ def picture(judged: Path, measures: ShotMeasures, path: Path) -> None:
         reader.close()
     height, width = pictures[0].shape[:2]
     top, left = height // 4, width // 4
-    crops = [cv2.resize(p[top : 3 * top, left : 3 * left], None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
-             for p in pictures]
+    crops = [
+        cv2.resize(p[top : 3 * top, left : 3 * left], None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC) for p in pictures
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.hstack(crops)[..., ::-1])
 

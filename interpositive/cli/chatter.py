@@ -10,6 +10,8 @@ _QUIET_LOGGERS = ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.uti
 _STANDING_WARNINGS = (
     # Prepared windows are read faster than a step takes; the share of waiting is in every run's record.
     (r".*does not have many workers.*", Warning),
+    # A run folder holds its config before training begins, and a resumed run carries its rows over.
+    (r".*Experiment logs directory .* exists and is not empty.*", Warning),
     (r".*isinstance\(treespec, LeafSpec\).*", Warning),
 )
 

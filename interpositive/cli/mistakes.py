@@ -73,7 +73,8 @@ def _unwrapped(error: InterpositiveError) -> InterpositiveError:
 
 def refuse_missing(config: DictConfig, verb: str) -> None:
     """Raise ``ConfigError`` for values that must be given and were not."""
-    missing = sorted(OmegaConf.missing_keys(config))
+    plain = OmegaConf.to_container(config, resolve=False)
+    missing = sorted(key for key, value in _dotted(plain) if value == "???")
     if missing:
         raise ConfigError(
             f"{verb} needs to be told {' and '.join(missing)}",
@@ -131,13 +132,13 @@ def known_keys(verb: str, config_folder: Path) -> list[str]:
     with initialize_config_dir(str(config_folder), version_base="1.3"):
         plain = OmegaConf.to_container(compose(verb), resolve=False)
     groups = [folder.name for folder in config_folder.iterdir() if folder.is_dir()]
-    return sorted({*groups, *_dotted(plain)})
+    return sorted({*groups, *(key for key, _ in _dotted(plain))})
 
 
-def _dotted(node: object, prefix: str = "") -> Iterator[str]:
+def _dotted(node: object, prefix: str = "") -> Iterator[tuple[str, object]]:
     if isinstance(node, dict):
         for key, value in node.items():
-            yield f"{prefix}{key}"
+            yield f"{prefix}{key}", value
             yield from _dotted(value, f"{prefix}{key}.")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 import interpositive._torchvision_guard  # noqa: F401
-from interpositive.dailies.windows import TakeWindows
+from interpositive.dailies.windows import TakeWindows, WindowPlace
 from interpositive.errors import CatalogueError, MaskError
 from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
@@ -57,20 +57,20 @@ def make_prepared_window(recipe: WindowRecipe, index: int) -> list[Example]:
     """Draw window ``index``, damage it, align it; the same for a seed wherever it runs."""
     windows = recipe.groups[index % len(recipe.groups)]
     place = windows.place(index // len(recipe.groups), 0)
-    window = windows[index // len(recipe.groups)]
-    take = windows.takes[place.take]
-    damage = None
-    if take.name in recipe.damage_paths:
-        frames = window["frames"]
-        damage = read_damage(
-            Path(recipe.damage_paths[take.name]),
-            place.start,
-            windows.span,
-            windows.stride,
-            tuple(frames.shape[-2:]),
-        )
-    generator = generator_from("example", recipe.seed, take.name, place.start, index)
-    return list(recipe.prepare(recipe.make_example(window["frames"], generator, damage), generator))
+    frames = windows[index // len(recipe.groups)]["frames"]
+    damage = known_damage(windows, place, frames, recipe.damage_paths)
+    generator = generator_from("example", recipe.seed, windows.takes[place.take].name, place.start, index)
+    return list(recipe.prepare(recipe.make_example(frames, generator, damage), generator))
+
+
+def known_damage(
+    windows: TakeWindows, place: WindowPlace, frames: Tensor, damage_paths: Mapping[str, str]
+) -> Tensor | None:
+    """The damage that a window's own footage is known to have, ``t 1 h w``; None for a take without any."""
+    name = windows.takes[place.take].name
+    if name not in damage_paths:
+        return None
+    return read_damage(Path(damage_paths[name]), place.start, windows.span, windows.stride, tuple(frames.shape[-2:]))
 
 
 def read_damage(path: Path, start: int, span: int, stride: int, size: tuple[int, ...]) -> Tensor:

@@ -72,10 +72,11 @@ class Bank:
 
 
 class BankBuilder:
-    """Builds the banks of one window's frames; the recursive sweeps are shared."""
+    """Builds the banks of a window's ``wanted`` frames (all, if None); the recursive sweeps are shared."""
 
-    def __init__(self, motion: WindowMotion, recipe: BankRecipe) -> None:
+    def __init__(self, motion: WindowMotion, recipe: BankRecipe, wanted: range | None = None) -> None:
         self.motion = motion
+        self._wanted = wanted
         self.recipe = recipe
         self._sweeps: tuple[Mapping[int, Carried], Mapping[int, Carried]] | None = None
 
@@ -83,7 +84,10 @@ class BankBuilder:
     def sweeps(self) -> tuple[Mapping[int, Carried], Mapping[int, Carried]]:
         """The forward and the backward recursive sweep over the window."""
         if self._sweeps is None:
-            self._sweeps = (sweep(self.motion, backward=False), sweep(self.motion, backward=True))
+            self._sweeps = (
+                sweep(self.motion, backward=False, wanted=self._wanted),
+                sweep(self.motion, backward=True, wanted=self._wanted),
+            )
         return self._sweeps
 
     def build(self, frame: int) -> Bank:

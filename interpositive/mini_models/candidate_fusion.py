@@ -203,7 +203,7 @@ class CandidateFusion(MiniModel):
         if unknown:
             raise ConfigError("unknown methods", found=sorted(unknown), expected=list(self.methods))
         motion = _motion_of(example)
-        builder = BankBuilder(motion, self.recipe)
+        builder = BankBuilder(motion, self.recipe, keep)
         pictures: dict[str, list[NDArray[np.float32]]] = {name: [] for name in wanted}
         certainty: dict[str, list[NDArray[np.float32]]] = {name: [] for name in wanted}
         for frame in keep:

@@ -23,11 +23,11 @@ class Carried:
     age: Plane
 
 
-def sweep(motion: WindowMotion, *, backward: bool) -> dict[int, Carried]:
+def sweep(motion: WindowMotion, *, backward: bool, wanted: range | None = None) -> dict[int, Carried]:
     """Fill every frame's hole from its predecessor (or successor) in one recursive pass over the window.
 
     A pixel is known where the frame itself shows it, or where it was read from
-    a known pixel of the frame before along consistent flow.
+    a known pixel of the frame before along consistent flow. Only ``wanted`` frames are kept (all, if None).
     """
     order: Iterable[int] = range(motion.num_frames)
     if backward:
@@ -41,7 +41,7 @@ def sweep(motion: WindowMotion, *, backward: bool) -> dict[int, Carried]:
         hole = motion.holes[frame]
         if state is None:
             nothing = np.zeros(hole.shape, bool)
-            carried[frame] = Carried(motion.prefilled(frame), nothing, np.zeros(hole.shape, np.float32))
+            brought_here = Carried(motion.prefilled(frame), nothing, np.zeros(hole.shape, np.float32))
             state, known, age = motion.prefilled(frame), ~hole, np.zeros(hole.shape, np.float32)
         else:
             flow = motion.flow(frame, previous)
@@ -49,11 +49,13 @@ def sweep(motion: WindowMotion, *, backward: bool) -> dict[int, Carried]:
             brought = motion.read(known.astype(np.float32), flow) > 0.95
             brought &= motion.consistent(frame, previous)
             travelled = motion.read(age, flow) + 1.0
-            carried[frame] = Carried(picture, brought, travelled)
+            brought_here = Carried(picture, brought, travelled)
             filled = hole & brought
             state = np.where(filled[..., None], picture, motion.prefilled(frame))
             known = ~hole | brought
             age = np.where(hole, travelled, 0.0).astype(np.float32)
+        if wanted is None or frame in wanted:
+            carried[frame] = brought_here
         previous = frame
     return carried
 

@@ -13,7 +13,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from interpositive.dailies.prepared_windows import MakeExample
+from interpositive.dailies.prepared_windows import MakeExample, known_damage
 from interpositive.dailies.windows import TakeWindows
 from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
@@ -31,9 +31,14 @@ class HeldOutWindow:
 
 
 def held_out_windows(
-    groups: Sequence[TakeWindows], make_example: MakeExample, num_windows: int, num_frames: int, seed: int
+    groups: Sequence[TakeWindows],
+    make_example: MakeExample,
+    num_windows: int,
+    num_frames: int,
+    seed: int,
+    damage_paths: Mapping[str, str],
 ) -> Iterator[HeldOutWindow]:
-    """Draw windows in turn from the groups, and damage them."""
+    """Draw windows in turn from the groups, and damage them; what is known to be damaged is not judged."""
     for index in range(num_windows):
         windows = groups[index % len(groups)]
         place = windows.place(index, 1)
@@ -41,7 +46,7 @@ def held_out_windows(
         frames = windows[index]["frames"]
         windows.set_epoch(0)
         generator = generator_from("held out", seed, windows.takes[place.take].name, place.start, index)
-        example = make_example(frames, generator, None)
+        example = make_example(frames, generator, known_damage(windows, place, frames, damage_paths))
         first = max(0, (frames.shape[0] - num_frames) // 2)
         yield HeldOutWindow(
             windows.takes[place.take].name, example, range(first, min(frames.shape[0], first + num_frames))

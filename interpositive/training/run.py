@@ -119,6 +119,7 @@ def train_mini_model(
             settings.held_out_windows,
             settings.held_out_frames,
             settings.seed,
+            dailies.damage_paths,
         )
     )
     wait_meter = WaitMeter()

@@ -176,7 +176,7 @@ class TestOwnConfiguration:
     def own(self, tmp_path: Path) -> Path:
         (tmp_path / "own" / "production").mkdir(parents=True)
         (tmp_path / "own" / "task").mkdir()
-        text = "defaults: [soundstage, _self_]\nname: heist\ntraining_height: 128\nsplit:\n  by: scene\n"
+        text = "defaults: [default, _self_]\nname: heist\ntraining_height: 128\nsplit:\n  by: scene\n"
         (tmp_path / "own" / "production" / "heist.yaml").write_text(text)
         return tmp_path / "own"
 
@@ -184,7 +184,7 @@ class TestOwnConfiguration:
         shown = command("train", "--config-dir", str(own), "production=heist", "--cfg", "job", "--resolve")
         assert shown.code == 0
         assert "name: heist" in shown.out and "training_height: 128" in shown.out and "by: scene" in shown.out
-        assert "workspace: productions/heist" in shown.out and "val_fraction: 0.15" in shown.out
+        assert "workspace: productions/heist" in shown.out and "val_fraction: 0.1" in shown.out
 
     def test_the_folder_may_come_from_the_environment(
         self, command: Any, own: Path, monkeypatch: pytest.MonkeyPatch
@@ -196,6 +196,16 @@ class TestOwnConfiguration:
         (other / "production" / "western.yaml").write_text("defaults: [soundstage, _self_]\nname: western\n")
         shown = command("ingest", f"--config-dir={other}", "production=western", "--cfg", "job")
         assert "name: western" in shown.out, "the command line wins"
+
+    def test_it_may_start_from_the_soundstage_too(self, command: Any, own: Path) -> None:
+        (own / "production" / "stage_too.yaml").write_text("defaults: [soundstage, _self_]\nname: stage_too\n")
+        shown = command("train", "--config-dir", str(own), "production=stage_too", "--cfg", "job")
+        assert shown.code == 0 and "name: stage_too" in shown.out
+
+    def test_a_production_without_a_name_is_asked_for_one(self, command: Any, own: Path) -> None:
+        (own / "production" / "nameless.yaml").write_text("defaults: [default, _self_]\ntraining_height: 64\n")
+        ended = command("train", "--config-dir", str(own), "production=nameless")
+        assert ended.code == 2 and is_one_message(ended) and "production.name=<value>" in ended.err
 
     def test_the_template_composes(self, command: Any) -> None:
         assert "name: my_film" in command("train", "production=my_film", "--cfg", "job").out
@@ -245,4 +255,4 @@ class TestNothingThere:
     def test_is_one_message_with_its_exit_code(self, command: Any, arguments: list[str], code: int) -> None:
         ended = command(*arguments)
         assert ended.code == code and is_one_message(ended), ended.err
-        assert not Path("out").exists()
+        assert list(Path().iterdir()) == [], "not even a log file"

@@ -128,16 +128,18 @@ def test_an_error_survives_pickling() -> None:
 
 
 def test_interrupting_a_real_command_leaves_neither_traceback_nor_result(tmp_path: Path) -> None:
-    arguments = ["soundstage", f"output={tmp_path / 'stage'}", "stage.num_frames=4000", "num_workers=0"]
+    arguments = ["soundstage", f"output={tmp_path / 'stage'}", "stage.num_frames=4000", "num_workers=1"]
     running = subprocess.Popen(
         [sys.executable, "-m", "interpositive.cli.main", *arguments, "progress=false"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell in the background has its children ignore the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
-    while not any(tmp_path.iterdir()) and time.monotonic() < deadline:
+    while running.poll() is None and not any(tmp_path.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert any(tmp_path.iterdir()), "rendering has begun"
     running.send_signal(signal.SIGINT)

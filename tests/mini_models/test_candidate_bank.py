@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from shots import LEFT, NUM_FRAMES, RIGHT, wired_shot
 
-from interpositive.mini_models.candidate_bank import Bank, BankBuilder, BankRecipe, level_and_compare
+from interpositive.mini_models.candidate_bank import NUM_SPATIAL, Bank, BankBuilder, BankRecipe, level_and_compare
 from interpositive.motion.window_motion import WindowMotion
 
 RECIPE = BankRecipe((1, 2), (2, 4), True)
@@ -30,7 +30,7 @@ def test_candidates_show_the_truth_under_the_wire(banks: tuple[NDArray[np.float3
     inner = np.zeros_like(hole)
     inner[8:-8] = hole[8:-8]
     kinds_seen = set()
-    for index in range(1, len(bank.kinds)):
+    for index in range(NUM_SPATIAL, len(bank.kinds)):
         where = bank.valid[index] & inner
         if where.sum() < 20:
             continue
@@ -46,12 +46,24 @@ def test_the_camera_sees_the_wall_behind_the_wire_almost_exactly(
     banks: tuple[NDArray[np.float32], NDArray[np.bool_], Bank],
 ) -> None:
     truth, hole, bank = banks
-    camera = [i for i in range(1, len(bank.kinds)) if bank.kinds[i] == 3]
+    camera = [i for i in range(NUM_SPATIAL, len(bank.kinds)) if bank.kinds[i] == 3]
     assert len(camera) == 3, "frames 2, 6 and 0; there is no frame 8"
     for index in camera:
         where = bank.valid[index] & hole
         # Two pixels a frame: two frames on, the wall has moved by just the wire's width.
         assert np.abs(bank.pictures[index] - truth)[where].mean() < 0.015
+
+
+def test_what_a_neighbour_hides_itself_is_no_candidate(
+    banks: tuple[NDArray[np.float32], NDArray[np.bool_], Bank],
+) -> None:
+    # One frame on, the wall has moved by half the wire's width: half of the hole is hidden there too.
+    _, hole, bank = banks
+    nearest = [i for i in range(NUM_SPATIAL, len(bank.kinds)) if bank.kinds[i] == 1 and bank.distances[i] == 1]
+    assert len(nearest) == 2
+    for index in nearest:
+        assert 0.2 < bank.valid[index][hole].mean() < 0.6
+    assert bank.valid[nearest].any(0)[hole].mean() > 0.5, "before and after, they show different halves"
 
 
 def test_nothing_under_a_mask_reaches_a_bank() -> None:
@@ -80,8 +92,8 @@ def test_the_bank_has_its_full_number_even_at_the_ends_of_the_window() -> None:
     motion = WindowMotion(damaged, masks)
     for frame in (0, 1, NUM_FRAMES - 1):
         bank = BankBuilder(motion, RECIPE).build(frame)
-        assert len(bank.kinds) == len(bank.pictures) == RECIPE.num_candidates == 11
-        assert bank.valid[0].all() and bank.kinds[0] == 0
+        assert len(bank.kinds) == len(bank.pictures) == RECIPE.num_candidates == NUM_SPATIAL + 10
+        assert bank.valid[:NUM_SPATIAL].all() and not bank.kinds[:NUM_SPATIAL].any()
         # Sources before the first or behind the last frame do not exist.
         assert (bank.kinds == 3).sum() == 2 and 2 <= (bank.kinds == 1).sum() <= 3
 
@@ -89,20 +101,20 @@ def test_the_bank_has_its_full_number_even_at_the_ends_of_the_window() -> None:
 @pytest.mark.parametrize(
     ("recipe", "reach", "count"),
     [
-        (BankRecipe(), 16, 19),
-        (BankRecipe((1,), (), False), 1, 3),
-        (BankRecipe((), (), True), 1, 3),
-        (BankRecipe((5,), (2,), False), 5, 5),
+        (BankRecipe(), 16, 18),
+        (BankRecipe((1,), (), False), 1, 2),
+        (BankRecipe((), (), True), 1, 2),
+        (BankRecipe((5,), (2,), False), 5, 4),
     ],
 )
 def test_reach_and_count_follow_from_the_recipe(recipe: BankRecipe, reach: int, count: int) -> None:
-    assert (recipe.reach_frames, recipe.num_candidates) == (reach, count)
+    assert (recipe.reach_frames, recipe.num_candidates) == (reach, NUM_SPATIAL + count)
 
 
-def test_a_window_of_one_frame_has_the_spatial_fill_alone() -> None:
+def test_a_window_of_one_frame_has_its_spatial_fills_alone() -> None:
     truth, masks = wired_shot(num_frames=1)
     bank = bank_of(truth, masks, 0)
-    assert bank.valid[0].all() and not bank.valid[1:].any()
+    assert bank.valid[:NUM_SPATIAL].all() and not bank.valid[NUM_SPATIAL:].any()
     assert bank.coverage(masks[0] > 0) == 0.0
     assert bank.coverage(np.zeros_like(masks[0], bool)) == 1.0
 

@@ -22,7 +22,7 @@ from interpositive.records.run_record import RunRecord
 pytestmark = pytest.mark.walk
 
 PRODUCTION = """
-defaults: [soundstage, _self_]
+defaults: [default, _self_]
 name: tiny
 workspace: {folder}/production
 training_height: 64
@@ -49,7 +49,15 @@ SMALL = [
     "wandb=disabled",
 ]
 GATE = ["gate.num_trials=1", "gate.num_frames=2", "gate.reach=2"]
-CHATTER = ["GPU available", "TPU available", "Tip:", "does not have many workers", "LeafSpec", "`Trainer.fit` stopped"]
+CHATTER = [
+    "GPU available",
+    "TPU available",
+    "Tip:",
+    "does not have many workers",
+    "LeafSpec",
+    "Experiment logs directory",
+    "`Trainer.fit` stopped",
+]
 
 
 def test_from_dailies_to_pages(tiny_production: TinyProduction, tmp_path: Path) -> None:
@@ -101,7 +109,9 @@ def test_from_dailies_to_pages(tiny_production: TinyProduction, tmp_path: Path) 
         assert "<video" in (tmp_path / page).read_text() or "<!doctype html" in (tmp_path / page).read_text().lower()
     read_and_verify(tmp_path / "png")
 
-    _spoil_the_run(tmp_path / "run", lambda **expected: interpositive("evaluate", "run=run", "output=again", **expected))
+    _spoil_the_run(
+        tmp_path / "run", lambda **expected: interpositive("evaluate", "run=run", "output=again", **expected)
+    )
     assert [word for word in CHATTER if any(word in text for text in printed)] == []
 
 

@@ -93,7 +93,7 @@ def run(config: DictConfig) -> float | None:
         production=production.name,
         task=task.name,
         arguments={key: value for key, value in settings.mini_model.items() if key != "_target_"},
-        catalogue_path=production.catalogue_path,
+        catalogue_path=production.catalogue_path.resolve(),
         catalogue_sha256=catalogue_sha256,
         config_text=OmegaConf.to_yaml(OmegaConf.create(plain)),
         settings=TrainSettings(**trainer),

@@ -1,0 +1,119 @@
+"""A run judged on takes it never learned from: the truth judges, and only the damaged take is seen by the choice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from productions import TinyProduction, panning_shot, write_shot
+from stand_ins import ERRORS, FEW, KnownErrors, request
+from torch import Tensor
+
+from interpositive.delivery.evaluation import MEASURES_NAME, EvaluationSettings, damage_take, evaluate_run
+from interpositive.delivery.rehearsal import rehearse
+from interpositive.delivery.restoring import WindowPlan
+from interpositive.errors import MediaError, StorageError
+from interpositive.functional.examples import Example
+from interpositive.media.opening import open_reader
+from interpositive.records.measures import Measures
+
+NO_WEIGHTS = Path("no_such_weights.pth")
+SETTINGS = EvaluationSettings(
+    max_frames=6, height=64, lpips_weights_path=NO_WEIGHTS, windows=WindowPlan(4, 1, 1), gate=FEW, progress=False
+)
+
+
+def draw_a_bar(frames: Tensor, generator: torch.Generator, damage: Tensor | None = None) -> Example:
+    """A black bar somewhere, as a task would draw its damage."""
+    left = int(torch.randint(10, 60, (1,), generator=generator))
+    mask = torch.zeros(frames.shape[0], 1, *frames.shape[-2:])
+    mask[..., left : left + 4] = 1
+    return Example(input=frames * (1 - mask), mask=mask, target=frames, condition={"judged": mask})
+
+
+class Oracle(KnownErrors):
+    """Knows the clean frames it was given, and misses them by each method's error."""
+
+    def __init__(self, clean: Tensor) -> None:
+        super().__init__()
+        self.clean = clean
+
+    def fill(self, example: Example, keep: range) -> Tensor:
+        outside = (example.mask == 0).to(example.input)
+        gaps = [((example.input[0] - frame).abs() * outside[0]).sum() for frame in self.clean]
+        first = int(torch.stack(gaps).argmin())
+        return self.clean[first + keep.start : first + keep.stop]
+
+
+def test_every_method_is_judged_by_the_truth(tiny_production: TinyProduction, tmp_path: Path) -> None:
+    (take,) = tiny_production.takes_of("test")
+    damaged = damage_take(take, draw_a_bar, SETTINGS)
+    assert damaged.damaged.shape == (6, 64, 96, 3) and damaged.first_frame == 9
+    mini_model = Oracle(torch.from_numpy(damaged.clean).permute(0, 3, 1, 2) / 255.0)
+    measures = evaluate_run([take], mini_model, draw_a_bar, request, tmp_path / "evaluation", SETTINGS)
+    (shot,) = measures.shots
+    assert shot.role == "test" and shot.num_frames == 6
+    for method, error in ERRORS.items():
+        assert shot.values[method]["psnr_hole"] == pytest.approx(-20 * np.log10(error), abs=0.6)
+        assert shot.values[method]["untouched_changed"] == 0
+    assert shot.chosen_method == "trained" and shot.values["chosen"] == shot.values["trained"]
+    assert any("LPIPS" in note for note in measures.notes) and shot.values["trained"]["lpips"] is None
+    assert Measures.read(tmp_path / "evaluation" / MEASURES_NAME) == measures
+    for path in shot.pictures.values():
+        assert open_reader(tmp_path / "evaluation" / path).info.num_frames == 6
+
+
+def test_damage_is_the_same_every_time_and_another_with_another_seed(tiny_production: TinyProduction) -> None:
+    (take,) = tiny_production.takes_of("val")
+    first, again = (damage_take(take, draw_a_bar, SETTINGS) for _ in range(2))
+    np.testing.assert_array_equal(first.damaged, again.damaged)
+    masks = [damage_take(take, draw_a_bar, replace(SETTINGS, seed=seed)).mask for seed in range(1000, 1004)]
+    assert len({mask.tobytes() for mask in masks}) > 1
+    kept = first.mask == 0
+    np.testing.assert_array_equal(first.damaged[kept], first.clean[kept])
+
+
+def test_an_evaluation_is_never_overwritten(tiny_production: TinyProduction, tmp_path: Path) -> None:
+    (tmp_path / "evaluation").mkdir()
+    with pytest.raises(StorageError, match="never overwritten"):
+        evaluate_run(
+            tiny_production.takes_of("test"), KnownErrors(), draw_a_bar, request, tmp_path / "evaluation", SETTINGS
+        )
+
+
+class TestRehearsal:
+    @pytest.fixture
+    def take(self, tmp_path: Path) -> Path:
+        return write_shot(tmp_path / "take.mov", panning_shot(4, num_frames=8))
+
+    def test_shot_mask_and_truth_belong_together(self, take: Path, tmp_path: Path) -> None:
+        folder = rehearse(take, draw_a_bar, tmp_path / "shot", start=2, num_frames=5)
+        shot, truth = (open_reader(folder / name).window(0, 5) for name in ("shot.mkv", "truth.mkv"))
+        mask = open_reader(folder / "mask").window(0, 5)[..., 0] > 0
+        assert mask.any() and not mask.all()
+        np.testing.assert_array_equal(shot[~mask], truth[~mask])
+        assert np.all(shot[mask] < 100) and truth[mask].mean() > 10000
+        clean = open_reader(take).window(2, 7).astype(np.float64) / 255
+        assert np.abs(truth / 65535 - clean).max() < 0.01
+
+    def test_it_may_be_made_smaller(self, take: Path, tmp_path: Path) -> None:
+        folder = rehearse(take, draw_a_bar, tmp_path / "shot", height=32)
+        info = open_reader(folder / "shot.mkv").info
+        assert (info.width, info.height, info.num_frames) == (48, 32, 8)
+
+    @pytest.mark.parametrize(("start", "num_frames"), [(0, 9), (8, 1), (-1, 2), (3, 0)])
+    def test_frames_that_the_take_lacks_are_refused(
+        self, take: Path, tmp_path: Path, start: int, num_frames: int
+    ) -> None:
+        with pytest.raises(MediaError) as caught:
+            rehearse(take, draw_a_bar, tmp_path / "shot", start=start, num_frames=num_frames)
+        assert str(start) in str(caught.value.found) and "0 to 8" in str(caught.value.expected)
+        assert not (tmp_path / "shot").exists()
+
+    def test_nothing_is_overwritten(self, take: Path, tmp_path: Path) -> None:
+        (tmp_path / "shot").mkdir()
+        with pytest.raises(StorageError):
+            rehearse(take, draw_a_bar, tmp_path / "shot")
