@@ -78,6 +78,12 @@ class IntegrityError(InterpositiveError):
     exit_code = 4
 
 
+class TrainingError(InterpositiveError):
+    """Training that cannot go on, such as a loss that is no longer a number."""
+
+    exit_code = 7
+
+
 class StorageError(InterpositiveError):
     """A disk that is full, read-only, or already holds what would be overwritten."""
 

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Sampler
 import interpositive._torchvision_guard  # noqa: F401  isort: skip
 import pytorch_lightning as lightning
 
+from interpositive._version import __version__
 from interpositive.dailies.prepared_windows import (
     MakeExample,
     Prepare,
@@ -23,10 +24,10 @@ from interpositive.dailies.prepared_windows import (
 )
 from interpositive.dailies.take import Take
 from interpositive.dailies.windows import TakeWindows, calm_worker
-from interpositive.errors import CatalogueError
+from interpositive.errors import CatalogueError, MaskError
 from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
-from interpositive.records.digests import sha256_of_value
+from interpositive.records.digests import sha256_of_path, sha256_of_value
 
 
 class ProductionDataModule(lightning.LightningDataModule):
@@ -75,6 +76,11 @@ class ProductionDataModule(lightning.LightningDataModule):
         self.num_prepare_workers = num_prepare_workers
         self.seed = seed
         self.damage_paths = dict(damage_paths or {})
+        for name, path in self.damage_paths.items():
+            if not Path(path).exists():
+                raise MaskError(
+                    f"the known damage of {name} is not there", found=path, expected="a mask movie or folder of frames"
+                )
         self.progress = progress
         self.prepared: dict[str, PreparedWindows] = {}
 
@@ -111,9 +117,10 @@ class ProductionDataModule(lightning.LightningDataModule):
         """Where a split's prepared windows lie: named by everything they depend on."""
         digest = sha256_of_value(
             {
+                "version": __version__,
                 "recipe": self.recipe_digest,
                 "takes": sorted((take.name, take.sha256) for take in self.takes_of(split)),
-                "damage": self.damage_paths,
+                "damage": {name: sha256_of_path(Path(path)) for name, path in sorted(self.damage_paths.items())},
                 "height": self.height,
                 "frames": self.window_frames,
                 "seed": self.seed,

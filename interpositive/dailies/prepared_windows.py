@@ -36,6 +36,7 @@ MakeExample = Callable[[Tensor, torch.Generator, Tensor | None], Example]
 Prepare = Callable[[Example, torch.Generator], Sequence[Example]]
 
 _FIELDS = ("input", "mask", "target")
+_BLACK_BELOW = 8 / 255
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def read_damage(path: Path, start: int, span: int, stride: int, size: tuple[int,
         codes = reader.window(start, start + span)[::stride].max(-1)
     finally:
         reader.close()
-    touched = torch.from_numpy((codes > 0.05 * code_range(codes)).astype("float32"))[:, None]
+    touched = torch.from_numpy((codes > _BLACK_BELOW * code_range(codes)).astype("float32"))[:, None]
     height, width = size
     return torch.nn.functional.adaptive_max_pool2d(touched, (height, width))
 

@@ -43,7 +43,7 @@ from interpositive.records.delivery_manifest import (
     FrameAccount,
     SourceFile,
 )
-from interpositive.records.digests import sha256_of_file, sha256_of_value
+from interpositive.records.digests import sha256_of_file, sha256_of_path
 from interpositive.records.measures import Measures, ShotMeasures
 from interpositive.records.publishing import publish_folder, refuse_existing
 from interpositive.records.timecode import frame_to_timecode, is_drop_frame, timecode_to_frame
@@ -324,8 +324,8 @@ def _write_manifest(
         encoding=f"{info.colour.transfer}, as decoded from {info.codec} ({info.bits} bit, {info.colour.matrix} matrix "
         f"{info.colour.source}); no colour conversion",
         sources=[
-            SourceFile(path=str(shot_path), role="plate", sha256=digest_of_source(shot_path)),
-            SourceFile(path=str(mask_path), role="mask", sha256=digest_of_source(mask_path)),
+            SourceFile(path=str(shot_path), role="plate", sha256=sha256_of_path(shot_path)),
+            SourceFile(path=str(mask_path), role="mask", sha256=sha256_of_path(mask_path)),
             SourceFile(path=str(source.archive_path), role="mini-model", sha256=source.archive_sha256),
         ],
         config_sha256=source.config_sha256,
@@ -339,13 +339,6 @@ def _write_manifest(
     )
     (scratch / MANIFEST_NAME).write_text(manifest.model_dump_json(indent=1))
     return manifest
-
-
-def digest_of_source(path: Path) -> str:
-    """SHA-256 of a file, or one over the names and digests of a folder's files."""
-    if path.is_dir():
-        return sha256_of_value({p.name: sha256_of_file(p) for p in sorted(path.iterdir()) if p.is_file()})
-    return sha256_of_file(path)
 
 
 class _Timecodes:

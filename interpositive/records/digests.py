@@ -24,6 +24,13 @@ def sha256_of_file(path: Path, on_bytes: Callable[[int], None] | None = None) ->
     return digest.hexdigest()
 
 
+def sha256_of_path(path: Path) -> str:
+    """Hex SHA-256 of a file, or one over the names and digests of the files right inside a folder."""
+    if path.is_dir():
+        return sha256_of_value({entry.name: sha256_of_file(entry) for entry in path.iterdir() if entry.is_file()})
+    return sha256_of_file(path)
+
+
 def sha256_of_value(value: object) -> str:
     """Hex SHA-256 of a JSON-like value, independent of key order."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)

@@ -9,6 +9,7 @@ import pytorch_lightning as lightning
 import torch
 from torch import Tensor
 
+from interpositive.errors import TrainingError
 from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
 from interpositive.mini_models.contract import MiniModel
@@ -17,8 +18,8 @@ from interpositive.mini_models.contract import MiniModel
 class FineTuner(lightning.LightningModule):
     """Minimises a mini-model's own losses with AdamW, a linear warm-up and a cosine to ``final_share``.
 
-    All randomness of a step comes from (seed, step). A step whose gradient is
-    not finite is refused with the names of the losses that caused it.
+    All randomness of a step comes from (seed, step). A loss that is not finite
+    ends training with ``TrainingError``, which names the terms.
     """
 
     def __init__(
@@ -49,8 +50,13 @@ class FineTuner(lightning.LightningModule):
         losses = self.mini_model.losses(example, generator_from("step", self.seed, self.global_step))
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
-            values = {name: float(value.detach()) for name, value in losses.items()}
-            raise FloatingPointError(f"step {self.global_step}: the loss is not finite: {values}")
+            found = ", ".join(f"{name} {float(value.detach()):.4g}" for name, value in losses.items())
+            raise TrainingError(
+                f"the loss is not a number at step {self.global_step}",
+                found=found,
+                expected="finite losses",
+                remedy="lower trainer.learning_rate; the run folder keeps the checkpoints before this step",
+            )
         self.log("train/loss", total.detach(), prog_bar=True)
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
         return total

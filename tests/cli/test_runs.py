@@ -182,6 +182,7 @@ class TestNewRunFolders:
         swept = [(a["plain"]["dailies"]["batch_size"], a["plain"]["seed"]) for a in trained]
         assert swept == [(2, 1), (2, 2), (4, 1), (4, 2)]
         assert all(a["folder"].parent == Path("runs/tiny/wire_removal") for a in trained)
+        assert [p.name for p in Path().iterdir()] == ["runs"] and len(list(Path("runs/sweeps").iterdir())) == 1
 
     def test_two_runs_of_one_second_are_two_runs(
         self, command: Any, trained: list[dict[str, Any]], own: list[str]

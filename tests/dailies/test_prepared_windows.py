@@ -219,12 +219,17 @@ def test_a_production_without_a_held_out_take_validates_on_its_training_takes(
 
 def test_prepared_windows_are_named_by_all_they_depend_on(tiny_production: TinyProduction, tmp_path: Path) -> None:
     plain = module(tiny_production, tmp_path)
+    damage = tmp_path / "damage.mov"
+    damage.write_bytes(b"one mask")
+    other_damage = tmp_path / "other.mov"
+    other_damage.write_bytes(b"another mask")
     changes: list[dict[str, Any]] = [
         {"recipe_digest": "other"},
         {"height": 60},
         {"window_frames": 5},
         {"seed": 1},
-        {"damage_paths": {"10A_01_A": "/damage.mov"}},
+        {"damage_paths": {"10A_01_A": str(damage)}},
+        {"damage_paths": {"10A_01_A": str(other_damage)}},
     ]
     stores = [module(tiny_production, tmp_path, **change).store_path("train") for change in changes]
     retaken = [take.model_copy(update={"sha256": "f" * 64}) for take in tiny_production.takes]
@@ -234,6 +239,11 @@ def test_prepared_windows_are_named_by_all_they_depend_on(tiny_production: TinyP
     assert module(tiny_production, tmp_path, num_windows=9, batch_size=1).store_path("train") == plain.store_path(
         "train"
     )
+
+
+def test_known_damage_that_is_missing_is_refused(tiny_production: TinyProduction, tmp_path: Path) -> None:
+    with pytest.raises(MaskError, match="known damage of 10A_01_A is not there"):
+        module(tiny_production, tmp_path, damage_paths={"10A_01_A": str(tmp_path / "nowhere.mov")})
 
 
 def test_a_store_that_was_never_made_is_refused(tmp_path: Path) -> None:

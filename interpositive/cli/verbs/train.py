@@ -95,7 +95,7 @@ def run(config: DictConfig) -> float | None:
         arguments={key: value for key, value in settings.mini_model.items() if key != "_target_"},
         catalogue_path=production.catalogue_path.resolve(),
         catalogue_sha256=catalogue_sha256,
-        config_text=OmegaConf.to_yaml(OmegaConf.create(plain)),
+        config_text=f"# catalogue {catalogue_sha256}\n{OmegaConf.to_yaml(OmegaConf.create(plain))}",
         settings=TrainSettings(**trainer),
         loggers=make_wandb_logger(wandb, folder, production.name, task.name),
     )
