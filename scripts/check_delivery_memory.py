@@ -47,7 +47,8 @@ def deliver(num_frames: int, method: str) -> int:
     """Deliver one shot here; prints what this process reached."""
     import torch
 
-    from interpositive.delivery.deliver import DeliverySettings, DeliverySource, deliver_shot
+    from interpositive.delivery.accounting import DeliverySource
+    from interpositive.delivery.deliver import DeliverySettings, deliver_shot
     from interpositive.functional.examples import Example
     from interpositive.mini_models.candidate_fusion import CandidateFusion
 

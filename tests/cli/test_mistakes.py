@@ -31,6 +31,7 @@ from interpositive.errors import (
     RunFolderError,
     StorageError,
     TimecodeError,
+    TrainingError,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,6 +45,7 @@ EXIT_CODES = {
     RunFolderError: 3,
     IntegrityError: 4,
     StorageError: 5,
+    TrainingError: 7,
     MissingWeightsError: 6,
     MissingExtraError: 6,
 }

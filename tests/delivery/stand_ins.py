@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from interpositive.delivery.deliver import DeliverySettings, DeliverySource
+from interpositive.delivery.accounting import DeliverySource
+from interpositive.delivery.deliver import DeliverySettings
 from interpositive.delivery.gate import GatePlan
 from interpositive.delivery.restoring import WindowPlan
 from interpositive.functional.examples import Example

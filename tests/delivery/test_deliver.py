@@ -292,7 +292,7 @@ class TestRefused:
     ) -> None:
         from interpositive.delivery import deliver as module
 
-        honest = module._verify_untouched
+        honest = module.verify_untouched
 
         def damage_first(scratch: Path, *others: Any) -> Any:
             path = scratch / "frames" / "plate.0000001.png"
@@ -301,7 +301,7 @@ class TestRefused:
             cv2.imwrite(str(path), picture)
             return honest(scratch, *others)
 
-        monkeypatch.setattr(module, "_verify_untouched", damage_first)
+        monkeypatch.setattr(module, "verify_untouched", damage_first)
         shot = write_sequence(tmp_path / "plate", noise_codes(3, np.uint16))
         with pytest.raises(IntegrityError, match="frame 1 changed outside"):
             deliver(shot, write_mask(tmp_path / "mask", bar_mask(3)), tmp_path / "out")

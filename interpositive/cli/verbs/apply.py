@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from interpositive.cli.assembling import read_config
 from interpositive.cli.runs import open_run
-from interpositive.delivery.deliver import DeliverySettings, DeliverySource, FrameFormat, deliver_shot
+from interpositive.delivery.accounting import DeliverySource, FrameFormat
+from interpositive.delivery.deliver import DeliverySettings, deliver_shot
 from interpositive.delivery.gate import GatePlan
 from interpositive.delivery.restoring import WindowPlan
 from interpositive.errors import ConfigError
