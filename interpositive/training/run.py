@@ -20,7 +20,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger
 
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.dailies.prepared_windows import MakeExample
-from interpositive.errors import StorageError
+from interpositive.errors import ConfigError, StorageError
 from interpositive.mini_models.archive import archive_digest, save_archive
 from interpositive.mini_models.contract import MiniModel
 from interpositive.records.digests import sha256_of_value
@@ -93,6 +93,10 @@ def train_mini_model(
     if (folder / RUN_RECORD_NAME).exists():
         raise StorageError(
             f"{folder} already holds a finished run", remedy="give another run folder, or move this one away"
+        )
+    if settings.devices != 1:
+        raise ConfigError(
+            "training runs on one device", found=f"devices={settings.devices}", expected="compute.devices=1"
         )
     _same_config(folder, config_text)
     lightning.seed_everything(settings.seed, verbose=False)
