@@ -188,7 +188,8 @@ class CandidateFusion(MiniModel):
         weight = torch.softmax(logits, 1)
         fused = (weight * candidates).sum(1)
         spread = torch.sqrt((weight * (candidates - fused[:, None]).square()).sum(1).mean(1, keepdim=True) + 1e-6)
-        seen = valid[:, NUM_SPATIAL:].amax(1)
+        # A product, because there may be no real view at all.
+        seen = 1.0 - (1.0 - valid[:, NUM_SPATIAL:]).prod(1)
         best = weight.amax(1)
         residual = self.residual(torch.cat((fused, prefill, hole, seen, 5.0 * spread, best), 1))
         final = fused + residual * hole

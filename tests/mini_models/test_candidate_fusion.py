@@ -241,3 +241,15 @@ def test_frames_smaller_than_the_crop_are_refused() -> None:
 def test_the_hole_of_the_shot_is_where_the_wire_is() -> None:
     example = wired_example()
     assert example.mask.sum() == NUM_FRAMES * 64 * (RIGHT - LEFT)
+
+
+@pytest.mark.parametrize("num_frames", [1, 5])
+def test_a_hole_that_no_frame_reveals_is_bridged(num_frames: int) -> None:
+    """A still camera, a still wire: nothing but the frame's own surroundings can fill it."""
+    ramp = torch.linspace(0.2, 0.8, 64).expand(3, 48, 64)
+    mask = torch.zeros(num_frames, 1, 48, 64)
+    mask[:, :, :, 30:33] = 1.0
+    frames = torch.where(mask > 0, torch.zeros(()), ramp.expand(num_frames, 3, 48, 64))
+    restored = CandidateFusion().eval().restore(Example(input=frames, mask=mask), range(num_frames))
+    for method in ("prior", "trained"):
+        assert (restored[method].frames - ramp).abs().max() < 0.02
