@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from dataclasses import fields
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from interpositive.delivery.gate import GatePlan
 from interpositive.delivery.restoring import WindowPlan
 from interpositive.mini_models.contract import MiniModel
 from interpositive.soundstage.spec import StageSpec
+from interpositive.soundstage.writing import take_name
 from interpositive.tasks.contract import Task
 from interpositive.training.run import TrainSettings
 from interpositive.training.wandb_logging import WandbSettings
@@ -135,3 +137,14 @@ def test_the_template_is_the_default_production_under_another_name() -> None:
     ours, theirs = (composed("train", f"production={name}")["production"] for name in ("default", "my_film"))
     assert {key for key in ours if ours[key] != theirs[key]} == {"name"}
     assert ours["name"] == "???" and theirs["name"] == "my_film"
+
+
+def test_the_demo_repairs_a_take_that_the_stage_shoots_and_training_never_sees() -> None:
+    demo, stage = OmegaConf.load(CONF / "demo.yaml"), OmegaConf.load(CONF / "stage" / "default.yaml")
+    scene, take = demo.shot_take.split("_")[:2]
+    number = int(take.removeprefix("T"))
+    assert scene in stage.scenes
+    assert demo.shot_take == take_name(scene, number)
+    explicit = OmegaConf.load(CONF / "production" / "soundstage.yaml").split.explicit
+    splits = [split for pattern, split in explicit.items() if fnmatch(f"{scene}/{number:02d}", pattern)]
+    assert splits[0] != "train"
