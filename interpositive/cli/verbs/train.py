@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -15,6 +16,7 @@ from interpositive.cli.assembling import assemble, read_config, refuse_unknown_k
 from interpositive.cli.productions import ProductionConfig
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.errors import ConfigError
+from interpositive.functional.seeds import seed_from
 from interpositive.mini_models.contract import MiniModel
 from interpositive.records.digests import sha256_of_value
 from interpositive.tasks.contract import Task
@@ -62,6 +64,8 @@ def run(config: DictConfig) -> float | None:
     refuse_unknown_keys(trainer, list(TrainSettings.__dataclass_fields__), "trainer")
     wandb = read_config(WandbSettings, settings.wandb, "wandb")
     task: Task = assemble(settings.task, "task", Task)
+    # Before the mini-model is built, for its first weights are drawn then.
+    torch.manual_seed(seed_from("weights", settings.seed))
     mini_model: MiniModel = assemble(settings.mini_model, "mini_model", MiniModel)
     with production.catalogue() as catalogue:
         takes, catalogue_sha256 = catalogue.takes(), catalogue.digest()
