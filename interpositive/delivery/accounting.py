@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -49,76 +48,73 @@ class DeliverySource:
     versions: Mapping[str, str]
 
 
-class Timecodes:
-    """The timecode of each delivered frame, counted on from the shot's own start; None where it has none."""
+@dataclass(frozen=True)
+class OpenedShot:
+    """A shot and its mask, opened, and how its delivered frames are named and numbered."""
 
-    def __init__(self, info: MediaInfo, first_frame: int) -> None:
-        self._rate: Fraction = info.rate
-        self._first = first_frame
-        self._start = None if info.start_timecode is None else timecode_to_frame(info.start_timecode, info.rate)
-        self._drop = info.start_timecode is not None and is_drop_frame(info.start_timecode)
+    path: Path
+    mask_path: Path
+    reader: FrameReader
+    mask: MaskSource
+    first_frame: int
 
-    def at(self, frame: int) -> str | None:
-        """The timecode of a delivered frame number."""
-        if self._start is None:
+    @property
+    def info(self) -> MediaInfo:
+        """What the plate is."""
+        return self.reader.info
+
+    @property
+    def name(self) -> str:
+        """The stem of every delivered file."""
+        return self.path.stem if self.path.is_file() else self.path.resolve().name
+
+    def timecode(self, number: int) -> str | None:
+        """The timecode of a delivered frame number, counted on from the plate's own start; None where it has none."""
+        start, rate = self.info.start_timecode, self.info.rate
+        if start is None:
             return None
-        return frame_to_timecode(self._start + frame - self._first, self._rate, self._drop)
+        counted = timecode_to_frame(start, rate) + number - self.first_frame
+        return frame_to_timecode(counted, rate, is_drop_frame(start))
 
 
-def account_for(
-    frame: RestoredFrame, result: Frames, scratch: Path, stem: str, first_frame: int, timecodes: Timecodes
-) -> FrameAccount:
+def account_for(frame: RestoredFrame, result: Frames, shot: OpenedShot, scratch: Path) -> FrameAccount:
     """Write one frame's alteration matte (8 bit: 0 untouched, 255 altered) and count its pixels."""
     altered = changed_pixels(result, frame.plate)
-    number = first_frame + frame.number
-    path = scratch / "matte" / f"{stem}.{number:07d}.png"
+    number = shot.first_frame + frame.number
+    path = scratch / "matte" / f"{shot.name}.{number:07d}.png"
     path.write_bytes(cv2.imencode(".png", altered.astype(np.uint8) * 255)[1].tobytes())
     return FrameAccount(
         frame=number,
-        timecode=timecodes.at(number),
+        timecode=shot.timecode(number),
         mask_pixels=int((frame.mask > 0).sum()),
         altered_pixels=int(altered.sum()),
-        untouched_violations=int((altered & ~(frame.mask > 0)).sum()),
+        untouched_violations=int((altered & (frame.mask == 0)).sum()),
     )
 
 
-def verify_untouched(
-    scratch: Path,
-    reader: FrameReader,
-    mask: MaskSource,
-    frame_format: FrameFormat,
-    first_frame: int,
-    accounts: Sequence[FrameAccount],
-) -> list[FrameAccount]:
-    """Read every delivered frame back from disk and compare it with a fresh decode of the plate."""
+def verify_untouched(scratch: Path, shot: OpenedShot, frame_format: FrameFormat) -> None:
+    """Read every delivered frame back from disk and compare it with a fresh decode of the plate.
+
+    ``IntegrityError`` names the first frame that differs outside its mask.
+    """
     encode = encode_png16 if frame_format == "png16" else encode_exr
-    checked = []
     with closing(open_reader(scratch / "frames")) as delivered:
-        for account in accounts:
-            index = account.frame - first_frame
-            plate = encode(reader.window(index, index + 1))[0]
+        for index in range(shot.info.num_frames):
+            plate = encode(shot.reader.window(index, index + 1))[0]
             found = delivered.window(index, index + 1)[0]
-            outside = mask.window(index, index + 1)[0] == 0
+            outside = shot.mask.window(index, index + 1)[0] == 0
             # Compared in the type that the reader gives, which holds every value of both.
             violations = int(changed_pixels(found, plate.astype(found.dtype))[outside].sum())
             if violations:
                 raise IntegrityError(
-                    f"frame {account.frame} changed outside its mask; nothing was delivered",
+                    f"frame {shot.first_frame + index} changed outside its mask; nothing was delivered",
                     found=f"{violations} pixels",
                     expected="0 pixels",
                 )
-            checked.append(account.model_copy(update={"untouched_violations": violations}))
-    return checked
 
 
 def write_measures(
-    scratch: Path,
-    stem: str,
-    info: MediaInfo,
-    first_frame: int,
-    gate: GateResult,
-    meter: ShotMeter,
-    pictures: dict[str, str],
+    scratch: Path, shot: OpenedShot, gate: GateResult, meter: ShotMeter, pictures: dict[str, str]
 ) -> None:
     """Write ``measures.json``: the numbers of every method, and what the choice among them rests on."""
     values, curves = meter.compute()
@@ -126,37 +122,34 @@ def write_measures(
     if any(score is not None for score in gate.scores.values()):
         tried = ", ".join(f"{m} {s:.2f} dB" for m, s in gate.scores.items() if s is not None)
         comments.append(f"chosen on {gate.num_pixels} held-out pixels of this shot: {tried}")
-    shot = ShotMeasures(
-        name=stem,
+    measured = ShotMeasures(
+        name=shot.name,
         role="delivery",
-        num_frames=info.num_frames,
-        first_frame=first_frame,
-        rate=str(info.rate),
-        start_timecode=info.start_timecode,
+        num_frames=shot.info.num_frames,
+        first_frame=shot.first_frame,
+        rate=str(shot.info.rate),
+        start_timecode=shot.info.start_timecode,
         chosen_method=gate.chosen,
         values=values,
         curves=curves,
-        worst_frames=[first_frame + n for n in worst_frames(curves[gate.chosen])],
+        worst_frames=[shot.first_frame + n for n in worst_frames(curves[gate.chosen])],
         pictures=pictures,
         comments=comments,
     )
-    Measures(metrics=METRICS, shots=[shot], notes=meter.notes()).write(scratch / "measures.json")
+    Measures(metrics=METRICS, shots=[measured], notes=meter.notes()).write(scratch / "measures.json")
 
 
 def write_manifest(
     scratch: Path,
-    stem: str,
-    info: MediaInfo,
-    shot_path: Path,
-    mask_path: Path,
+    shot: OpenedShot,
     source: DeliverySource,
     frame_format: FrameFormat,
-    first_frame: int,
     seed: int,
     gate: GateResult,
     accounts: list[FrameAccount],
 ) -> DeliveryManifest:
     """Write the manifest over everything that lies in the folder so far."""
+    info = shot.info
     files = [
         DeliveredFile(
             path=path.relative_to(scratch).as_posix(),
@@ -170,21 +163,21 @@ def write_manifest(
     manifest = DeliveryManifest(
         production=source.production,
         task=source.task,
-        shot=stem,
+        shot=shot.name,
         method=gate.chosen,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         rate=str(info.rate),
         width=info.width,
         height=info.height,
         num_frames=info.num_frames,
-        first_frame=first_frame,
+        first_frame=shot.first_frame,
         start_timecode=info.start_timecode,
         frame_format=frame_format,
         encoding=f"{info.colour.transfer}, as decoded from {info.codec} ({info.bits} bit, {info.colour.matrix} matrix "
         f"{info.colour.source}); no colour conversion",
         sources=[
-            SourceFile(path=str(shot_path), role="plate", sha256=sha256_of_path(shot_path)),
-            SourceFile(path=str(mask_path), role="mask", sha256=sha256_of_path(mask_path)),
+            SourceFile(path=str(shot.path), role="plate", sha256=sha256_of_path(shot.path)),
+            SourceFile(path=str(shot.mask_path), role="mask", sha256=sha256_of_path(shot.mask_path)),
             SourceFile(path=str(source.archive_path), role="mini-model", sha256=source.archive_sha256),
         ],
         config_sha256=source.config_sha256,

@@ -4,33 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from interpositive.delivery.accounting import (
     DeliverySource,
     FrameFormat,
-    Timecodes,
+    OpenedShot,
     account_for,
     verify_untouched,
     write_manifest,
     write_measures,
 )
 from interpositive.delivery.gate import GatePlan, GateResult, choose_method
-from interpositive.delivery.masks import MaskSource, open_mask
+from interpositive.delivery.masks import open_mask
 from interpositive.delivery.restoring import (
     Request,
     WindowPlan,
     frames_to_float,
-    reader_frames,
     restore_shot,
 )
-from interpositive.delivery.review_movies import ReviewMovies
+from interpositive.delivery.review_movies import ReviewMovies, grey_picture
 from interpositive.errors import ConfigError, MediaError
 from interpositive.media.contract import FrameReader, Frames, MediaInfo
 from interpositive.media.opening import open_reader
@@ -83,69 +81,58 @@ def deliver_shot(
     refuse_existing(folder)
     with closing(open_reader(shot_path)) as reader:
         _check_format(reader.info, settings.frame_format)
-        numbered = replace(settings, first_frame=_first_number(reader, settings.first_frame))
         with closing(open_mask(mask_path, reader.info)) as mask:
-            return _deliver(reader, mask, shot_path, mask_path, folder, mini_model, request, source, numbered)
+            first_frame = _first_number(reader, settings.first_frame)
+            shot = OpenedShot(shot_path, mask_path, reader, mask, first_frame)
+            return _deliver(shot, folder, mini_model, request, source, settings)
 
 
 def _deliver(
-    reader: FrameReader,
-    mask: MaskSource,
-    shot_path: Path,
-    mask_path: Path,
+    shot: OpenedShot,
     folder: Path,
     mini_model: MiniModel,
     request: Request,
     source: DeliverySource,
     settings: DeliverySettings,
 ) -> DeliveryManifest:
-    info = reader.info
-    first_frame = settings.first_frame or 0
-    device = next((p.device for p in mini_model.parameters()), torch.device("cpu"))
+    info = shot.info
     preferred = preference(mini_model)
-    gate = _pass_gate(reader, mask, info, mini_model, request, preferred, settings)
+    gate = _pass_gate(shot, mini_model, request, preferred, settings)
     methods = [gate.chosen, *(m for m in preferred if m != gate.chosen)] if settings.compare else [gate.chosen]
-    stem = shot_path.stem if shot_path.is_file() else shot_path.resolve().name
-
     with publish_folder(folder) as scratch:
         for name in ("frames", "matte"):
             (scratch / name).mkdir()
         meter = ShotMeter(methods, has_reference=False, rate=info.rate)
         accounts: list[FrameAccount] = []
-        timecodes = Timecodes(info, first_frame)
         frames_out = SequenceWriter(
             scratch / "frames",
-            stem,
+            shot.name,
             format=settings.frame_format,
-            first_frame=first_frame,
+            first_frame=shot.first_frame,
             rate=info.rate,
             start_timecode=info.start_timecode,
             bits=info.bits,
             encoding=info.colour.transfer,
         )
         restored = restore_shot(
-            reader_frames(reader),
-            mask.window,
+            shot.reader.window,
+            shot.mask.window,
             info.num_frames,
             mini_model,
             request,
             methods,
             settings.windows,
-            device=device,
+            device=next((p.device for p in mini_model.parameters()), torch.device("cpu")),
         )
         bar = tqdm(
-            restored,
-            total=info.num_frames,
-            desc=f"restore {stem}",
-            unit="frame",
-            disable=not settings.progress,
+            restored, total=info.num_frames, desc=f"restore {shot.name}", unit="frame", disable=not settings.progress
         )
         with ReviewMovies(scratch / "review", info.rate) as movies:
             for frame in bar:
                 result = _as_stored(frame.results[gate.chosen], info)
                 frames_out.write(result[None])
-                accounts.append(account_for(frame, result, scratch, stem, first_frame, timecodes))
-                movies.write({"plate": frame.plate, "result": result, "matte": _grey(frame.mask)})
+                accounts.append(account_for(frame, result, shot, scratch))
+                movies.write({"plate": frame.plate, "result": result, "matte": grey_picture(frame.mask)})
                 movies.write({m: frame.results[m] for m in methods[1:]})
                 meter.update(
                     {m: frames_to_float(codes[None]) for m, codes in frame.results.items()},
@@ -153,22 +140,9 @@ def _deliver(
                     frames_to_float(frame.plate[None]),
                 )
             pictures = {role: f"review/{name}" for role, name in movies.close().items()}
-        accounts = verify_untouched(scratch, reader, mask, settings.frame_format, first_frame, accounts)
-        write_measures(scratch, stem, info, first_frame, gate, meter, pictures)
-        manifest = write_manifest(
-            scratch,
-            stem,
-            info,
-            shot_path,
-            mask_path,
-            source,
-            settings.frame_format,
-            first_frame,
-            settings.seed,
-            gate,
-            accounts,
-        )
-    return manifest
+        verify_untouched(scratch, shot, settings.frame_format)
+        write_measures(scratch, shot, gate, meter, pictures)
+        return write_manifest(scratch, shot, source, settings.frame_format, settings.seed, gate, accounts)
 
 
 def preference(mini_model: MiniModel) -> list[str]:
@@ -180,19 +154,13 @@ def preference(mini_model: MiniModel) -> list[str]:
 
 
 def _pass_gate(
-    reader: FrameReader,
-    mask: MaskSource,
-    info: MediaInfo,
-    mini_model: MiniModel,
-    request: Request,
-    preferred: Sequence[str],
-    settings: DeliverySettings,
+    shot: OpenedShot, mini_model: MiniModel, request: Request, preferred: Sequence[str], settings: DeliverySettings
 ) -> GateResult:
     if settings.method == "choose":
         return choose_method(
-            reader_frames(reader),
-            mask.window,
-            info.num_frames,
+            shot.reader.window,
+            shot.mask.window,
+            shot.info.num_frames,
             mini_model,
             request,
             preferred,
@@ -215,10 +183,6 @@ def _first_number(reader: FrameReader, wanted: int | None) -> int:
 def _as_stored(result: Frames, info: MediaInfo) -> Frames:
     """A plate of halves stays one: what was restored is rounded to halves, so that all files are of one type."""
     return result.astype(np.float16).astype(np.float32) if info.pixel_format == "half" else result
-
-
-def _grey(mask: NDArray[np.float32]) -> Frames:
-    return np.repeat(np.rint(mask * 255.0).astype(np.uint8)[..., None], 3, axis=-1)
 
 
 def _check_format(info: MediaInfo, frame_format: str) -> None:

@@ -20,7 +20,7 @@ from interpositive.dailies.take import Take
 from interpositive.delivery.deliver import preference
 from interpositive.delivery.gate import GatePlan, choose_method
 from interpositive.delivery.restoring import Request, WindowPlan, frames_to_float, restore_shot
-from interpositive.delivery.review_movies import ReviewMovies
+from interpositive.delivery.review_movies import ReviewMovies, grey_picture
 from interpositive.errors import MissingWeightsError
 from interpositive.functional.seeds import generator_from
 from interpositive.media.contract import Frames
@@ -131,8 +131,9 @@ def evaluate_damaged(
         for frame in bar:
             truth = damaged.clean[frame.number]
             results = {**frame.results, "chosen": frame.results[gate.chosen]}
-            grey = np.repeat(np.rint(frame.mask * 255).astype(np.uint8)[..., None], 3, -1)
-            movies.write({"plate": frame.plate, "result": results["chosen"], "matte": grey, "target": truth})
+            movies.write(
+                {"plate": frame.plate, "result": results["chosen"], "matte": grey_picture(frame.mask), "target": truth}
+            )
             movies.write({m: frame.results[m] for m in preferred if m != gate.chosen})
             meter.update(
                 {name: frames_to_float(codes[None]) for name, codes in results.items()},

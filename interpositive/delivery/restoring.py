@@ -14,7 +14,7 @@ from torch import Tensor
 
 from interpositive.functional.examples import Example
 from interpositive.functional.windows import WindowJoiner, plan_windows
-from interpositive.media.contract import FrameReader, Frames, code_range
+from interpositive.media.contract import Frames, code_range
 from interpositive.mini_models.contract import MiniModel
 
 ReadFrames = Callable[[int, int], Frames]
@@ -144,8 +144,3 @@ class _Buffer:
                 masks = np.concatenate((masks, self._read_mask(self._last, last)))
         self._first, self._last, self._frames, self._masks = first, last, frames, masks
         return frames, masks
-
-
-def reader_frames(reader: FrameReader) -> ReadFrames:
-    """A reader's windows as :func:`restore_shot` wants them."""
-    return lambda start, stop: reader.window(start, stop)

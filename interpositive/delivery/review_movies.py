@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from interpositive.media.contract import Frames
 from interpositive.media.movie_writer import MovieWriter
@@ -55,6 +56,11 @@ class ReviewMovies:
     ) -> None:
         for writer in self._writers.values():
             writer.__exit__(kind, error, trace)
+
+
+def grey_picture(mask: NDArray[np.float32]) -> Frames:
+    """A mask ``h w`` in [0, 1] as 8-bit grey codes ``h w 3``."""
+    return np.repeat(np.rint(mask * 255.0).astype(np.uint8)[..., None], 3, axis=-1)
 
 
 def _review_codes(picture: Frames) -> Frames:
