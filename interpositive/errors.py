@@ -94,9 +94,3 @@ class MissingWeightsError(InterpositiveError):
     """Pretrained weights that are not on this machine, or whose digest is not the known one."""
 
     exit_code = 6
-
-
-class MissingExtraError(InterpositiveError):
-    """An optional part of the package that is not installed."""
-
-    exit_code = 6

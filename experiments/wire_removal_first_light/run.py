@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -29,7 +30,13 @@ from interpositive.dailies.catalogue import Catalogue
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.dailies.ingest import ingest
 from interpositive.dailies.splitting import SplitRule
-from interpositive.delivery.evaluation import DamagedTake, EvaluationSettings, evaluate_damaged, to_codes
+from interpositive.delivery.evaluation import (
+    DamagedTake,
+    EvaluationSettings,
+    evaluate_damaged,
+    find_lpips,
+    to_codes,
+)
 from interpositive.delivery.restoring import frames_to_float
 from interpositive.functional.seeds import generator_from
 from interpositive.media.contract import Frames
@@ -223,8 +230,11 @@ def damage(name: str, codes: Frames, rate: Fraction, first: int, task: WireRemov
 
 
 def judge(damaged: DamagedTake, model: CandidateFusion, work: Path) -> ShotMeasures:
+    # What a killed judgement left is made again.
+    shutil.rmtree(work / "judged" / damaged.name, ignore_errors=True)
+    settings = EvaluationSettings()
     measures, _ = evaluate_damaged(
-        damaged, model, lambda frames, mask: WireRemoval().request(frames, mask), work / "judged", EvaluationSettings()
+        damaged, model, WireRemoval().request, work / "judged", settings, find_lpips(settings.lpips_weights_path)
     )
     return measures
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from interpositive.dailies.windows import TakeWindows, WindowPlace
 from interpositive.errors import CatalogueError, MaskError
 from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
-from interpositive.media.contract import code_range
+from interpositive.media.contract import frames_to_mask
 from interpositive.media.opening import open_reader
 from interpositive.records.publishing import write_file_whole
 
@@ -36,7 +35,6 @@ MakeExample = Callable[[Tensor, torch.Generator, Tensor | None], Example]
 Prepare = Callable[[Example, torch.Generator], Sequence[Example]]
 
 _FIELDS = ("input", "mask", "target")
-_BLACK_BELOW = 8 / 255
 
 
 @dataclass(frozen=True)
@@ -84,10 +82,10 @@ def read_damage(path: Path, start: int, span: int, stride: int, size: tuple[int,
                 found=f"{len(reader)} frames",
                 expected=f">= {start + span} frames",
             )
-        codes = reader.window(start, start + span)[::stride].max(-1)
+        mask = frames_to_mask(reader.window(start, start + span)[::stride])
     finally:
         reader.close()
-    touched = torch.from_numpy((codes > _BLACK_BELOW * code_range(codes)).astype("float32"))[:, None]
+    touched = torch.from_numpy((mask > 0).astype("float32"))[:, None]
     height, width = size
     return torch.nn.functional.adaptive_max_pool2d(touched, (height, width))
 
@@ -144,11 +142,6 @@ def prepare_windows(
         if int(stale.stem.split("_")[1]) >= num_windows:
             stale.unlink()
     return PreparedWindows(folder)
-
-
-def discard(folder: Path) -> None:
-    """Remove prepared windows; they can always be made again."""
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 _worker_recipe: tuple[WindowRecipe, Path] | None = None

@@ -102,11 +102,12 @@ def evaluate_damaged(
     request: Request,
     folder: Path,
     settings: EvaluationSettings,
-    lpips: LpipsNet | None = None,
+    lpips: LpipsNet | MissingWeightsError,
 ) -> tuple[ShotMeasures, list[str]]:
     """Repair one damaged take by every method, choose on held-out pixels, measure against the truth.
 
     Writes the movies of all methods into ``folder/<take>/``. The choice sees the damaged take only.
+    ``lpips`` is the network, or why there is none.
     """
     preferred = preference(mini_model)
     num_frames = len(damaged.damaged)
@@ -118,7 +119,13 @@ def evaluate_damaged(
         return damaged.mask[start:stop]
 
     gate = choose_method(read, read_mask, num_frames, mini_model, request, preferred, settings.gate, settings.seed)
-    meter = ShotMeter([*preferred, "chosen"], has_reference=True, rate=damaged.rate, lpips=lpips)
+    meter = ShotMeter(
+        [*preferred, "chosen"],
+        has_reference=True,
+        rate=damaged.rate,
+        lpips=None if isinstance(lpips, MissingWeightsError) else lpips,
+        lpips_absence=str(lpips),
+    )
     restored = restore_shot(read, read_mask, num_frames, mini_model, request, preferred, settings.windows)
     bar = tqdm(
         restored,
@@ -161,6 +168,14 @@ def evaluate_damaged(
     return measures, meter.notes()
 
 
+def find_lpips(weights_path: Path | None) -> LpipsNet | MissingWeightsError:
+    """The LPIPS network, or why it cannot be had on this machine."""
+    try:
+        return load_lpips("alex", weights_path)
+    except MissingWeightsError as error:
+        return error
+
+
 def evaluate_run(
     takes: Sequence[Take],
     mini_model: MiniModel,
@@ -170,19 +185,15 @@ def evaluate_run(
     settings: EvaluationSettings,
 ) -> Measures:
     """Evaluate on every given take and publish ``folder`` with movies and ``measures.json`` by one rename."""
+    lpips = find_lpips(settings.lpips_weights_path)
+    shots: list[ShotMeasures] = []
     notes: list[str] = []
-    try:
-        lpips: LpipsNet | None = load_lpips("alex", settings.lpips_weights_path)
-    except MissingWeightsError as error:
-        lpips = None
-        notes.append(str(error))
-    shots = []
     with publish_folder(folder) as scratch:
         for take in takes:
             damaged = damage_take(take, make_example, settings)
             measured, shot_notes = evaluate_damaged(damaged, mini_model, request, scratch, settings, lpips)
             shots.append(measured)
-            notes += [note for note in shot_notes if note not in notes and not (notes and "LPIPS network" in note)]
+            notes += [note for note in shot_notes if note not in notes]
         measures = Measures(metrics=METRICS, shots=shots, notes=notes)
         measures.write(scratch / MEASURES_NAME)
     return measures

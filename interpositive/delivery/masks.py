@@ -12,12 +12,9 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from interpositive.errors import InterpositiveError, MaskError
-from interpositive.media.contract import FrameReader, MediaInfo, code_range
+from interpositive.media.contract import FrameReader, MediaInfo, frames_to_mask
 from interpositive.media.opening import open_reader
 from interpositive.records.base import Record
-
-BLACK_BELOW = 8 / 255
-"""Mask values below this count as 0: what a lossy movie leaves of black."""
 
 
 class MaskSource(Protocol):
@@ -61,10 +58,7 @@ class FramesMask:
 
     def window(self, start: int, stop: int) -> NDArray[np.float32]:
         """Frames ``start <= n < stop``."""
-        codes = self._reader.window(start, stop)
-        mask: NDArray[np.float32] = codes.max(-1).astype(np.float32) / np.float32(code_range(codes))
-        mask[mask < BLACK_BELOW] = 0.0
-        return mask.clip(0.0, 1.0)
+        return frames_to_mask(self._reader.window(start, stop))
 
     def close(self) -> None:
         """Close the file."""

@@ -88,16 +88,17 @@ class FrameReader(Protocol):
         """Close the file."""
 
 
-class FrameWriter(Protocol):
-    """Frames out, in order; ``close`` finishes the file."""
-
-    def write(self, frames: Frames) -> object:
-        """Append frames ``t h w 3``."""
-
-    def close(self) -> None:
-        """Close the file."""
-
-
 def code_range(codes: Frames) -> float:
     """The code of white: 255 for ``uint8``, 65535 for ``uint16``, 1 for float."""
     return {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}.get(codes.dtype, 1.0)
+
+
+MASK_BLACK = 8 / 255
+"""Mask values below this share of white count as 0: what a lossy movie leaves of black."""
+
+
+def frames_to_mask(codes: Frames) -> NDArray[np.float32]:
+    """Frames ``t h w c`` read as a mask ``t h w`` in [0, 1]; the brightest channel counts."""
+    mask: NDArray[np.float32] = codes.max(-1).astype(np.float32) / np.float32(code_range(codes))
+    mask[~(mask >= MASK_BLACK)] = 0.0
+    return mask.clip(0.0, 1.0)

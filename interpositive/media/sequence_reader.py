@@ -55,11 +55,6 @@ class SequenceReader:
         return self._sequence()[1]
 
     @property
-    def frame_paths(self) -> list[Path]:
-        """The files, in frame order."""
-        return list(self._sequence()[0])
-
-    @property
     def first_frame_number(self) -> int:
         """The number in the first file's name."""
         return _number(self._sequence()[0][0])[1]

@@ -87,7 +87,8 @@ class ShotMeter:
     Flow is measured once a frame pair, on the clean reference if there is one,
     else on the plate, and shared by all methods. Kept between windows: one
     frame a method, the flow's frame, the mask, and a few numbers a frame.
-    Without a reference what needs one is None; without ``lpips`` so is LPIPS.
+    Without a reference what needs one is None; without ``lpips`` so is LPIPS, and
+    ``lpips_absence`` is the reason that :meth:`notes` gives.
     The plate's flow in the hole is that of the thing to remove, so there it is
     filled in from around the hole: an estimate, poor where the hole is large.
     Warping errors are means over frame pairs (Lai et al.), PSNR pools its
@@ -95,7 +96,13 @@ class ShotMeter:
     """
 
     def __init__(
-        self, methods: Sequence[str], *, has_reference: bool, rate: Fraction, lpips: LpipsNet | None = None
+        self,
+        methods: Sequence[str],
+        *,
+        has_reference: bool,
+        rate: Fraction,
+        lpips: LpipsNet | None = None,
+        lpips_absence: str = "LPIPS not measured: no LPIPS network was given",
     ) -> None:
         if not methods or len(set(methods)) != len(methods):
             raise ConfigError("the methods to measure", found=list(methods), expected="one or more, each once")
@@ -105,6 +112,7 @@ class ShotMeter:
         self.has_reference = has_reference
         self.rate = rate
         self.lpips = lpips
+        self.lpips_absence = lpips_absence
         self.num_frames = 0
         self._num_masked = 0
         self._sums = {method: _MethodSums() for method in methods}
@@ -163,7 +171,7 @@ class ShotMeter:
         if not self.has_reference:
             reasons.append("psnr, ssim, lpips and e_warp_rel not measured: there is no clean reference")
         elif self.lpips is None:
-            reasons.append("lpips not measured: no LPIPS network was given")
+            reasons.append(self.lpips_absence)
         if self.has_reference and self._steady_hole.mean <= LEAST_ERROR:
             reasons.append("e_warp_rel not defined: the reference does not change at all in the hole")
         if self._num_masked == 0:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from interpositive.motion.propagation import Carried, merge_sweeps
-from interpositive.motion.spatial_fill import inpaint
+from interpositive.motion.spatial_fill import telea_fill
 from interpositive.motion.window_motion import Plane, WindowMotion
 
 Sweeps = tuple[Mapping[int, Carried], Mapping[int, Carried]]
@@ -19,7 +19,7 @@ FLOW_OFFSETS = (1, 2, 4, 8)
 def telea(motion: WindowMotion, sweeps: Sweeps, frame: int) -> Plane:
     """Each frame by itself (Telea, 2004), radius 3."""
     del sweeps
-    return inpaint(motion.frames[frame], motion.holes[frame], "telea")
+    return telea_fill(motion.frames[frame], motion.holes[frame])
 
 
 def first_valid_flow(motion: WindowMotion, sweeps: Sweeps, frame: int) -> Plane:

@@ -1,8 +1,6 @@
-"""Fills of a hole from its own frame: Telea, Navier-Stokes and thin-plate interpolation."""
+"""Fills of a hole from its own frame: Telea and thin-plate interpolation."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -19,19 +17,18 @@ _BIHARMONIC[1, 1] = _BIHARMONIC[1, 3] = _BIHARMONIC[3, 1] = _BIHARMONIC[3, 3] = 
 _LAPLACE = np.array([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]])
 
 
-def inpaint(picture: Picture, hole: Hole, method: Literal["telea", "navier_stokes"], radius_px: int = 3) -> Picture:
-    """OpenCV's inpainting of ``h w 3`` RGB in [0, 1] (Telea 2004; Bertalmio et al. 2001), at 8 bits as published.
+def telea_fill(picture: Picture, hole: Hole, radius_px: int = 3) -> Picture:
+    """Fast-marching inpainting (Telea, 2004) of ``h w 3`` RGB in [0, 1] by OpenCV, at 8 bits as published.
 
     Pixels outside the hole keep their full precision.
     """
     if not hole.any():
         return picture
-    flag = cv2.INPAINT_TELEA if method == "telea" else cv2.INPAINT_NS
     codes = np.clip(np.rint(picture * 255.0), 0, 255).astype(np.uint8)
     if not hole.all():
         # Beside the hole's edge OpenCV reads what is still hidden; that must not be the wire's own colour.
         codes[hole] = np.rint(codes[~hole].mean(0)).astype(np.uint8)
-    filled = cv2.inpaint(codes, hole.astype(np.uint8), radius_px, flag).astype(np.float32) / 255.0
+    filled = cv2.inpaint(codes, hole.astype(np.uint8), radius_px, cv2.INPAINT_TELEA).astype(np.float32) / 255.0
     return np.where(hole[..., None], filled, picture)
 
 

@@ -26,7 +26,6 @@ from interpositive.errors import (
     InterpositiveError,
     MaskError,
     MediaError,
-    MissingExtraError,
     MissingWeightsError,
     RunFolderError,
     StorageError,
@@ -47,7 +46,6 @@ EXIT_CODES = {
     StorageError: 5,
     TrainingError: 7,
     MissingWeightsError: 6,
-    MissingExtraError: 6,
 }
 
 

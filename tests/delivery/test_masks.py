@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from stand_ins import HEIGHT, WIDTH, bar_mask, write_drawing, write_mask, write_movie
 
-from interpositive.delivery.masks import BLACK_BELOW, open_mask
+from interpositive.delivery.masks import open_mask
 from interpositive.errors import MaskError
-from interpositive.media.contract import ColourTags, MediaInfo
+from interpositive.media.contract import MASK_BLACK, ColourTags, MediaInfo
 
 TAGS = ColourTags("bt709", "limited", "bt709", "bt709", "tagged")
 
@@ -47,7 +47,7 @@ def test_almost_black_counts_as_black_and_dark_grey_does_not(tmp_path: Path) -> 
     drawn = np.zeros((5, HEIGHT, WIDTH), np.uint8)
     drawn[:, 0], drawn[:, 1], drawn[:, 2] = 7, 8, 128
     values = open_mask(write_mask(tmp_path / "mask", drawn), plate()).window(0, 5)
-    assert pytest.approx(8 / 255) == BLACK_BELOW
+    assert pytest.approx(8 / 255) == MASK_BLACK
     assert np.all(values[:, 0] == 0.0)
     np.testing.assert_allclose(values[:, 1], 8 / 255, rtol=1e-6)
     np.testing.assert_allclose(values[:, 2], 128 / 255, rtol=1e-6)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from productions import panning_shot
 
 from interpositive.motion.propagation import Carried, merge_sweeps, sweep
-from interpositive.motion.spatial_fill import inpaint
+from interpositive.motion.spatial_fill import telea_fill
 from interpositive.motion.window_motion import WindowMotion
 
 NUM_FRAMES, LEFT, RIGHT = 10, 46, 50
@@ -35,7 +35,7 @@ def test_the_wall_behind_the_wire_is_recovered(shot: tuple[NDArray[np.float32], 
     assert seen[4:-4].sum() > 0.9 * hole[4:-4].sum()
     carried = psnr(merged, truth[frame], seen)
     assert carried > 30
-    assert carried > psnr(inpaint(motion.frames[frame], hole, "telea"), truth[frame], seen) + 3
+    assert carried > psnr(telea_fill(motion.frames[frame], hole), truth[frame], seen) + 3
 
 
 def test_the_first_frame_of_a_sweep_knows_nothing(shot: tuple[NDArray[np.float32], WindowMotion]) -> None:
