@@ -25,7 +25,7 @@ from interpositive.dailies.workers import Outcome, run_jobs
 from interpositive.errors import MediaError
 from interpositive.media.contract import MediaInfo
 from interpositive.media.probing import probe_media
-from interpositive.records.digests import sha256_of_file, sha256_of_value
+from interpositive.records.digests import sha256_of_file, sha256_of_files
 from interpositive.records.slates import Slate
 
 Probe = Callable[[Path], MediaInfo]
@@ -98,10 +98,7 @@ def _inspect(footage: Footage, probe: Probe) -> _Inspection:
         raise MediaError("variable frame rate: its frames cannot be counted on")
     if info.num_frames < 1:
         raise MediaError("it has no frame")
-    if footage.frames:
-        sha256 = sha256_of_value([[frame.name, sha256_of_file(frame)] for frame in footage.frames])
-    else:
-        sha256 = sha256_of_file(footage.path)
+    sha256 = sha256_of_files(footage.frames) if footage.frames else sha256_of_file(footage.path)
     if state_of(footage.path, footage.frames) != footage.state:
         raise MediaError("it changed while it was read; is it still being copied?")
     return _Inspection(info, sha256)

@@ -13,8 +13,8 @@ from pathlib import Path
 from interpositive.dailies.catalogue import FileState
 from interpositive.dailies.slate_rules import SIDECAR_NAME
 from interpositive.errors import MediaError
+from interpositive.media.sequence_reader import FRAME_EXTENSIONS
 
-FRAME_EXTENSIONS = frozenset({".png", ".exr", ".dpx", ".tif", ".tiff", ".jpg", ".jpeg"})
 _NUMBERED = re.compile(r"^(?P<stem>.*?)(?P<number>\d+)$")
 _PAPERWORK = {
     "a document": {".txt", ".md", ".rst", ".pdf", ".rtf", ".doc", ".docx", ".html", ".log"},

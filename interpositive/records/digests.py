@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 CHUNK_BYTES = 1 << 20
@@ -24,10 +24,15 @@ def sha256_of_file(path: Path, on_bytes: Callable[[int], None] | None = None) ->
     return digest.hexdigest()
 
 
+def sha256_of_files(paths: Iterable[Path]) -> str:
+    """One hex SHA-256 over several files' names and digests, whatever their order."""
+    return sha256_of_value({path.name: sha256_of_file(path) for path in paths})
+
+
 def sha256_of_path(path: Path) -> str:
-    """Hex SHA-256 of a file, or one over the names and digests of the files right inside a folder."""
+    """Hex SHA-256 of a file, or one over the files right inside a folder."""
     if path.is_dir():
-        return sha256_of_value({entry.name: sha256_of_file(entry) for entry in path.iterdir() if entry.is_file()})
+        return sha256_of_files(entry for entry in path.iterdir() if entry.is_file())
     return sha256_of_file(path)
 
 

@@ -86,6 +86,9 @@ def test_a_verb_is_a_root_and_a_root_is_a_verb() -> None:
 @pytest.mark.parametrize("path", [p for p in FILES if p.parent != CONF], ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_a_choice_lists_exactly_what_its_reader_takes(path: Path) -> None:
     group = path.parent.name
+    if group == "machinery":
+        assert path.read_text().startswith("# @package hydra\n"), "it belongs to Hydra, not to a verb"
+        return
     if group == "experiment":
         assert "# @package _global_" in path.read_text(), "an experiment holds differences of the whole"
         composed("train", f"+experiment={path.stem}")
@@ -105,6 +108,13 @@ def test_a_root_lists_exactly_what_its_verb_takes(verb: str) -> None:
     assert set(plain) == set(SCHEMAS[verb].model_fields)
     given = {key: f"some/{key}" if value == "???" else value for key, value in plain.items()}
     read_config(SCHEMAS[verb], given, verb)
+
+
+@pytest.mark.parametrize("verb", SCHEMAS)
+def test_every_verb_runs_in_the_same_machinery(verb: str) -> None:
+    hydra = compose(verb, return_hydra_config=True).hydra
+    assert hydra.run.dir == "." and hydra.output_subdir is None and not hydra.job.chdir
+    assert hydra.job_logging.handlers.console.stream == "ext://sys.stderr"
 
 
 def test_parts_of_parts_list_what_their_classes_take() -> None:

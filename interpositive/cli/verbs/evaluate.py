@@ -12,9 +12,9 @@ from interpositive.cli.assembling import read_config
 from interpositive.cli.runs import open_run
 from interpositive.cli.verbs.apply import GateConfig, WindowsConfig
 from interpositive.dailies.catalogue import Catalogue
+from interpositive.dailies.integrity import refuse_changed
 from interpositive.delivery.evaluation import EvaluationSettings, evaluate_run
-from interpositive.errors import CatalogueError, IntegrityError
-from interpositive.records.digests import sha256_of_file
+from interpositive.errors import CatalogueError
 from interpositive.records.measures import Measures
 
 
@@ -50,8 +50,7 @@ def run(config: DictConfig) -> float | None:
         )
     recorded = {take.name: take.sha256 for take in opened.record.takes}
     for take in takes:
-        if Path(take.path).is_file() and sha256_of_file(Path(take.path)) != recorded[take.name]:
-            raise IntegrityError(f"{take.path} is not the take this run knew", expected=f"sha256 {recorded[take.name]}")
+        refuse_changed(take.model_copy(update={"sha256": recorded[take.name]}))
     folder = settings.output or settings.run / "evaluation"
     measures = evaluate_run(
         takes,

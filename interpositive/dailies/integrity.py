@@ -1,0 +1,30 @@
+"""Whether a take on disk is still the one that was ingested."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from interpositive.dailies.take import Take
+from interpositive.errors import IntegrityError, MediaError
+from interpositive.media.sequence_reader import list_frames
+from interpositive.records.digests import sha256_of_file, sha256_of_files
+
+
+def take_digest(path: Path) -> str:
+    """SHA-256 of a movie file; for a frame sequence, one over its frames' names and digests (no sidecars)."""
+    return sha256_of_files(list_frames(path)) if path.is_dir() else sha256_of_file(path)
+
+
+def refuse_changed(take: Take) -> None:
+    """Raise ``MediaError`` if a take's footage is gone, ``IntegrityError`` if it is not what was ingested."""
+    path = Path(take.path)
+    if not path.exists():
+        raise MediaError(f"the footage of {take.name} is gone", found=f"nothing at {path}", remedy="ingest it again")
+    found = take_digest(path)
+    if found != take.sha256:
+        raise IntegrityError(
+            f"{path} is not the take that was ingested",
+            found=f"sha256 {found}",
+            expected=f"sha256 {take.sha256}",
+            remedy="restore the footage from its source, or ingest it anew and train again",
+        )
