@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import math
+from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
-from interpositive.metrics.checks import check_mask, check_pair, check_region, hole_of, needed_mask
+from interpositive.metrics.checks import check_mask, check_pair, hole_of
+from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.judged import JudgedFrame
+from interpositive.metrics.means import MeanOfValues, PooledMean
+from interpositive.records.measures import MetricInfo
 
 CEILING_DB = 150.0
 """What equal pictures are given: PSNR has no finite value there, and JSON has no infinity.
@@ -24,7 +28,7 @@ def squared_error_sums(result: Tensor, reference: Tensor, mask: Tensor | None = 
     (``(b) t 1 h w``) only the hole (mask > 0.5) counts.
     """
     check_pair(result, reference)
-    gap = (result - reference).square()
+    gap = (result - reference).square_()
     if mask is None:
         return gap.sum(dtype=torch.float64), torch.tensor(float(gap.numel()), dtype=torch.float64)
     check_mask(mask, result)
@@ -33,42 +37,74 @@ def squared_error_sums(result: Tensor, reference: Tensor, mask: Tensor | None = 
     return torch.where(hole, gap, 0.0).sum(dtype=torch.float64), count
 
 
-def psnr_db(squared_error: Tensor, count: Tensor, ceiling_db: float = CEILING_DB) -> Tensor:
+def psnr_db(squared_error: float, count: float, ceiling_db: float = CEILING_DB) -> float:
     """``10 log10(1 / MSE)`` in dB from pooled sums; ``ceiling_db`` at most, NaN if nothing was compared."""
-    squared_error, count = squared_error.double(), count.double()
-    decibels = (-10.0 * torch.log10(squared_error / count)).clamp(max=ceiling_db)
-    return torch.where(count > 0, decibels, torch.nan)
+    if not count > 0:
+        return math.nan
+    if squared_error <= 0:
+        return ceiling_db
+    return min(ceiling_db, -10.0 * math.log10(squared_error / count))
 
 
-class Psnr(Metric):
-    """PSNR in dB, squared error pooled over all frames of all shots (``region="frame"`` or ``"hole"``).
+class Psnr(ShotMetric):
+    """``psnr`` and ``psnr_hole`` pool the squared error over the shot; ``psnr_frames`` averages frames' decibels.
 
-    Pooled, so that one frame that equals its reference does not lift the mean;
+    Pooled, so that one frame that equals its reference does not lift the value;
     the inpainting tables average per-frame decibels instead, which is never
-    lower. Equal pictures give ``ceiling_db``. With ``region="hole"`` and an
-    empty mask the value is NaN: not defined.
+    lower (convexity). Equal pictures give ``ceiling_db``. An empty mask leaves the hole undefined.
     """
 
     higher_is_better = True
-    is_differentiable = True
-    full_state_update = False
-    unit: ClassVar[str] = "dB"
-    squared_error: Tensor
-    count: Tensor
+    needs = frozenset({"reference"})
 
-    def __init__(self, region: str = "frame", ceiling_db: float = CEILING_DB, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.region = check_region(region)
+    def __init__(self, ceiling_db: float = CEILING_DB, **kwargs: Any) -> None:
         self.ceiling_db = ceiling_db
-        self.add_state("squared_error", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        frame = "How close the whole frame is to the clean reference; every 6 dB halves the error, "
+        infos = (
+            MetricInfo(
+                name="psnr",
+                unit="dB",
+                direction="higher",
+                meaning=frame + f"equal pictures are given {ceiling_db:g}. Error pooled over the shot.",
+            ),
+            MetricInfo(
+                name="psnr_hole",
+                unit="dB",
+                direction="higher",
+                meaning="How close the repaired pixels alone are to the clean reference, all frames taken together.",
+            ),
+            MetricInfo(
+                name="psnr_frames",
+                unit="dB",
+                direction="higher",
+                meaning="The mean of each frame's decibels, as the video-inpainting tables report it.",
+            ),
+        )
+        super().__init__(infos, infos[:2], **kwargs)
 
-    def update(self, result: Tensor, reference: Tensor, mask: Tensor | None = None) -> None:
-        """Add a window of any length."""
-        total, count = squared_error_sums(result, reference, needed_mask(mask, self.region))
-        self.squared_error += total.to(self.squared_error.device)
-        self.count += count.to(self.count.device)
+    def _begin_shot(self) -> None:
+        self._frame, self._hole, self._frames = PooledMean(), PooledMean(), MeanOfValues()
 
-    def compute(self) -> Tensor:
-        """Decibels over everything added."""
-        return psnr_db(self.squared_error, self.count, self.ceiling_db)
+    def _add(self, frame: JudgedFrame) -> None:
+        reference, hole = frame.scene.reference, frame.scene.hole
+        assert reference is not None
+        gap = (frame.result - reference).square_()
+        total = float(gap.sum(dtype=torch.float64))
+        self._frame.add(total, gap.numel())
+        decibels = psnr_db(total, gap.numel(), self.ceiling_db)
+        self._frames.add(decibels)
+        self.curves["psnr"].append(decibels)
+        total, count = 0.0, 0
+        if hole is not None:
+            count = int(hole.sum()) * gap.shape[0]
+            total = float(torch.where(hole, gap, 0.0).sum(dtype=torch.float64))
+            self._hole.add(total, count)
+        self.curves["psnr_hole"].append(psnr_db(total, count, self.ceiling_db))
+
+    def shot_values(self) -> dict[str, float]:
+        """Decibels over the open shot."""
+        return {
+            "psnr": psnr_db(self._frame.total, self._frame.count, self.ceiling_db),
+            "psnr_hole": psnr_db(self._hole.total, self._hole.count, self.ceiling_db),
+            "psnr_frames": self._frames.mean,
+        }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from interpositive.errors import MediaError
-from interpositive.metrics.checks import check_mask, check_pair, check_region, hole_of, needed_mask
+from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.judged import JudgedFrame
+from interpositive.metrics.means import PooledMean
+from interpositive.records.measures import MetricInfo
 
 RADIUS_PX = 5
 SIGMA_PX = 1.5
@@ -76,58 +78,40 @@ def map_sums(similar: Tensor, hole: Tensor | None = None) -> tuple[float, int]:
     return float(chosen.sum(dtype=torch.float64)), chosen.numel()
 
 
-def ssim_sums(result: Tensor, reference: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Sum of the similarity maps and number of their pixels that count (:func:`map_sums`), float64 scalars.
+class Ssim(ShotMetric):
+    """Mean structural similarity: ``ssim`` over the frames, ``ssim_hole`` over the pixels of the hole.
 
-    Frames are ``(b) t c h w`` in [0, 1]; with ``mask`` (``(b) t 1 h w``) the hole, mask > 0.5, counts.
-    """
-    check_pair(result, reference)
-    if mask is not None:
-        check_mask(mask, result)
-    size = result.shape[-3:]
-    holes = None if mask is None else hole_of(mask).reshape(-1, *size[1:])
-    total, count = 0.0, 0
-    pairs = zip(result.reshape(-1, *size), reference.reshape(-1, *size), strict=True)
-    for place, (frame, target) in enumerate(pairs):  # one frame at a time: the maps are six frames large
-        hole = None if holes is None else holes[place]
-        if hole is not None and not hole.any():
-            continue
-        added, pixels = map_sums(ssim_map(frame, target), hole)
-        total, count = total + added, count + pixels
-    return torch.tensor(total, dtype=torch.float64), torch.tensor(float(count), dtype=torch.float64)
-
-
-def ssim_mean(total: Tensor, count: Tensor) -> Tensor:
-    """Mean similarity from the sums, 1 for equal pictures; NaN where nothing was compared."""
-    return torch.where(count > 0, total / count, torch.nan)
-
-
-class Ssim(Metric):
-    """Mean structural similarity over all frames (``region="frame"``) or the pixels of the hole (``"hole"``).
-
-    Gaussian 11/1.5: never compare with tables that use a uniform window of 65.
-    An empty mask gives NaN with ``region="hole"``.
+    Gaussian 11/1.5: never compare with tables that use a uniform window of 65
+    (:mod:`~interpositive.metrics.ssim_inpainting`). An empty mask leaves the hole undefined.
     """
 
     higher_is_better = True
-    is_differentiable = True
-    full_state_update = False
-    unit: ClassVar[str] = "similarity"
-    total: Tensor
-    count: Tensor
+    needs = frozenset({"reference"})
 
-    def __init__(self, region: str = "frame", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.region = check_region(region)
-        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+    def __init__(self, **kwargs: Any) -> None:
+        infos = [
+            MetricInfo(
+                name=name,
+                unit="similarity",
+                direction="higher",
+                meaning=f"Whether edges and texture of the {what} agree with the clean reference; 1 is equal.",
+            )
+            for name, what in (("ssim", "frame"), ("ssim_hole", "repair"))
+        ]
+        super().__init__(infos, infos[:1], **kwargs)
 
-    def update(self, result: Tensor, reference: Tensor, mask: Tensor | None = None) -> None:
-        """Add a window of any length."""
-        total, count = ssim_sums(result, reference, needed_mask(mask, self.region))
-        self.total += total.to(self.total.device)
-        self.count += count.to(self.count.device)
+    def _begin_shot(self) -> None:
+        self._frame, self._hole = PooledMean(), PooledMean()
 
-    def compute(self) -> Tensor:
-        """Mean over everything added."""
-        return ssim_mean(self.total, self.count)
+    def _add(self, frame: JudgedFrame) -> None:
+        assert frame.scene.reference is not None
+        similar = ssim_map(frame.result, frame.scene.reference)
+        total, count = map_sums(similar)
+        self._frame.add(total, count)
+        self.curves["ssim"].append(total / count)
+        if frame.scene.hole is not None:
+            self._hole.add(*map_sums(similar, frame.scene.hole[0]))
+
+    def shot_values(self) -> dict[str, float]:
+        """Mean similarity over the open shot."""
+        return {"ssim": self._frame.mean, "ssim_hole": self._hole.mean}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import math
+from typing import Any
 
-import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from interpositive.errors import MediaError
 from interpositive.metrics.checks import check_mask, check_same_size
+from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.judged import JudgedFrame
+from interpositive.records.measures import MetricInfo
 
 
 def changed_outside(result: Tensor, plate: Tensor, mask: Tensor) -> Tensor:
@@ -33,23 +35,31 @@ def changed_outside(result: Tensor, plate: Tensor, mask: Tensor) -> Tensor:
     return (result != plate).any(-3) & (mask[..., 0, :, :] == 0)
 
 
-class UntouchedChanged(Metric):
-    """Number of pixels outside the mask that are not bit-identical to the plate; 0 is the only good value."""
+class UntouchedChanged(ShotMetric):
+    """``untouched_changed``: pixels outside the mask that are not bit-identical to the plate; only 0 is good."""
 
     higher_is_better = False
-    is_differentiable = False
-    full_state_update = False
-    unit: ClassVar[str] = "pixels"
-    changed: Tensor
+    needs = frozenset({"plate", "mask"})
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.add_state("changed", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        info = MetricInfo(
+            name="untouched_changed",
+            unit="pixels",
+            direction="lower",
+            meaning="Pixels outside the mask that are not exactly the plate's; anything but 0 is a fault.",
+        )
+        super().__init__([info], [info], **kwargs)
 
-    def update(self, result: Tensor, plate: Tensor, mask: Tensor) -> None:
-        """Add a window of any length."""
-        self.changed += changed_outside(result, plate, mask).sum().to(self.changed.device)
+    def _begin_shot(self) -> None:
+        """The curve is all there is."""
 
-    def compute(self) -> Tensor:
-        """The count over everything added, an integer."""
-        return self.changed
+    def _add(self, frame: JudgedFrame) -> None:
+        plate, mask = frame.scene.plate, frame.scene.mask
+        assert plate is not None and mask is not None
+        changed = changed_outside(frame.result[None], plate[None], mask[None])
+        self.curves["untouched_changed"].append(float(changed.sum()))
+
+    def shot_values(self) -> dict[str, float]:
+        """The count over the open shot; NaN before the first frame."""
+        counts = self.curves["untouched_changed"]
+        return {"untouched_changed": sum(counts) if counts else math.nan}

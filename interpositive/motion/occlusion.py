@@ -15,9 +15,14 @@ def inconsistent(forward: Tensor, backward: Tensor) -> Tensor:
     ``|f + W(b, f)|^2 > 0.01 (|f|^2 + |W(b, f)|^2) + 0.5`` or the flow leaves the frame.
     """
     returned, inside = warp_backward(backward, forward)
-    gap = (forward + returned).square().sum(1, keepdim=True)
+    return inconsistent_with(forward, returned) | ~inside
+
+
+def inconsistent_with(forward: Tensor, returned: Tensor) -> Tensor:
+    """The test of :func:`inconsistent` once ``W(b, f)`` is at hand (``returned``), without the frame's edge."""
+    gap = (forward + returned).square_().sum(1, keepdim=True)
     size = forward.square().sum(1, keepdim=True) + returned.square().sum(1, keepdim=True)
-    return (gap > 0.01 * size + 0.5) | ~inside
+    return gap > 0.01 * size + 0.5
 
 
 def motion_boundary(flow: Tensor) -> Tensor:
