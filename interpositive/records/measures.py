@@ -12,7 +12,7 @@ from interpositive.records.publishing import write_file_whole
 
 
 class MetricInfo(Record):
-    """How to read a metric: ``direction`` is ``"higher"`` or ``"lower"`` (is better), with its unit."""
+    """How to read a metric: ``direction`` is ``"higher"`` or ``"lower"`` (is better) or ``"neither"``, with its unit."""
 
     name: str
     unit: str
@@ -45,12 +45,46 @@ class ShotMeasures(Record):
     comments: list[str] = Field(default_factory=list)
 
 
+class MeanInterval(Record):
+    """A method's mean of one metric over shots, and the interval that holds it with ``confidence``.
+
+    ``low`` and ``high`` are None for fewer than two shots: nothing is known of their spread.
+    """
+
+    method: str
+    metric: str
+    mean: float
+    low: float | None
+    high: float | None
+    num_shots: int
+    confidence: float = 0.95
+
+
+class PairedDifference(Record):
+    """Mean over shots of ``method`` minus ``other`` in one metric, shot by shot, with its interval.
+
+    The difference is settled if the interval leaves out 0.
+    """
+
+    method: str
+    other: str
+    metric: str
+    mean: float
+    low: float | None
+    high: float | None
+    num_shots: int
+    confidence: float = 0.95
+
+
 class Measures(Record):
     """A measured set of shots; ``notes`` holds what could not be measured, and why."""
 
-    schema_version: int = 1
+    schema_version: int = 2
     metrics: list[MetricInfo] = Field(default_factory=list)
+    curve_metrics: list[MetricInfo] = Field(default_factory=list)
     shots: list[ShotMeasures] = Field(default_factory=list)
+    means: list[MeanInterval] = Field(default_factory=list)
+    differences: list[PairedDifference] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
 
     def write(self, path: Path) -> None:
