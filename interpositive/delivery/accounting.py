@@ -19,7 +19,6 @@ from interpositive.errors import IntegrityError
 from interpositive.media.contract import FrameReader, Frames, MediaInfo
 from interpositive.media.opening import open_reader
 from interpositive.media.sequence_writer import encode_exr, encode_png16
-from interpositive.metrics.meanings import METRICS
 from interpositive.metrics.shot_meter import ShotMeter, worst_frames
 from interpositive.records.delivery_manifest import (
     MANIFEST_NAME,
@@ -136,7 +135,8 @@ def write_measures(
         pictures=pictures,
         comments=comments,
     )
-    Measures(metrics=METRICS, shots=[measured], notes=meter.notes()).write(scratch / "measures.json")
+    measures = Measures(metrics=meter.infos, curve_metrics=meter.curve_infos, shots=[measured], notes=meter.notes())
+    measures.write(scratch / "measures.json")
 
 
 def write_manifest(

@@ -34,7 +34,11 @@ from interpositive.media.contract import FrameReader, Frames, MediaInfo
 from interpositive.media.opening import open_reader
 from interpositive.media.sequence_reader import SequenceReader
 from interpositive.media.sequence_writer import SequenceWriter
+from interpositive.metrics.contract import MakeMetric
+from interpositive.metrics.luma_flicker import LumaFlicker
 from interpositive.metrics.shot_meter import ShotMeter
+from interpositive.metrics.untouched import UntouchedChanged
+from interpositive.metrics.warp_error import WarpError
 from interpositive.mini_models.contract import MiniModel
 from interpositive.records.delivery_manifest import (
     DeliveryManifest,
@@ -50,6 +54,7 @@ class DeliverySettings:
     ``method`` is ``"choose"`` for a held-out choice on the shot itself, or a method's name.
     ``compare`` restores the shot by every method, so that the review page can show them.
     ``first_frame`` numbers the first delivered frame; None keeps a frame sequence's own number, a movie begins at 0.
+    ``metrics`` are those that need no clean reference: there is none.
     """
 
     frame_format: FrameFormat = "png16"
@@ -58,6 +63,7 @@ class DeliverySettings:
     first_frame: int | None = None
     windows: WindowPlan = field(default_factory=WindowPlan)
     gate: GatePlan = field(default_factory=GatePlan)
+    metrics: Sequence[MakeMetric] = (WarpError, LumaFlicker, UntouchedChanged)
     seed: int = 0
     progress: bool = True
 
@@ -102,7 +108,7 @@ def _deliver(
     with publish_folder(folder) as scratch:
         for name in ("frames", "matte"):
             (scratch / name).mkdir()
-        meter = ShotMeter(methods, has_reference=False, rate=info.rate)
+        meter = ShotMeter(methods, settings.metrics, rate=info.rate, has_reference=False)
         accounts: list[FrameAccount] = []
         frames_out = SequenceWriter(
             scratch / "frames",
@@ -136,8 +142,8 @@ def _deliver(
                 movies.write({m: frame.results[m] for m in methods[1:]})
                 meter.update(
                     {m: frames_to_float(codes[None]) for m, codes in frame.results.items()},
-                    torch.from_numpy(frame.mask)[None, None],
-                    frames_to_float(frame.plate[None]),
+                    plate=frames_to_float(frame.plate[None]),
+                    mask=torch.from_numpy(frame.mask)[None, None],
                 )
             pictures = {role: f"review/{name}" for role, name in movies.close().items()}
         verify_untouched(scratch, shot, settings.frame_format)

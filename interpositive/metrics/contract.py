@@ -141,6 +141,7 @@ class ShotMetric(Measured):
 
     def _begin(self) -> None:
         self._shot = JudgedShot(["result"], self.engine)
+        self.num_frames = 0
         self.curves: Curves = {info.name: [] for info in self.curve_infos}
         self._begin_shot()
 
@@ -155,6 +156,14 @@ class ShotMetric(Measured):
     def add(self, frame: JudgedFrame) -> None:
         """Take in the next judged frame of the open shot (what a shot meter calls)."""
         self._add(frame)
+        self.num_frames += 1
+
+    def reasons(self, absent: Sequence[str]) -> list[str]:
+        """Why these numbers of the open shot are not defined, as far as this metric alone can know."""
+        whole = [name for name in absent if not name.endswith("_hole")]
+        if whole and self.num_frames < 2:
+            return [f"{', '.join(whole)} not defined: the shot has one frame"]
+        return []
 
     def update(
         self,
@@ -176,7 +185,7 @@ class ShotMetric(Measured):
                 expected = "a reference or a plate" if need == "motion" else f"a {need}"
                 raise kind(f"{self.infos[0].name} cannot be measured without {expected}", found=None, expected=expected)
         for judged in self._shot.frames({"result": result}, reference=reference, plate=plate, mask=mask):
-            self._add(judged["result"])
+            self.add(judged["result"])
 
 
 MakeMetric = Callable[[], ShotMetric]

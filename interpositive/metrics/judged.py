@@ -115,8 +115,8 @@ class JudgedShot:
         num_frames = len(next(iter(results.values())))
         for place in range(num_frames):
             given = [None if stack is None else stack[place] for stack in (reference, plate, mask)]
-            # A window's last frame outlives the window: a view of it would hold all of the window.
-            keep = num_frames > 1 and place == num_frames - 1
+            # A window's last frame outlives it: a view would hold all of the window, and see it overwritten.
+            keep = place == num_frames - 1
             pictures = [None if p is None else (p.clone() if keep else p) for p in given]
             scene = Scene(pictures[0], pictures[1], pictures[2], self._scene, self.engine)
             judged = {}

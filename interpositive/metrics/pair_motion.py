@@ -43,8 +43,8 @@ class FlowEngine:
 
 def farneback_flow(source: Grey, target: Grey) -> NDArray[np.float32]:
     """Flow by polynomial expansion (Farnebäck, SCIA 2003) with the parameters of TecoGAN's tOF, ``h w 2`` in px."""
-    flow = cv2.calcOpticalFlowFarneback(source, target, None, 0.5, 3, 15, 3, 5, 1.2, 0)
-    return np.asarray(flow, dtype=np.float32)
+    flow = np.zeros((*source.shape, 2), np.float32)
+    return np.asarray(cv2.calcOpticalFlowFarneback(source, target, flow, 0.5, 3, 15, 3, 5, 1.2, 0), dtype=np.float32)
 
 
 DIS = FlowEngine("dis", dis_flow)
@@ -52,11 +52,13 @@ FARNEBACK = FlowEngine("farneback", farneback_flow)
 ENGINES = {engine.name: engine for engine in (DIS, FARNEBACK)}
 
 
-def flow_engine(name: str) -> FlowEngine:
-    """The engine of a name; ``ConfigError`` for one that is not there."""
-    if name not in ENGINES:
-        raise ConfigError("no such flow engine", found=name, expected=", ".join(ENGINES))
-    return ENGINES[name]
+def flow_engine(flow: str | FlowEngine) -> FlowEngine:
+    """The engine of a name, or the one given; ``ConfigError`` for a name that is not there."""
+    if isinstance(flow, FlowEngine):
+        return flow
+    if flow not in ENGINES:
+        raise ConfigError("no such flow engine", found=flow, expected=", ".join(ENGINES))
+    return ENGINES[flow]
 
 
 class PairMotion:

@@ -11,6 +11,7 @@ from torch import Tensor
 from interpositive.errors import ConfigError, MediaError
 from interpositive.metrics.contract import MakeMetric, ShotMetric, unmet_needs
 from interpositive.metrics.judged import JudgedShot
+from interpositive.metrics.pair_motion import DIS
 from interpositive.records.measures import MetricInfo
 
 Values = dict[str, dict[str, float | None]]
@@ -54,8 +55,8 @@ class ShotMeter:
         self.methods = tuple(methods)
         self.num_frames = 0
         self._num_masked = 0
-        self._has_mask = has_mask
-        self._shot = JudgedShot(methods)
+        self._given = {"reference": has_reference, "plate": has_plate, "mask": has_mask}
+        self._shot = JudgedShot(methods, DIS)
         self._absences: list[str] = []
         self._metrics: dict[str, list[ShotMetric]] = {method: [] for method in methods}
         self._infos: list[MetricInfo] = []
@@ -65,8 +66,8 @@ class ShotMeter:
             self._infos += metric.infos
             unmet = unmet_needs(metric, has_reference=has_reference, has_plate=has_plate, has_mask=has_mask)
             if metric.absence is not None or unmet:
-                names = ", ".join(info.name for info in metric.infos)
-                self._absences.append(metric.absence or f"{names} not measured: there is no {' and no '.join(unmet)}")
+                told = ", ".join(info.name for info in metric.infos)
+                self._absences.append(metric.absence or f"{told} not measured: there is no {' and no '.join(unmet)}")
                 continue
             for place, method in enumerate(methods):
                 measuring = metric if place == 0 else make()
@@ -101,6 +102,15 @@ class ShotMeter:
         ``reference`` have that shape, ``mask`` is ``t 1 h w``. ``ConfigError``
         for other methods, ``MediaError`` or ``MaskError`` for frames that do not fit.
         """
+        found = {
+            name: stack is not None for name, stack in (("reference", reference), ("plate", plate), ("mask", mask))
+        }
+        if found != self._given:
+            raise MediaError(
+                "another set of pictures than announced",
+                found=", ".join(name for name, there in found.items() if there) or "none",
+                expected=", ".join(name for name, there in self._given.items() if there) or "none",
+            )
         for judged in self._shot.frames(results, reference=reference, plate=plate, mask=mask):
             for method, frame in judged.items():
                 for metric in self._metrics[method]:
@@ -133,17 +143,13 @@ class ShotMeter:
     def notes(self) -> list[str]:
         """Why values are None, one sentence each; empty if all are defined."""
         reasons = list(self._absences)
-        if not self._has_mask:
+        if not self._given["mask"]:
             reasons.append("hole metrics not measured: there is no mask")
         elif self._num_masked == 0:
             reasons.append("hole metrics not defined: the mask is empty")
-        absent = [name for name, value in self.compute()[0][self.methods[0]].items() if value is None]
-        explained = " ".join(reasons)
-        left = [name for name in absent if name not in explained and not name.endswith("_hole")]
-        if left and self.num_frames < 2:
-            reasons.append(f"{', '.join(left)} not defined: the shot has one frame")
-        elif relative := [name for name in absent if "_rel_" in name and name not in explained]:
-            reasons.append(f"{', '.join(relative)} not defined: the reference does not change at all there")
+        values = self.compute()[0][self.methods[0]]
+        for metric in self._metrics[self.methods[0]]:
+            reasons += metric.reasons([info.name for info in metric.infos if values[info.name] is None])
         return reasons
 
 

@@ -7,6 +7,7 @@ that of :mod:`~interpositive.metrics.pair_motion`, whose engine is part of each 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from interpositive.metrics.contract import ShotMetric
 from interpositive.metrics.judged import JudgedFrame, Scene
 from interpositive.metrics.means import MeanOfValues
-from interpositive.metrics.pair_motion import flow_engine
+from interpositive.metrics.pair_motion import FlowEngine, flow_engine
 from interpositive.records.measures import MetricInfo
 
 LEAST_ERROR = 1e-9
@@ -50,12 +51,12 @@ class WarpError(ShotMetric):
     higher_is_better = False
     needs = frozenset({"motion"})
 
-    def __init__(self, flow: str = "dis", **kwargs: Any) -> None:
-        """``flow`` names the engine: dis or farneback."""
+    def __init__(self, flow: str | FlowEngine = "dis", **kwargs: Any) -> None:
+        """``flow`` is an engine or names one: dis or farneback."""
         engine = flow_engine(flow)
-        self._hole_name, self._name = f"e_warp_{flow}_hole", f"e_warp_{flow}"
-        self._relative_hole_name, self._relative_name = f"e_warp_rel_{flow}_hole", f"e_warp_rel_{flow}"
-        self._excess_name = f"e_warp_excess_{flow}_hole"
+        self._hole_name, self._name = f"e_warp_{engine.name}_hole", f"e_warp_{engine.name}"
+        self._relative_hole_name, self._relative_name = f"e_warp_rel_{engine.name}_hole", f"e_warp_rel_{engine.name}"
+        self._excess_name = f"e_warp_excess_{engine.name}_hole"
         error, boils = "squared difference", "boils or jumps between frames once motion is taken out; grain counts."
         steady = (
             "is beside the clean footage: 1 is alike, well above 1 flickers, well below 1 is too smooth or lacks grain."
@@ -80,12 +81,14 @@ class WarpError(ShotMetric):
         super().__init__(infos, (infos[0], excess, infos[2]), engine=engine, **kwargs)
 
     def _begin_shot(self) -> None:
+        self._has_reference = False
         self._pairs, self._pairs_hole = MeanOfValues(), MeanOfValues()
         self._steady, self._steady_hole = MeanOfValues(), MeanOfValues()
 
     def _add(self, frame: JudgedFrame) -> None:
         whole = hole = clean = math.nan
         scene = frame.scene
+        self._has_reference = scene.reference is not None
         if frame.last is not None and scene.motion is not None:
             gap = scene.motion.gap(frame.last.result, frame.result)
             whole = mean_gap(gap, scene.motion.visible)
@@ -116,3 +119,18 @@ class WarpError(ShotMetric):
             self._name: self._pairs.mean,
             self._relative_name: relative_warp_error(self._pairs.mean, self._steady.mean),
         }
+
+    def reasons(self, absent: Sequence[str]) -> list[str]:
+        """Relative errors have reasons of their own."""
+        relative = [name for name in absent if "_rel_" in name]
+        reasons = super().reasons([name for name in absent if name not in relative])
+        if not relative:
+            return reasons
+        names = ", ".join(relative)
+        if not self._has_reference:
+            return [*reasons, f"{names} not measured: there is no clean reference"]
+        if self.num_frames < 2:
+            return [*reasons, f"{names} not defined: the shot has one frame"]
+        if not self._steady.mean > LEAST_ERROR or self._steady_hole.mean <= LEAST_ERROR:
+            return [*reasons, f"{names} not defined: the reference does not change at all there"]
+        return reasons

@@ -52,7 +52,9 @@ def test_a_perfect_repair_is_steady_under_the_plates_motion() -> None:
     boiling = reference + 0.05 * torch.randn(reference.shape, generator=torch.Generator().manual_seed(1))
     boiling = torch.where(mask > 0, boiling.clamp(0, 1), plate)
 
-    under_rig = float(WarpError("hole")(reference, plate, mask))
-    filled, worse = (float(WarpError("hole", from_plate=True)(r, plate, mask)) for r in (reference, boiling))
+    under_rig = float(WarpError()(reference, plate, mask=mask)["e_warp_dis_hole"])
+    filled, worse = (
+        float(WarpError()(result, plate=plate, mask=mask)["e_warp_dis_hole"]) for result in (reference, boiling)
+    )
     assert filled < 0.1 * under_rig
     assert worse > 2 * filled

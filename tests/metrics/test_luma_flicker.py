@@ -8,9 +8,14 @@ import pytest
 import torch
 
 from interpositive.errors import ConfigError, TimecodeError
-from interpositive.metrics.luma_flicker import LumaFlicker, decode_bt709, luma_flicker_percent, mean_luma
+from interpositive.metrics.luma import decode_bt709, luma_of
+from interpositive.metrics.luma_flicker import LumaFlicker, luma_flicker_percent
 
 RATE = Fraction(24000, 1001)
+
+
+def _measured(shot: torch.Tensor, mask: torch.Tensor | None = None) -> dict[str, float]:
+    return {name: float(value) for name, value in LumaFlicker(rate=RATE)(shot, mask=mask).items()}
 
 
 def _flicker_by_definition(course: np.ndarray, rate: float) -> float:
@@ -49,17 +54,17 @@ def test_stronger_flicker_measures_worse() -> None:
 def test_luma_is_weighted_and_decoded() -> None:
     green = torch.zeros(1, 3, 4, 4)
     green[:, 1] = 1.0
-    assert mean_luma(green) == pytest.approx([0.7152])
+    assert luma_of(green).mean().item() == pytest.approx(0.7152)
     codes = torch.tensor([0.0, 0.018 * 4.5, 1.099 * 0.5**0.45 - 0.099, 1.0])
     assert decode_bt709(codes).tolist() == pytest.approx([0.0, 0.018, 0.5, 1.0], abs=1e-4)
     grey = torch.full((1, 3, 4, 4), 0.5)
-    assert mean_luma(grey, linear=True) == pytest.approx([((0.5 + 0.099) / 1.099) ** (1 / 0.45)], abs=1e-5)
+    assert luma_of(grey, linear=True).mean().item() == pytest.approx(((0.5 + 0.099) / 1.099) ** (1 / 0.45), abs=1e-5)
 
 
 def test_linear_flicker_is_deeper_than_encoded() -> None:
     levels = torch.tensor([0.5 * (1 + 0.05 * (-1) ** t) for t in range(48)])
     shot = levels[:, None, None, None].expand(48, 3, 8, 8)
-    encoded, linear = float(LumaFlicker(RATE)(shot)), float(LumaFlicker(RATE, linear=True)(shot))
+    encoded, linear = (_measured(shot)[name] for name in ("luma_flicker", "luma_flicker_linear"))
     slope = (1 / 0.45) * 0.5 / (0.5 + 0.099)  # of log light against log code at one half
     assert linear / encoded == pytest.approx(slope, rel=0.02)
 
@@ -69,32 +74,34 @@ def test_hole_sees_only_its_pixels_and_frames() -> None:
     mask[:25, :, :2, :2] = 1.0
     shot[::2, :, 4:, 4:] = 0.9  # flickers outside the hole
     shot[27, :, :2, :2] = 0.0  # where there is no hole
-    assert float(LumaFlicker(RATE, "hole")(shot, mask)) == pytest.approx(0.0, abs=1e-5)
-    assert float(LumaFlicker(RATE)(shot)) > 1.0
+    assert _measured(shot, mask)["luma_flicker_hole"] == pytest.approx(0.0, abs=1e-5)
+    assert _measured(shot)["luma_flicker"] > 1.0
 
 
 def test_windows_equal_the_whole_and_shots_are_averaged() -> None:
     shots = [torch.rand(length, 3, 4, 4, generator=torch.Generator().manual_seed(length)) for length in (9, 14)]
-    meter = LumaFlicker(RATE)
+    meter = LumaFlicker(rate=RATE)
     for shot in shots:
         for window in shot.split(4):
             meter.update(window)
         meter.end_shot()
-    alone = [float(LumaFlicker(RATE)(shot)) for shot in shots]
-    assert float(meter.compute()) == pytest.approx(sum(alone) / 2, rel=1e-9)
+    alone = [_measured(shot)["luma_flicker"] for shot in shots]
+    assert float(meter.compute()["luma_flicker"]) == pytest.approx(sum(alone) / 2, rel=1e-9)
     meter.reset()
     meter.update(shots[0])
-    assert float(meter.compute()) == pytest.approx(alone[0], rel=1e-9)
+    assert float(meter.compute()["luma_flicker"]) == pytest.approx(alone[0], rel=1e-9)
 
 
 def test_undefined_without_two_frames_or_light() -> None:
-    assert math.isnan(float(LumaFlicker(RATE)(torch.rand(1, 3, 4, 4))))
-    assert math.isnan(float(LumaFlicker(RATE)(torch.zeros(5, 3, 4, 4))))
-    assert math.isnan(float(LumaFlicker(RATE, "hole")(torch.rand(5, 3, 4, 4), torch.zeros(5, 1, 4, 4))))
+    assert all(math.isnan(value) for value in _measured(torch.rand(1, 3, 4, 4)).values())
+    assert all(math.isnan(value) for value in _measured(torch.zeros(5, 3, 4, 4)).values())
+    assert math.isnan(_measured(torch.rand(5, 3, 4, 4), torch.zeros(5, 1, 4, 4))["luma_flicker_hole"])
 
 
 def test_bad_input_is_named() -> None:
     with pytest.raises(TimecodeError, match="-24"):
-        LumaFlicker(Fraction(-24))
+        LumaFlicker(rate=Fraction(-24))
     with pytest.raises(ConfigError, match=r"found: +4"):
-        LumaFlicker(RATE).update(torch.rand(2, 4, 8, 8))
+        LumaFlicker(rate=RATE).update(torch.rand(2, 4, 8, 8))
+    with pytest.raises(ConfigError, match="needs the frame rate"):
+        LumaFlicker()(torch.rand(2, 3, 8, 8))

@@ -7,17 +7,20 @@ import pytest
 import torch
 
 from interpositive.errors import ConfigError, MaskError, MediaError, TimecodeError
-from interpositive.metrics import warp_error
+from interpositive.metrics import pair_motion
+from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.luma_flicker import LumaFlicker
 from interpositive.metrics.psnr import Psnr
-from interpositive.metrics.shot_meter import CURVES, METRICS, ShotMeter, worst_frames
+from interpositive.metrics.shot_meter import ShotMeter, worst_frames
 from interpositive.metrics.ssim import Ssim
 from interpositive.metrics.untouched import UntouchedChanged
-from interpositive.metrics.warp_error import RelativeWarpError, WarpError
-from interpositive.records.measures import Measures, ShotMeasures
+from interpositive.metrics.warp_error import WarpError
+from interpositive.records.measures import Measures, MetricInfo, ShotMeasures
 
 RATE = Fraction(24)
 NUM_FRAMES = 6
+METRICS = (Psnr, Ssim, WarpError, LumaFlicker, UntouchedChanged)
 
 
 def _noise(seed: int, *shape: int) -> torch.Tensor:
@@ -42,15 +45,15 @@ def shot() -> dict[str, torch.Tensor]:
 
 
 def _measured(shot: dict[str, torch.Tensor], has_reference: bool = True, lengths: tuple[int, ...] = (6,)) -> ShotMeter:
-    meter = ShotMeter(["good", "boiling"], has_reference=has_reference, rate=RATE)
+    meter = ShotMeter(["good", "boiling"], METRICS, has_reference=has_reference, rate=RATE)
     start = 0
     for length in lengths:
         window = slice(start, start + length)
         meter.update(
             {name: shot[name][window] for name in ("boiling", "good")},
-            shot["mask"][window],
-            shot["plate"][window],
-            shot["reference"][window] if has_reference else None,
+            reference=shot["reference"][window] if has_reference else None,
+            plate=shot["plate"][window],
+            mask=shot["mask"][window],
         )
         start += length
     return meter
@@ -58,33 +61,19 @@ def _measured(shot: dict[str, torch.Tensor], has_reference: bool = True, lengths
 
 def test_equals_the_single_metrics(shot: dict[str, torch.Tensor]) -> None:
     values, _ = _measured(shot).compute()
-    reference, mask = shot["reference"], shot["mask"]
     for method in ("good", "boiling"):
-        result = shot[method]
-        expected = {
-            "psnr": Psnr()(result, reference),
-            "psnr_hole": Psnr("hole")(result, reference, mask),
-            "ssim": Ssim()(result, reference),
-            "ssim_hole": Ssim("hole")(result, reference, mask),
-            "e_warp_dis": WarpError()(result, reference),
-            "e_warp_dis_hole": WarpError("hole")(result, reference, mask),
-            "e_warp_rel_dis_hole": RelativeWarpError("hole")(result, reference, mask),
-            "luma_flicker": LumaFlicker(RATE)(result),
-            "luma_flicker_hole": LumaFlicker(RATE, "hole")(result, mask),
-            "untouched_changed": UntouchedChanged()(result, shot["plate"], mask),
-        }
-        for name, value in expected.items():
-            assert values[method][name] == pytest.approx(float(value), rel=1e-6), name
-        assert values[method]["lpips"] is None
+        for make in METRICS:
+            alone = make(rate=RATE)(shot[method], shot["reference"], plate=shot["plate"], mask=shot["mask"])
+            for name, value in alone.items():
+                assert values[method][name] == pytest.approx(float(value), rel=1e-9), name
 
 
 def test_tells_the_good_repair_from_the_boiling_one(shot: dict[str, torch.Tensor]) -> None:
-    values, _ = _measured(shot).compute()
-    for info in METRICS:
+    meter = _measured(shot)
+    values, _ = meter.compute()
+    for info in meter.infos:
         good, boiling = values["good"][info.name], values["boiling"][info.name]
-        if good is None or boiling is None:
-            assert info.name == "lpips"
-            continue
+        assert good is not None and boiling is not None, info.name
         assert good > boiling if info.direction == "higher" else good < boiling, info.name
 
 
@@ -93,8 +82,9 @@ def test_windows_of_any_length_equal_the_whole(shot: dict[str, torch.Tensor]) ->
 
 
 def test_curves_have_a_number_for_each_frame(shot: dict[str, torch.Tensor]) -> None:
-    _, curves = _measured(shot).compute()
-    assert set(curves["boiling"]) == {info.name for info in CURVES}
+    meter = _measured(shot)
+    _, curves = meter.compute()
+    assert list(curves["boiling"]) == [info.name for info in meter.curve_infos]
     assert all(len(course) == NUM_FRAMES for course in curves["boiling"].values())
     first, *others = curves["boiling"]["e_warp_dis_hole"]
     assert first is None and all(value is not None for value in others)
@@ -107,97 +97,144 @@ def test_curves_have_a_number_for_each_frame(shot: dict[str, torch.Tensor]) -> N
 def test_without_a_reference_the_plate_carries_the_flow(shot: dict[str, torch.Tensor]) -> None:
     meter = _measured(shot, has_reference=False)
     values, curves = meter.compute()
-    needs_reference = {"psnr", "psnr_hole", "ssim", "ssim_hole", "lpips", "e_warp_rel_dis_hole"}
+    needs_reference = {"psnr", "psnr_hole", "psnr_frames", "ssim", "ssim_hole", "e_warp_rel_dis", "e_warp_rel_dis_hole"}
     assert {name for name, value in values["good"].items() if value is None} == needs_reference
-    expected = float(WarpError("hole", from_plate=True)(shot["boiling"], shot["plate"], shot["mask"]))
-    assert values["boiling"]["e_warp_dis_hole"] == pytest.approx(expected, rel=1e-6)
-    assert worst_frames(curves["boiling"], 2) == [4, 5] or worst_frames(curves["boiling"], 2) == [5, 4]
-    assert meter.notes() == ["psnr, ssim, lpips and e_warp_rel not measured: there is no clean reference"]
+    alone = WarpError()(shot["boiling"], plate=shot["plate"], mask=shot["mask"])
+    assert values["boiling"]["e_warp_dis_hole"] == pytest.approx(float(alone["e_warp_dis_hole"]), rel=1e-6)
+    assert set(worst_frames(curves["boiling"], 2)) == {4, 5}
+    assert meter.notes() == [
+        "psnr, psnr_hole, psnr_frames not measured: there is no clean reference",
+        "ssim, ssim_hole not measured: there is no clean reference",
+        "e_warp_rel_dis_hole, e_warp_rel_dis not measured: there is no clean reference",
+    ]
+
+
+def test_excess_without_a_reference_is_over_the_plate_around_the_hole(shot: dict[str, torch.Tensor]) -> None:
+    _, curves = _measured(shot, has_reference=False).compute()
     plate, mask = shot["plate"], shot["mask"]
-    motion = warp_error.PairMotion.behind(plate[0], plate[1], mask[0], mask[1])
-    around = motion.visible & ~motion.counted(mask[0], mask[1])
-    clean = warp_error.mean_gap(warp_error.pair_gap(plate[0], plate[1], motion.forward), around)
+    grey = [((0.2126 * p[0] + 0.7152 * p[1] + 0.0722 * p[2]) * 255).round().byte().numpy() for p in plate[:2]]
+    motion = pair_motion.PairMotion.behind(grey[0], grey[1], mask[0], mask[1])
+    around = motion.visible & ~motion.counted(mask[0] > 0.5, mask[1] > 0.5)
+    clean = float(motion.gap(plate[0], plate[1])[around].mean(dtype=torch.float64))
     excess, error = (curves["boiling"][name][1] for name in ("e_warp_excess_dis_hole", "e_warp_dis_hole"))
-    assert excess == pytest.approx(error - clean, rel=1e-9)
+    assert excess == pytest.approx(error - clean, rel=1e-6)
+
+
+def test_without_a_mask_the_frame_is_measured_and_the_hole_is_not(shot: dict[str, torch.Tensor]) -> None:
+    meter = ShotMeter(["good"], METRICS, has_reference=True, has_plate=False, has_mask=False, rate=RATE)
+    meter.update({"good": shot["good"]}, reference=shot["reference"])
+    values, curves = meter.compute()
+    absent = {name for name, value in values["good"].items() if value is None}
+    assert absent == {name for name in values["good"] if name.endswith("_hole")} | {"untouched_changed"}
+    assert meter.notes() == [
+        "untouched_changed not measured: there is no plate and no mask",
+        "hole metrics not measured: there is no mask",
+    ]
+    assert worst_frames(curves["good"])
+
+
+def test_a_result_alone_has_no_motion(shot: dict[str, torch.Tensor]) -> None:
+    given = {"has_reference": False, "has_plate": False, "has_mask": False, "rate": RATE}
+    meter = ShotMeter(["good"], (WarpError, LumaFlicker), **given)
+    meter.update({"good": shot["good"]})
+    values, _ = meter.compute()
+    assert values["good"]["luma_flicker"] is not None and values["good"]["e_warp_dis"] is None
+    assert "there is no clean reference or plate to measure motion on" in meter.notes()[0]
 
 
 def test_empty_mask_and_one_frame_are_not_defined(shot: dict[str, torch.Tensor]) -> None:
-    meter = ShotMeter(["good"], has_reference=True, rate=RATE)
+    meter = ShotMeter(["good"], METRICS, has_reference=True, rate=RATE)
     frame = {name: frames[:1] for name, frames in shot.items()}
-    meter.update({"good": frame["good"]}, torch.zeros(1, 1, 48, 64), frame["plate"], frame["reference"])
+    empty = torch.zeros(1, 1, 48, 64)
+    meter.update({"good": frame["good"]}, reference=frame["reference"], plate=frame["plate"], mask=empty)
     values, curves = meter.compute()
     defined = {name for name, value in values["good"].items() if value is not None}
-    assert defined == {"psnr", "ssim", "untouched_changed"}
-    assert curves["good"]["psnr_hole"] == [None] and worst_frames(curves["good"]) == []
+    assert defined == {"psnr", "psnr_frames", "ssim", "untouched_changed"}
+    assert curves["good"]["psnr_hole"] == [None]
     notes = " ".join(meter.notes())
-    assert "hole metrics not defined: the mask is empty" in notes and "one frame" in notes
+    assert "hole metrics not defined: the mask is empty" in notes
+    assert "luma_flicker, luma_flicker_linear not defined: the shot has one frame" in notes
+    assert "e_warp_rel_dis not defined: the shot has one frame" in notes.replace("e_warp_rel_dis_hole, ", "")
 
 
 def test_a_still_reference_without_grain_has_no_relative_error() -> None:
     still = _noise(3, 1, 3, 24, 32).expand(3, 3, 24, 32)
-    mask = torch.ones(3, 1, 24, 32)
-    meter = ShotMeter(["boiling"], has_reference=True, rate=RATE)
-    meter.update({"boiling": (still + 0.1 * _noise(4, 3, 3, 24, 32)).clamp(0, 1)}, mask, still, still)
+    meter = ShotMeter(["boiling"], METRICS, has_reference=True, rate=RATE)
+    boiling = (still + 0.1 * _noise(4, 3, 3, 24, 32)).clamp(0, 1)
+    meter.update({"boiling": boiling}, reference=still, plate=still, mask=torch.ones(3, 1, 24, 32))
     values, _ = meter.compute()
     assert values["boiling"]["e_warp_rel_dis_hole"] is None
-    assert "e_warp_rel not defined: the reference does not change at all in the hole" in meter.notes()
+    assert any("e_warp_rel_dis_hole" in n and "the reference does not change at all there" in n for n in meter.notes())
 
 
 def test_flow_is_measured_once_for_all_methods(shot: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    original = warp_error.dis_flow
-    monkeypatch.setattr(warp_error, "dis_flow", lambda *given: calls.append(1) or original(*given))
+    known = pair_motion.DIS.flow
+    counting = pair_motion.FlowEngine("dis", lambda *given: calls.append(1) or known(*given))
+    monkeypatch.setattr("interpositive.metrics.shot_meter.DIS", counting)
     _measured(shot, lengths=(2, 4))
     assert len(calls) == 2 * (NUM_FRAMES - 1)
 
 
-def test_lpips_joins_when_a_network_is_given(shot: dict[str, torch.Tensor]) -> None:
-    class Stub:
-        def distance(self, result: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
-            return (result - reference).abs().mean((1, 2, 3))
+def test_what_this_machine_cannot_measure_is_said(shot: dict[str, torch.Tensor]) -> None:
+    class Absent(ShotMetric):
+        absence = "taste not measured: no taste on this machine"
 
-    meter = ShotMeter(["good"], has_reference=True, rate=RATE, lpips=Stub())  # type: ignore[arg-type]
-    meter.update({"good": shot["good"]}, shot["mask"], shot["plate"], shot["reference"])
-    expected = float((shot["good"] - shot["reference"]).abs().mean())
-    assert meter.compute()[0]["good"]["lpips"] == pytest.approx(expected, rel=1e-5)
-    assert meter.notes() == []
+        def __init__(self) -> None:
+            super().__init__([MetricInfo(name="taste", unit="", direction="higher", meaning="How good it is.")])
+
+        def _begin_shot(self) -> None:
+            pass
+
+        def _add(self, frame: JudgedFrame) -> None:
+            raise AssertionError("never asked")
+
+    meter = ShotMeter(["good"], (Psnr, Absent), has_reference=True, rate=RATE)
+    meter.update({"good": shot["good"]}, reference=shot["reference"], plate=shot["plate"], mask=shot["mask"])
+    assert meter.compute()[0]["good"]["taste"] is None
+    assert meter.notes() == ["taste not measured: no taste on this machine"]
+    assert "taste" in [info.name for info in meter.infos]
 
 
 def test_goes_into_the_record_and_back(shot: dict[str, torch.Tensor]) -> None:
-    values, curves = _measured(shot).compute()
+    meter = _measured(shot)
+    values, curves = meter.compute()
     record = Measures(
-        metrics=METRICS,
+        metrics=meter.infos,
+        curve_metrics=meter.curve_infos,
         shots=[ShotMeasures(name="pan", role="take", num_frames=NUM_FRAMES, values=values, curves=curves)],
     )
     text = record.model_dump_json()
     assert not any(word in text for word in ("NaN", "Infinity"))
     assert json.loads(text)["shots"][0]["values"] == values
     assert Measures.model_validate_json(text) == record
-    assert set(values["good"]) == {info.name for info in METRICS}
-    assert {info.direction for info in METRICS} == {"higher", "lower"}
+    assert list(values["good"]) == [info.name for info in meter.infos]
 
 
 def test_bad_input_is_named(shot: dict[str, torch.Tensor]) -> None:
     with pytest.raises(ConfigError, match="each once"):
-        ShotMeter(["a", "a"], has_reference=True, rate=RATE)
+        ShotMeter(["a", "a"], METRICS, has_reference=True, rate=RATE)
+    with pytest.raises(ConfigError, match=r"(?s)same number.*psnr"):
+        ShotMeter(["a"], (Psnr, Psnr), has_reference=True, rate=RATE)
     with pytest.raises(TimecodeError):
-        ShotMeter(["a"], has_reference=True, rate=Fraction(0))
-    meter = ShotMeter(["good"], has_reference=True, rate=RATE)
+        ShotMeter(["a"], METRICS, has_reference=True, rate=Fraction(0))
+    meter = ShotMeter(["good"], METRICS, has_reference=True, rate=RATE)
     with pytest.raises(MediaError, match="nothing was measured"):
         meter.compute()
-    good, mask, plate, reference = (shot[name] for name in ("good", "mask", "plate", "reference"))
+    good = shot["good"]
+    beside = {name: shot[name] for name in ("reference", "plate", "mask")}
     with pytest.raises(ConfigError, match="bad"):
-        meter.update({"bad": good}, mask, plate, reference)
-    with pytest.raises(MediaError, match="reference must be given"):
-        meter.update({"good": good}, mask, plate)
-    with pytest.raises(MediaError, match=r"(?s)good and the plate.*\(5, 3, 48, 64\)"):
-        meter.update({"good": good[:5]}, mask, plate, reference)
+        meter.update({"bad": good}, **beside)
+    with pytest.raises(MediaError, match="another set of pictures than announced"):
+        meter.update({"good": good}, plate=shot["plate"], mask=shot["mask"])
+    with pytest.raises(MediaError, match=r"(?s)good and the reference.*\(5, 3, 48, 64\)"):
+        meter.update({"good": good[:5]}, **beside)
     with pytest.raises(MaskError):
-        meter.update({"good": good}, mask[:5], plate, reference)
+        meter.update({"good": good}, **{**beside, "mask": shot["mask"][:5]})
     assert meter.num_frames == 0
-    meter.update({"good": good}, mask, plate, reference)
+    meter.update({"good": good}, **beside)
     with pytest.raises(MediaError, match="window before it"):
-        meter.update({"good": good[..., :40]}, mask[..., :40], plate[..., :40], reference[..., :40])
+        meter.update({"good": good[..., :40]}, **{name: stack[..., :40] for name, stack in beside.items()})
 
 
 def test_worst_frames_ranks_and_breaks_ties_by_time() -> None:
@@ -205,9 +242,6 @@ def test_worst_frames_ranks_and_breaks_ties_by_time() -> None:
     assert worst_frames(curves, 3) == [2, 4, 3]
     curves = {"psnr_hole": [None] * 3, "e_warp_excess_dis_hole": [None, 0.1, 0.4]}
     assert worst_frames(curves) == [2, 1]
-    curves = {
-        "psnr_hole": [None] * 3,
-        "e_warp_excess_dis_hole": [None] * 3,
-        "e_warp_dis_hole": [None, 0.3, 0.2],
-    }
-    assert worst_frames(curves) == [1, 2]
+    assert worst_frames({"psnr_hole": [None] * 3, "e_warp_dis_hole": [None, 0.3, 0.2]}) == [1, 2]
+    assert worst_frames({"psnr": [40.0, 30.0], "luma": [0.1, 0.2]}) == [1, 0]
+    assert worst_frames({"luma": [0.1, 0.2]}) == []

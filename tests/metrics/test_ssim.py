@@ -42,8 +42,8 @@ def test_map_is_that_of_scikit_image_up_to_the_border() -> None:
 def test_mean_is_that_of_scikit_image() -> None:
     result, reference = _frames(1)
     expected = np.mean([_oracle(result[t].numpy(), reference[t].numpy())[0] for t in range(2)])
-    assert float(Ssim()(result, reference)) == pytest.approx(expected, abs=1e-9)
-    assert float(Ssim()(result.float(), reference.float())) == pytest.approx(expected, abs=1e-5)
+    assert float(Ssim()(result, reference)["ssim"]) == pytest.approx(expected, abs=1e-9)
+    assert float(Ssim()(result.float(), reference.float())["ssim"]) == pytest.approx(expected, abs=1e-5)
 
 
 def test_hole_is_the_mean_of_the_map_inside_the_mask() -> None:
@@ -53,31 +53,31 @@ def test_hole_is_the_mean_of_the_map_inside_the_mask() -> None:
     mask[2, 0, 12:20, 30:] = 1.0
     inside = [_oracle(result[t].numpy(), reference[t].numpy())[1][mask[t, 0].numpy() > 0.5].ravel() for t in (0, 2)]
     expected = np.concatenate(inside).mean()
-    assert float(Ssim("hole")(result, reference, mask)) == pytest.approx(expected, abs=1e-9)
+    assert float(Ssim()(result, reference, mask=mask)["ssim_hole"]) == pytest.approx(expected, abs=1e-9)
 
 
 def test_black_against_white() -> None:
     black, white = torch.zeros(1, 3, 16, 16), torch.ones(1, 3, 16, 16)
-    assert float(Ssim()(black, white)) == pytest.approx(1e-4 / (1 + 1e-4), rel=1e-3)
+    assert float(Ssim()(black, white)["ssim"]) == pytest.approx(1e-4 / (1 + 1e-4), rel=1e-3)
 
 
 def test_equal_is_one_and_blur_is_less() -> None:
     _, reference = _frames(3)
-    assert float(Ssim()(reference, reference)) == pytest.approx(1.0, abs=1e-12)
+    assert float(Ssim()(reference, reference)["ssim"]) == pytest.approx(1.0, abs=1e-12)
     soft = torch.nn.functional.avg_pool2d(reference, 3, 1, 1, count_include_pad=False)
     softer = torch.nn.functional.avg_pool2d(reference, 7, 1, 3, count_include_pad=False)
-    assert 1.0 > float(Ssim()(soft, reference)) > float(Ssim()(softer, reference))
+    assert 1.0 > float(Ssim()(soft, reference)["ssim"]) > float(Ssim()(softer, reference)["ssim"])
 
 
 def test_windows_equal_the_whole_and_empty_mask_is_not_defined() -> None:
     result, reference = _frames(4, num=5)
     mask = (torch.rand(5, 1, 30, 41, generator=torch.Generator().manual_seed(5)) > 0.5).float()
-    streamed = Ssim("hole")
-    streamed.update(result[:2], reference[:2], mask[:2])
-    streamed.update(result[2:], reference[2:], mask[2:])
-    whole = float(Ssim("hole")(result[None], reference[None], mask[None]))
-    assert float(streamed.compute()) == pytest.approx(whole, abs=1e-12)
-    assert math.isnan(float(Ssim("hole")(result, reference, torch.zeros_like(mask))))
+    streamed = Ssim()
+    streamed.update(result[:2], reference[:2], mask=mask[:2])
+    streamed.update(result[2:], reference[2:], mask=mask[2:])
+    whole = float(Ssim()(result, reference, mask=mask)["ssim_hole"])
+    assert float(streamed.compute()["ssim_hole"]) == pytest.approx(whole, abs=1e-12)
+    assert math.isnan(float(Ssim()(result, reference, mask=torch.zeros_like(mask))["ssim_hole"]))
 
 
 def test_too_small_a_frame_is_named() -> None:

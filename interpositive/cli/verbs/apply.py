@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict
 
 from interpositive.cli.assembling import read_config
+from interpositive.cli.metrics import assemble_metrics
 from interpositive.cli.runs import open_run
 from interpositive.delivery.accounting import DeliverySource, FrameFormat
 from interpositive.delivery.deliver import DeliverySettings, deliver_shot
@@ -73,6 +74,7 @@ class ApplyConfig(BaseModel):
     deliver_to: Path
     device: str
     delivery: DeliveryConfig
+    metric: dict[str, dict[str, Any]]
     seed: int
     progress: bool
 
@@ -106,6 +108,7 @@ def run(config: DictConfig) -> None:
             first_frame=delivery.first_frame,
             windows=delivery.windows.plan(),
             gate=delivery.gate.plan(),
+            metrics=assemble_metrics(settings.metric),
             seed=settings.seed,
             progress=settings.progress,
         ),
