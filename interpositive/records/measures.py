@@ -12,12 +12,18 @@ from interpositive.records.publishing import write_file_whole
 
 
 class MetricInfo(Record):
-    """How to read a metric: ``direction`` is ``"higher"`` or ``"lower"`` (is better) or ``"neither"``, with its unit."""
+    """How to read a metric: ``direction`` is ``"higher"`` or ``"lower"`` (is better) or ``"neither"``, with its unit.
+
+    ``group`` heads the rows that it stands among in tables, in a supervisor's words.
+    ``headline`` says that it is one of the few numbers, or curves, to look at first.
+    """
 
     name: str
     unit: str
     direction: str
     meaning: str
+    group: str = ""
+    headline: bool = False
 
 
 class ShotMeasures(Record):
