@@ -39,6 +39,7 @@ from interpositive.metrics.luma_flicker import LumaFlicker
 from interpositive.metrics.shot_meter import ShotMeter
 from interpositive.metrics.untouched import UntouchedChanged
 from interpositive.metrics.warp_error import WarpError
+from interpositive.metrics.warp_error_relative import RelativeWarpError
 from interpositive.mini_models.contract import MiniModel
 from interpositive.records.delivery_manifest import (
     DeliveryManifest,
@@ -63,7 +64,7 @@ class DeliverySettings:
     first_frame: int | None = None
     windows: WindowPlan = field(default_factory=WindowPlan)
     gate: GatePlan = field(default_factory=GatePlan)
-    metrics: Sequence[MakeMetric] = (WarpError, LumaFlicker, UntouchedChanged)
+    metrics: Sequence[MakeMetric] = (WarpError, RelativeWarpError, LumaFlicker, UntouchedChanged)
     seed: int = 0
     progress: bool = True
 

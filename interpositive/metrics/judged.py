@@ -69,7 +69,7 @@ class Scene:
 
     @cached_property
     def source_gap(self) -> Tensor | None:
-        """The source's own squared change along its motion, ``1 1 h w``; None without motion."""
+        """The source's own squared change along its motion, as :attr:`JudgedFrame.gap`."""
         if self.motion is None or self.source is None or self.last is None or self.last.source is None:
             return None
         return self.motion.gap(self.last.source, self.source)
@@ -82,6 +82,13 @@ class JudgedFrame:
     result: Tensor
     scene: Scene
     last: JudgedFrame | None = None
+
+    @cached_property
+    def gap(self) -> Tensor | None:
+        """The result's squared change along the motion, ``1 1 h w``; None without motion."""
+        if self.last is None or self.scene.motion is None:
+            return None
+        return self.scene.motion.gap(self.last.result, self.result)
 
 
 class JudgedShot:

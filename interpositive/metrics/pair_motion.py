@@ -23,7 +23,7 @@ from torch import Tensor
 from interpositive.errors import ConfigError
 from interpositive.metrics.checks import hole_of
 from interpositive.metrics.flow_under_hole import flow_under_hole
-from interpositive.motion.occlusion import inconsistent_with, motion_boundary
+from interpositive.motion.occlusion import hidden
 from interpositive.motion.optical_flow import dis_flow
 from interpositive.motion.warping import reading_grid
 
@@ -70,8 +70,7 @@ class PairMotion:
     def __init__(self, forward: Tensor, backward: Tensor) -> None:
         self.forward = forward
         self._grid, inside = reading_grid(forward, forward.shape[-2], forward.shape[-1])
-        lost = inconsistent_with(forward, self.bring(backward[0])[None]) | ~inside
-        self.visible = ~(lost | motion_boundary(forward))
+        self.visible = hidden(forward, self.bring(backward[0])[None]).logical_not_().logical_and_(inside)
 
     @classmethod
     def between(cls, first: Grey, second: Grey, engine: FlowEngine = DIS) -> PairMotion:
@@ -103,7 +102,11 @@ class PairMotion:
 
     def gap(self, first: Tensor, second: Tensor) -> Tensor:
         """``(W(second, forward) - first)^2``, mean over channels, ``1 1 h w``; frames are ``c h w`` in [0, 1]."""
-        return self.bring(second).sub_(first).square_().mean(0)[None, None]
+        change = self.bring(second).sub_(first)
+        total = change[0].square()
+        for channel in change[1:]:
+            total.addcmul_(channel, channel)
+        return total.div_(len(change))[None, None]
 
     def counted(self, hole_first: Tensor, hole_second: Tensor) -> Tensor:
         """Visible pixels (``1 1 h w``) whose motion starts or ends in the hole; holes are ``1 h w`` bool.

@@ -16,12 +16,14 @@ def reading_grid(flow: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]
     (``b h w 2``, corners not aligned) and a ``b 1 h w`` bool that is True where
     the read falls inside the image.
     """
-    ys = torch.arange(flow.shape[-2], device=flow.device, dtype=flow.dtype)[:, None]
-    xs = torch.arange(flow.shape[-1], device=flow.device, dtype=flow.dtype)[None, :]
-    x = xs + flow[:, 0]
-    y = ys + flow[:, 1]
-    inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
-    grid = torch.stack((2.0 * (x + 0.5) / width - 1.0, 2.0 * (y + 0.5) / height - 1.0), dim=-1)
+    rows, columns = flow.shape[-2:]
+    grid = flow.new_empty((flow.shape[0], rows, columns, 2))
+    for axis, (place, size, num) in enumerate(((0, width, columns), (1, height, rows))):
+        centres = (torch.arange(num, device=flow.device, dtype=flow.dtype) + 0.5) * (2.0 / size) - 1.0
+        centres = centres[None, :] if axis == 0 else centres[:, None]
+        torch.add(centres, flow[:, place], alpha=2.0 / size, out=grid[..., axis])
+    # The frame's edge is at -1 and 1; a hair is allowed, for the centres are rounded.
+    inside = (grid[..., 0].abs() <= 1.0 + 1e-6) & (grid[..., 1].abs() <= 1.0 + 1e-6)
     return grid, inside[:, None]
 
 

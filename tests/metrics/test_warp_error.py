@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from interpositive.errors import ConfigError, MaskError, MediaError
 from interpositive.metrics.pair_motion import FlowEngine, PairMotion
-from interpositive.metrics.warp_error import WarpError, mean_gap, relative_warp_error
+from interpositive.metrics.warp_error import WarpError, mean_gap
 
 SIGMA = 0.02
 
@@ -132,18 +132,6 @@ def test_a_boiling_fill_measures_worse_in_the_hole_only() -> None:
     assert _measured(calm, shot, far)["e_warp_hole"] == pytest.approx(expected, rel=1e-6)
 
 
-def test_relative_is_one_for_the_reference_and_tells_blur_from_boil() -> None:
-    shot = _grain(_panning_shot(5, 2), SIGMA).clamp(0, 1)
-    mask = torch.zeros(5, 1, 96, 128)
-    mask[:, :, 30:60, 40:80] = 1.0
-    soft = torch.nn.functional.avg_pool2d(shot, 5, 1, 2, count_include_pad=False)
-    boil = _grain(shot, SIGMA, seed=9).clamp(0, 1)
-    values = [_measured(result, shot, mask)["e_warp_rel_hole"] for result in (soft, shot, boil)]
-    assert values[1] == pytest.approx(1.0)
-    assert values[0] < 0.5 and values[2] > 1.5
-    assert math.isnan(relative_warp_error(0.1, 0.0))
-
-
 def test_windows_equal_the_whole_and_cuts_are_not_pairs() -> None:
     shot = _grain(_panning_shot(7, 2, 48, 64), SIGMA)
     mask = (torch.rand(7, 1, 48, 64, generator=torch.Generator().manual_seed(4)) > 0.5).float()
@@ -178,8 +166,8 @@ def test_undefined_for_one_frame_or_an_empty_mask() -> None:
 
 def test_names_carry_the_engine() -> None:
     names = [info.name for info in WarpError(_constant_flow(0.0)).infos]
-    assert names == ["e_warp_known_hole", "e_warp_rel_known_hole", "e_warp_known", "e_warp_rel_known"]
-    assert WarpError().infos[2].name == "e_warp_dis" and WarpError("farneback").infos[2].name == "e_warp_farneback"
+    assert names == ["e_warp_known_hole", "e_warp_known"]
+    assert WarpError().infos[1].name == "e_warp_dis" and WarpError("farneback").infos[1].name == "e_warp_farneback"
 
 
 def test_bad_input_is_named() -> None:

@@ -11,7 +11,7 @@ from productions import panning_shot, textured_wall
 from interpositive.errors import MaskError
 from interpositive.motion.camera_motion import CameraPath, fit_homography, homography_flow
 from interpositive.motion.flow_completion import complete_flow
-from interpositive.motion.occlusion import inconsistent, motion_boundary, occluded
+from interpositive.motion.occlusion import hidden, inconsistent, motion_boundary
 from interpositive.motion.optical_flow import dis_flow, luma_u8
 from interpositive.motion.warping import warp_backward
 from interpositive.motion.window_motion import WindowMotion
@@ -83,10 +83,10 @@ def square_flows() -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_a_moving_square_occludes_the_ground_before_it() -> None:
     forward, backward = square_flows()
-    hidden = inconsistent(forward, backward)[0, 0]
+    lost = inconsistent(forward, backward)[0, 0]
     expected = torch.zeros(48, 64, dtype=torch.bool)
     expected[16:32, 36:42] = True
-    assert torch.equal(hidden, expected)
+    assert torch.equal(lost, expected)
     revealed = inconsistent(backward, forward)[0, 0]
     assert torch.equal(revealed, expected.roll(-16, 1)), "on the way back, what the square left behind"
 
@@ -98,7 +98,8 @@ def test_motion_boundaries_are_the_outline_of_the_square() -> None:
     outline[15, 20:36] = outline[31, 20:36] = True
     outline[16:32, 19] = outline[16:32, 35] = True
     assert torch.equal(edge, outline)
-    assert torch.equal(occluded(forward, backward)[0, 0], outline | inconsistent(forward, backward)[0, 0])
+    returned, _ = warp_backward(backward, forward)
+    assert torch.equal(hidden(forward, returned)[0, 0], outline | inconsistent(forward, backward)[0, 0])
 
 
 def test_flow_that_leaves_the_frame_is_occluded() -> None:
