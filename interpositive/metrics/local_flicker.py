@@ -49,12 +49,10 @@ def cell_steps(first: Tensor, brought: Tensor, counted: Tensor, wanted: Tensor) 
     it; ``counted`` are the pixels (``h w`` bool) visible in both, ``wanted`` all that the cell is made
     of. NaN where less than a quarter of them is counted.
     """
-    parts = torch.cat((brought - first, brought)) * counted
-    sums = cell_sums(torch.cat((parts, counted[None].to(parts), wanted[None].to(parts))))
-    count, whole = sums[-2], sums[-1]
+    count, whole = (cell_sums(pixels.to(first.dtype)) for pixels in (counted, wanted))
     known = (count > 0) & (count >= LEAST_VISIBLE * whole)
     divisor = np.where(known, count, np.nan)
-    change, mean = (sums[:-2] / divisor).reshape(2, len(first), -1)
+    change, mean = (cell_sums(plane * counted) / divisor for plane in (brought - first, brought))
     return np.stack((change, mean, np.broadcast_to(divisor, change.shape)))
 
 
