@@ -18,21 +18,29 @@ from tqdm import tqdm
 from interpositive.dailies.prepared_windows import MakeExample
 from interpositive.dailies.take import Take
 from interpositive.delivery.deliver import preference
+from interpositive.delivery.evaluation_plots import write_plots
+from interpositive.delivery.evaluation_tables import write_tables
 from interpositive.delivery.gate import GatePlan, choose_method
 from interpositive.delivery.restoring import Request, WindowPlan, frames_to_float, restore_shot
 from interpositive.delivery.review_movies import ReviewMovies, grey_picture
-from interpositive.errors import MissingWeightsError
+from interpositive.errors import ConfigError
 from interpositive.functional.seeds import generator_from
 from interpositive.media.contract import Frames
 from interpositive.media.opening import open_reader
-from interpositive.metrics.lpips import LpipsNet, load_lpips
-from interpositive.metrics.meanings import METRICS
+from interpositive.metrics.contract import MakeMetric
+from interpositive.metrics.luma_flicker import LumaFlicker
+from interpositive.metrics.psnr import Psnr
 from interpositive.metrics.shot_meter import ShotMeter, worst_frames
+from interpositive.metrics.ssim import Ssim
+from interpositive.metrics.summary import interval_notes, mean_intervals, paired_differences
+from interpositive.metrics.untouched import UntouchedChanged
+from interpositive.metrics.warp_error import WarpError
 from interpositive.mini_models.contract import MiniModel
-from interpositive.records.measures import Measures, ShotMeasures
+from interpositive.records.measures import Measures, MetricInfo, ShotMeasures
 from interpositive.records.publishing import publish_folder
 
 MEASURES_NAME = "measures.json"
+CHOSEN = "chosen"
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class EvaluationSettings:
 
     max_frames: int = 48
     height: int = 216
-    lpips_weights_path: Path | None = None
+    metrics: Sequence[MakeMetric] = (Psnr, Ssim, WarpError, LumaFlicker, UntouchedChanged)
     windows: WindowPlan = field(default_factory=WindowPlan)
     gate: GatePlan = field(default_factory=GatePlan)
     seed: int = 1000
@@ -102,12 +110,11 @@ def evaluate_damaged(
     request: Request,
     folder: Path,
     settings: EvaluationSettings,
-    lpips: LpipsNet | MissingWeightsError,
-) -> tuple[ShotMeasures, list[str]]:
+) -> tuple[ShotMeasures, ShotMeter]:
     """Repair one damaged take by every method, choose on held-out pixels, measure against the truth.
 
     Writes the movies of all methods into ``folder/<take>/``. The choice sees the damaged take only.
-    ``lpips`` is the network, or why there is none.
+    The meter that measured it tells what its numbers mean and why some are missing.
     """
     preferred = preference(mini_model)
     num_frames = len(damaged.damaged)
@@ -119,13 +126,7 @@ def evaluate_damaged(
         return damaged.mask[start:stop]
 
     gate = choose_method(read, read_mask, num_frames, mini_model, request, preferred, settings.gate, settings.seed)
-    meter = ShotMeter(
-        [*preferred, "chosen"],
-        has_reference=True,
-        rate=damaged.rate,
-        lpips=None if isinstance(lpips, MissingWeightsError) else lpips,
-        lpips_absence=str(lpips),
-    )
+    meter = ShotMeter([*preferred, CHOSEN], settings.metrics, rate=damaged.rate, has_reference=True)
     restored = restore_shot(read, read_mask, num_frames, mini_model, request, preferred, settings.windows)
     bar = tqdm(
         restored,
@@ -137,16 +138,16 @@ def evaluate_damaged(
     with ReviewMovies(folder / damaged.name, damaged.rate) as movies:
         for frame in bar:
             truth = damaged.clean[frame.number]
-            results = {**frame.results, "chosen": frame.results[gate.chosen]}
+            results = {**frame.results, CHOSEN: frame.results[gate.chosen]}
             movies.write(
-                {"plate": frame.plate, "result": results["chosen"], "matte": grey_picture(frame.mask), "target": truth}
+                {"plate": frame.plate, "result": results[CHOSEN], "matte": grey_picture(frame.mask), "target": truth}
             )
             movies.write({m: frame.results[m] for m in preferred if m != gate.chosen})
             meter.update(
                 {name: frames_to_float(codes[None]) for name, codes in results.items()},
-                torch.from_numpy(frame.mask)[None, None],
-                frames_to_float(frame.plate[None]),
-                frames_to_float(truth[None]),
+                reference=frames_to_float(truth[None]),
+                plate=frames_to_float(frame.plate[None]),
+                mask=torch.from_numpy(frame.mask)[None, None],
             )
         pictures = {role: f"{damaged.name}/{name}" for role, name in movies.close().items()}
     values, curves = meter.compute()
@@ -161,19 +162,29 @@ def evaluate_damaged(
         chosen_method=gate.chosen,
         values=values,
         curves=curves,
-        worst_frames=[damaged.first_frame + n for n in worst_frames(curves["chosen"])],
+        worst_frames=[damaged.first_frame + n for n in worst_frames(curves[CHOSEN])],
         pictures=pictures,
         comments=[gate.note or f"chosen on {gate.num_pixels} held-out pixels of the damaged take: {scores}"],
     )
-    return measures, meter.notes()
+    return measures, meter
 
 
-def find_lpips(weights_path: Path | None) -> LpipsNet | MissingWeightsError:
-    """The LPIPS network, or why it cannot be had on this machine."""
-    try:
-        return load_lpips("alex", weights_path)
-    except MissingWeightsError as error:
-        return error
+def measures_of(
+    shots: Sequence[ShotMeasures],
+    metrics: Sequence[MetricInfo],
+    curve_metrics: Sequence[MetricInfo],
+    pairs: Sequence[tuple[str, str]],
+    notes: Sequence[str],
+) -> Measures:
+    """Measured shots with means over them, the differences of each pair of methods, and every note once."""
+    return Measures(
+        metrics=list(metrics),
+        curve_metrics=list(curve_metrics),
+        shots=list(shots),
+        means=mean_intervals(shots, metrics),
+        differences=paired_differences(shots, metrics, pairs),
+        notes=list(dict.fromkeys((*notes, *interval_notes(len(shots))))),
+    )
 
 
 def evaluate_run(
@@ -184,16 +195,28 @@ def evaluate_run(
     folder: Path,
     settings: EvaluationSettings,
 ) -> Measures:
-    """Evaluate on every given take and publish ``folder`` with movies and ``measures.json`` by one rename."""
-    lpips = find_lpips(settings.lpips_weights_path)
+    """Evaluate on every given take and publish ``folder`` by one rename: measures, tables, plots and movies.
+
+    ``ConfigError`` if there is no take.
+    """
+    if not takes:
+        raise ConfigError("there is nothing to evaluate", found="no take", expected="one take or more")
     shots: list[ShotMeasures] = []
-    notes: list[str] = []
+    meters: list[ShotMeter] = []
     with publish_folder(folder) as scratch:
         for take in takes:
             damaged = damage_take(take, make_example, settings)
-            measured, shot_notes = evaluate_damaged(damaged, mini_model, request, scratch, settings, lpips)
+            measured, meter = evaluate_damaged(damaged, mini_model, request, scratch, settings)
             shots.append(measured)
-            notes += [note for note in shot_notes if note not in notes]
-        measures = Measures(metrics=METRICS, shots=shots, notes=notes)
+            meters.append(meter)
+        measures = measures_of(
+            shots,
+            meters[0].infos,
+            meters[0].curve_infos,
+            [(CHOSEN, method) for method in shots[0].values if method != CHOSEN],
+            [note for meter in meters for note in meter.notes()],
+        )
         measures.write(scratch / MEASURES_NAME)
+        write_tables(scratch, measures)
+        write_plots(scratch, measures, settings.progress)
     return measures

@@ -1,7 +1,11 @@
-"""``interpositive evaluate``: a run judged on takes it never learned from."""
+"""``interpositive evaluate``: a run judged on takes it never learned from, or any result against anything."""
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +13,22 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict
 
 from interpositive.cli.assembling import read_config
+from interpositive.cli.metrics import assemble_metrics
 from interpositive.cli.runs import open_run
 from interpositive.cli.verbs.apply import GateConfig, WindowsConfig
 from interpositive.dailies.catalogue import Catalogue
 from interpositive.dailies.integrity import refuse_changed
-from interpositive.delivery.evaluation import EvaluationSettings, evaluate_run
-from interpositive.errors import CatalogueError
+from interpositive.dailies.take import Take
+from interpositive.delivery.evaluation import CHOSEN, EvaluationSettings, evaluate_run
+from interpositive.delivery.evaluation_tables import format_table
+from interpositive.delivery.judged_shots import ROLES
+from interpositive.delivery.result_evaluation import RESULT, ResultSettings, default_output, evaluate_results
+from interpositive.errors import CatalogueError, ConfigError
 from interpositive.records.measures import Measures
+from interpositive.training.run import machine_description, software_versions
+
+_RATE = re.compile(r"\d+(\.\d+|/\d+)?", re.ASCII)
+_PULLED_DOWN = {"23.976": "24000/1001", "23.98": "24000/1001", "29.97": "30000/1001", "59.94": "60000/1001"}
 
 
 class EvaluateConfig(BaseModel):
@@ -23,36 +36,74 @@ class EvaluateConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    run: Path
-    splits: list[str]
+    run: Path | None
+    result: Path | None
+    reference: Path | None
+    plate: Path | None
+    mask: Path | None
+    against: Path | None
     output: Path | None
+    metric: dict[str, dict[str, Any]]
+    table: list[str]
+    rate: str | int | float | None
+    review_movies: bool
+    splits: list[str]
     max_frames: int
-    lpips_weights: Path | None
     windows: WindowsConfig
     gate: GateConfig
     seed: int
     progress: bool
 
+    def pictures(self) -> dict[str, Path]:
+        """What is judged and what it is judged against, by role; only what was given."""
+        return {role: path for role in ROLES if (path := getattr(self, role)) is not None}
+
 
 def run(config: DictConfig) -> float | None:
-    """Evaluate, print the table, and give the chosen method's mean hole PSNR to a sweeper."""
+    """Evaluate, print the table, and give the mean hole PSNR (frame PSNR without a mask) to a sweeper."""
     plain: Any = OmegaConf.to_container(config, resolve=True)
     settings = read_config(EvaluateConfig, plain, "evaluate")
-    opened = open_run(settings.run)
-    names = {take.name for take in opened.record.takes if take.split in settings.splits}
-    with Catalogue(Path(opened.record.catalogue)) as catalogue:
-        takes = [take for take in catalogue.takes() if take.name in names]
-    if not takes:
-        raise CatalogueError(
-            "no take is held out for evaluation",
-            found=f"splits {settings.splits} of {len(opened.record.takes)} takes",
-            remedy="ingest more takes, or name other splits",
+    _refuse_both_or_neither(settings)
+    if settings.run is not None:
+        folder = settings.output or settings.run / "evaluation"
+        measures, judged = _judge_run(settings, settings.run, folder), CHOSEN
+    else:
+        assert settings.result is not None
+        folder = settings.output or default_output(settings.result)
+        measures, judged = _judge_result(settings, folder), RESULT
+    print(format_table(measures, settings.table))
+    for note in measures.notes:
+        print(f"note: {note}")
+    for shot in measures.shots:
+        for comment in shot.comments:
+            print(f"note: {shot.name}: {comment}")
+    print(f"\nevaluation: {folder}")
+    return _score(measures, judged)
+
+
+def _refuse_both_or_neither(settings: EvaluateConfig) -> None:
+    given = {"run": settings.run, **{role: getattr(settings, role) for role in ROLES}}
+    found = " ".join(f"{key}={path}" for key, path in given.items() if path is not None) or "neither"
+    if (settings.run is None) == (settings.result is None):
+        raise ConfigError(
+            "evaluate judges either a run or a result",
+            found=found,
+            expected="run=<run folder>, or result=<movie or folder> with reference=, plate=, mask= or against=",
+            remedy="interpositive evaluate --help lists all keys",
         )
-    recorded = {take.name: take.sha256 for take in opened.record.takes}
-    for take in takes:
-        refuse_changed(take.model_copy(update={"sha256": recorded[take.name]}))
-    folder = settings.output or settings.run / "evaluation"
-    measures = evaluate_run(
+    if settings.run is not None and len(settings.pictures()) > 0:
+        raise ConfigError(
+            "a run is judged on its own held-out takes, against their truth",
+            found=found,
+            expected="run= alone",
+            remedy="to judge finished pictures, say result= in place of run=",
+        )
+
+
+def _judge_run(settings: EvaluateConfig, run_folder: Path, folder: Path) -> Measures:
+    opened = open_run(run_folder)
+    takes = _held_out(settings, Path(opened.record.catalogue), {take.name: take for take in opened.record.takes})
+    return evaluate_run(
         takes,
         opened.mini_model,
         opened.task.example,
@@ -61,29 +112,57 @@ def run(config: DictConfig) -> float | None:
         EvaluationSettings(
             max_frames=settings.max_frames,
             height=int(opened.config["production"]["training_height"]),
-            lpips_weights_path=settings.lpips_weights,
+            metrics=assemble_metrics(settings.metric),
             windows=settings.windows.plan(),
             gate=settings.gate.plan(),
             seed=settings.seed,
             progress=settings.progress,
         ),
     )
-    print(format_table(measures))
-    for note in measures.notes:
-        print(f"note: {note}")
-    print(f"\nevaluation: {folder}")
-    scores = [shot.values["chosen"]["psnr_hole"] for shot in measures.shots]
-    defined = [score for score in scores if score is not None]
-    return sum(defined) / len(defined) if defined else None
 
 
-def format_table(measures: Measures) -> str:
-    """Hole PSNR (dB) and relative hole warp error of every method on every take."""
-    lines = ["", "PSNR in the hole (dB) / hole warp error relative to the clean take"]
-    for shot in measures.shots:
-        lines.append(f"  {shot.name} ({shot.role}, chosen: {shot.chosen_method})")
-        for method, values in shot.values.items():
-            psnr, warp = values.get("psnr_hole"), values.get("e_warp_rel_dis_hole")
-            cells = [("-" if value is None else f"{value:.2f}") for value in (psnr, warp)]
-            lines.append(f"    {method:<18} {cells[0]:>7} / {cells[1]}")
-    return "\n".join(lines)
+def _held_out(settings: EvaluateConfig, catalogue_path: Path, recorded: Mapping[str, Any]) -> list[Take]:
+    """The run's takes of the chosen splits, none of them changed since it was trained."""
+    with Catalogue(catalogue_path) as catalogue:
+        takes = [
+            take for take in catalogue.takes() if take.name in recorded and recorded[take.name].split in settings.splits
+        ]
+    if not takes:
+        raise CatalogueError(
+            "no take is held out for evaluation",
+            found=f"splits {settings.splits} of {len(recorded)} takes",
+            remedy="ingest more takes, or name other splits",
+        )
+    for take in takes:
+        refuse_changed(take.model_copy(update={"sha256": recorded[take.name].sha256}))
+    return takes
+
+
+def _judge_result(settings: EvaluateConfig, folder: Path) -> Measures:
+    return evaluate_results(
+        settings.pictures(),
+        folder,
+        ResultSettings(
+            metrics=assemble_metrics(settings.metric),
+            rate=_frame_rate(settings.rate),
+            review_movies=settings.review_movies,
+            told={f"metric.{name}": json.dumps(given, sort_keys=True) for name, given in settings.metric.items()},
+            versions=software_versions(),
+            machine=machine_description(),
+            progress=settings.progress,
+        ),
+    )
+
+
+def _frame_rate(given: str | int | float | None) -> Fraction | None:
+    if given is None:
+        return None
+    text = _PULLED_DOWN.get(str(given), str(given))
+    if not _RATE.fullmatch(text) or text.endswith("/0") or not Fraction(text):
+        raise ConfigError("rate is no frame rate", found=given, expected="frames per second, as 25 or 24000/1001")
+    return Fraction(text)
+
+
+def _score(measures: Measures, method: str) -> float | None:
+    means = {mean.metric: mean.mean for mean in measures.means if mean.method == method}
+    return means.get("psnr_hole", means.get("psnr"))
