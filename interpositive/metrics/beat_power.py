@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import STEADINESS, ShotMetric
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.luma import luma_of
 from interpositive.records.measures import MetricInfo
@@ -71,6 +71,7 @@ class BeatPower(ShotMetric):
     frame rate. Kept between windows: one number a frame.
     """
 
+    group = STEADINESS
     higher_is_better = False
 
     def __init__(self, **kwargs: Any) -> None:
@@ -93,6 +94,13 @@ class BeatPower(ShotMetric):
         self._luma.append(float(luma_of(frame.result).mean(dtype=torch.float64)))
 
     def shot_values(self) -> dict[str, float]:
-        """Shares over the open shot."""
+        """Shares over the open shot; NaN under a second of frames, and where a beat falls on 0 Hz at this rate."""
         shares = beat_powers(self._luma, self.rate) if self._luma else (math.nan,) * 3
         return {info.name: share for info, share in zip(self.infos, shares, strict=True)}
+
+    def reasons(self, absent: Sequence[str]) -> list[str]:
+        """A beat that falls on 0 Hz at this frame rate cannot be told from slow changes of the scene."""
+        still = [name for name in absent if name != "beat_power"]
+        if still and "beat_power" not in absent:
+            return [f"{', '.join(still)} not defined: at {float(self.rate):.5g} frames a second that beat stands still"]
+        return super().reasons(absent)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from interpositive.errors import ConfigError
 from interpositive.metrics.checks import hole_of
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import MATTES, ShotMetric
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.matte_error import mattes_of
 from interpositive.metrics.means import MeanOfValues
@@ -66,6 +66,7 @@ class BoundaryAccuracy(ShotMetric):
     the other edge within the tolerance will do (18 px at 1920x1080).
     """
 
+    group = MATTES
     higher_is_better = True
     needs = frozenset({"reference"})
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from interpositive.errors import ConfigError, MediaError
-from interpositive.metrics.contract import Measured
+from interpositive.metrics.contract import CAMERA, Measured
 from interpositive.records.measures import MetricInfo
 
 LEAST_SPREAD = 1e-12
@@ -111,6 +111,7 @@ class CameraTracks(Measured):
     undefined. With ``scale``, a true camera that only turns leaves the two that have a length undefined.
     """
 
+    group = CAMERA
     higher_is_better = False
 
     def __init__(self, scale: bool = True, delta: int = 1, **kwargs: Any) -> None:

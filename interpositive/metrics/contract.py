@@ -18,6 +18,10 @@ from interpositive.records.measures import MetricInfo
 
 Curves = dict[str, list[float]]
 
+FIDELITY, PERCEPTION, STEADINESS = "Fidelity to the reference", "To the eye", "Steadiness over time"
+UNTOUCHED, MATTES, CAMERA = "Outside the mask", "Mattes", "Camera"
+"""The groups that tables are ordered by."""
+
 NEEDS = ("reference", "plate", "mask", "motion")
 """What a metric may need beside the result; motion needs a reference or a plate."""
 
@@ -25,24 +29,28 @@ NEEDS = ("reference", "plate", "mask", "motion")
 class Measured(Metric):
     """Named numbers of a shot, reported as means over shots.
 
-    ``infos`` gives each number's name, unit, direction and meaning. A number that
+    ``infos`` gives each number's name, unit, direction and meaning; ``group`` heads its family in tables. A number that
     is not defined for a shot (NaN: one frame, an empty mask) is left out of its
     mean; with no other shot the mean is NaN. Ranks hold whole shots; sums go across.
     """
 
     is_differentiable = False
     full_state_update = True
+    group: ClassVar[str] = ""
     infos: tuple[MetricInfo, ...]
     shot_totals: Tensor
     num_shots: Tensor
 
     def __init__(self, infos: Sequence[MetricInfo], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.infos = tuple(infos)
+        self.infos = self._grouped(infos)
         self.add_state("shot_totals", torch.zeros(len(infos), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("num_shots", torch.zeros(len(infos), dtype=torch.float64), dist_reduce_fx="sum")
         self._ended = ([0.0] * len(infos), [0] * len(infos))
         self._begin()
+
+    def _grouped(self, infos: Sequence[MetricInfo]) -> tuple[MetricInfo, ...]:
+        return tuple(info.model_copy(update={"group": self.group}) for info in infos)
 
     def _begin(self) -> None:
         """Forget the shot that was open."""
@@ -121,7 +129,7 @@ class ShotMetric(Measured):
         **kwargs: Any,
     ) -> None:
         """``rate`` is that of the shots, in frames per second; metrics that need none do without."""
-        self.curve_infos = tuple(curve_infos)
+        self.curve_infos = self._grouped(curve_infos)
         self.engine = engine
         self.set_rate(rate)
         super().__init__(infos, **kwargs)
@@ -160,10 +168,11 @@ class ShotMetric(Measured):
 
     def reasons(self, absent: Sequence[str]) -> list[str]:
         """Why these numbers of the open shot are not defined, as far as this metric alone can know."""
-        whole = [name for name in absent if not name.endswith("_hole")]
-        if whole and self.num_frames < 2:
-            return [f"{', '.join(whole)} not defined: the shot has one frame"]
-        return []
+        whole = ", ".join(name for name in absent if not name.endswith("_hole"))
+        if not whole:
+            return []
+        why = "the shot has one frame" if self.num_frames == 1 else f"not for this shot of {self.num_frames} frames"
+        return [f"{whole} not defined: {why}"]
 
     def update(
         self,

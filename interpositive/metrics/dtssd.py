@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import STEADINESS, ShotMetric
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.means import MeanOfValues
 from interpositive.records.measures import MetricInfo
@@ -30,6 +30,7 @@ class Dtssd(ShotMetric):
     mean; Robust Video Matting counts it as 0, so its values are ``(T - 1) / T`` of these.
     """
 
+    group = STEADINESS
     higher_is_better = False
     needs = frozenset({"reference"})
 

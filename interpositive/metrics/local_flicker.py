@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import STEADINESS, ShotMetric
 from interpositive.metrics.judged import JudgedFrame, Scene
 from interpositive.metrics.luma import luma_of
 from interpositive.metrics.luma_flicker import SMOOTHING_SECONDS, smoothed
@@ -93,6 +93,7 @@ class LocalFlicker(ShotMetric):
     windows: one frame of luma, and nine numbers a cell and frame.
     """
 
+    group = STEADINESS
     higher_is_better = False
     needs = frozenset({"motion"})
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import STEADINESS, ShotMetric
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.luma import luma_of
 from interpositive.records.measures import MetricInfo
@@ -53,6 +53,7 @@ class LumaFlicker(ShotMetric):
     value beside that of the plate or reference. Kept between windows: three numbers a frame.
     """
 
+    group = STEADINESS
     higher_is_better = False
 
     def __init__(self, **kwargs: Any) -> None:

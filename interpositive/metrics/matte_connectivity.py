@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import MATTES, ShotMetric
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.matte_error import mattes_of
 from interpositive.metrics.means import MeanOfValues
@@ -64,6 +64,7 @@ class MatteConnectivity(ShotMetric):
     sides, differences to the level under 0.15 forgiven. It sums over pixels: compare at one frame size only.
     """
 
+    group = MATTES
     higher_is_better = False
     needs = frozenset({"reference"})
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from interpositive.errors import MediaError
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import MATTES, ShotMetric
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.means import MeanOfValues
 from interpositive.records.measures import MetricInfo
@@ -38,6 +38,7 @@ class MatteError(ShotMetric):
     Result and reference are mattes, ``t 1 h w`` in [0, 1]. Scaled as in the video matting tables.
     """
 
+    group = MATTES
     higher_is_better = False
     needs = frozenset({"reference"})
 

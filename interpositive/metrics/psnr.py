@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from interpositive.metrics.checks import check_mask, check_pair, hole_of
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import FIDELITY, ShotMetric
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.means import MeanOfValues, PooledMean
 from interpositive.records.measures import MetricInfo
@@ -54,6 +54,7 @@ class Psnr(ShotMetric):
     lower (convexity). Equal pictures give ``ceiling_db``. An empty mask leaves the hole undefined.
     """
 
+    group = FIDELITY
     higher_is_better = True
     needs = frozenset({"reference"})
 
@@ -66,12 +67,14 @@ class Psnr(ShotMetric):
                 unit="dB",
                 direction="higher",
                 meaning=frame + f"equal pictures are given {ceiling_db:g}. Error pooled over the shot.",
+                headline=True,
             ),
             MetricInfo(
                 name="psnr_hole",
                 unit="dB",
                 direction="higher",
                 meaning="How close the repaired pixels alone are to the clean reference, all frames taken together.",
+                headline=True,
             ),
             MetricInfo(
                 name="psnr_frames",

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from interpositive.metrics.checks import hole_of
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import MATTES, ShotMetric
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.matte_error import mattes_of
 from interpositive.metrics.means import MeanOfValues
@@ -28,6 +28,7 @@ class RegionOverlap(ShotMetric):
     much of it to an edge that is one pixel off: read the boundary accuracy beside it.
     """
 
+    group = MATTES
     higher_is_better = True
     needs = frozenset({"reference"})
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from interpositive.errors import MediaError
-from interpositive.metrics.contract import Measured
+from interpositive.metrics.contract import CAMERA, Measured
 from interpositive.metrics.means import PooledMean
 from interpositive.records.measures import MetricInfo
 
@@ -33,6 +33,7 @@ class Reprojection(Measured):
     inlier leaves the error undefined, no point both.
     """
 
+    group = CAMERA
     higher_is_better = False
 
     def __init__(self, **kwargs: Any) -> None:

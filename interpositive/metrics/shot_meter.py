@@ -9,9 +9,9 @@ from fractions import Fraction
 from torch import Tensor
 
 from interpositive.errors import ConfigError, MediaError
+from interpositive.metrics.checks import hole_of
 from interpositive.metrics.contract import MakeMetric, ShotMetric, unmet_needs
 from interpositive.metrics.judged import JudgedShot
-from interpositive.metrics.pair_motion import DIS
 from interpositive.records.measures import MetricInfo
 
 Values = dict[str, dict[str, float | None]]
@@ -56,7 +56,7 @@ class ShotMeter:
         self.num_frames = 0
         self._num_masked = 0
         self._given = {"reference": has_reference, "plate": has_plate, "mask": has_mask}
-        self._shot = JudgedShot(methods, DIS)
+        self._shots: dict[str, JudgedShot] = {}
         self._absences: list[str] = []
         self._metrics: dict[str, list[ShotMetric]] = {method: [] for method in methods}
         self._infos: list[MetricInfo] = []
@@ -69,6 +69,8 @@ class ShotMeter:
                 told = ", ".join(info.name for info in metric.infos)
                 self._absences.append(metric.absence or f"{told} not measured: there is no {' and no '.join(unmet)}")
                 continue
+            # One judged shot a flow engine: its motion is measured once for all metrics that use it.
+            self._shots.setdefault(metric.engine.name, JudgedShot(methods, metric.engine))
             for place, method in enumerate(methods):
                 measuring = metric if place == 0 else make()
                 measuring.set_rate(rate)
@@ -111,13 +113,16 @@ class ShotMeter:
                 found=", ".join(name for name, there in found.items() if there) or "none",
                 expected=", ".join(name for name, there in self._given.items() if there) or "none",
             )
-        for judged in self._shot.frames(results, reference=reference, plate=plate, mask=mask):
-            for method, frame in judged.items():
-                for metric in self._metrics[method]:
-                    metric.add(frame)
-            hole = next(iter(judged.values())).scene.hole
-            self._num_masked += int(hole is not None and bool(hole.any()))
-            self.num_frames += 1
+        for engine, shot in self._shots.items():
+            for judged in shot.frames(results, reference=reference, plate=plate, mask=mask):
+                for method, frame in judged.items():
+                    for metric in self._metrics[method]:
+                        if metric.engine.name == engine:
+                            metric.add(frame)
+        num_frames = len(next(iter(results.values())))
+        if mask is not None:
+            self._num_masked += int(hole_of(mask).flatten(1).any(1).sum())
+        self.num_frames += num_frames
 
     def compute(self) -> tuple[Values, Curves]:
         """``values[method][metric]`` over all frames, and ``curves[method][metric]`` with one number a frame.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from interpositive.errors import MediaError
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import FIDELITY, ShotMetric
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.means import PooledMean
 from interpositive.records.measures import MetricInfo
@@ -85,6 +85,7 @@ class Ssim(ShotMetric):
     (:mod:`~interpositive.metrics.ssim_inpainting`). An empty mask leaves the hole undefined.
     """
 
+    group = FIDELITY
     higher_is_better = True
     needs = frozenset({"reference"})
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpositive.errors import ConfigError, MediaError
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import STEADINESS, ShotMetric
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.pair_motion import Grey, farneback_flow
 from interpositive.records.measures import MetricInfo
@@ -86,6 +86,7 @@ class Tof(ShotMetric):
     and those of the first pairs until it is known that there are more.
     """
 
+    group = STEADINESS
     higher_is_better = False
     needs = frozenset({"reference"})
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from interpositive.errors import MediaError
 from interpositive.metrics.checks import check_mask, check_same_size
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import UNTOUCHED, ShotMetric
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.records.measures import MetricInfo
 
@@ -38,6 +38,7 @@ def changed_outside(result: Tensor, plate: Tensor, mask: Tensor) -> Tensor:
 class UntouchedChanged(ShotMetric):
     """``untouched_changed``: pixels outside the mask that are not bit-identical to the plate; only 0 is good."""
 
+    group = UNTOUCHED
     higher_is_better = False
     needs = frozenset({"plate", "mask"})
 
@@ -47,6 +48,7 @@ class UntouchedChanged(ShotMetric):
             unit="pixels",
             direction="lower",
             meaning="Pixels outside the mask that are not exactly the plate's; anything but 0 is a fault.",
+            headline=True,
         )
         super().__init__([info], [info], **kwargs)
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import STEADINESS, ShotMetric
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.means import MeanOfValues
 from interpositive.records.measures import MetricInfo
@@ -36,6 +36,7 @@ class VbenchFlicker(ShotMetric):
     that alternate by 10 codes of 255 still score 0.96: read differences, not the number.
     """
 
+    group = STEADINESS
     higher_is_better = True
 
     def __init__(self, **kwargs: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import STEADINESS, ShotMetric
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.means import MeanOfValues
 from interpositive.metrics.pair_motion import FlowEngine, flow_engine
@@ -35,6 +35,7 @@ class WarpError(ShotMetric):
     One frame leaves both undefined, an empty mask the hole.
     """
 
+    group = STEADINESS
     higher_is_better = False
     needs = frozenset({"motion"})
 
@@ -48,6 +49,7 @@ class WarpError(ShotMetric):
                 unit="squared difference",
                 direction="lower",
                 meaning=f"How much the {what} boils or jumps between frames once motion is taken out; grain counts.",
+                headline=name == self._hole_name,
             )
             for name, what in ((self._hole_name, "repair"), (self._name, "whole frame"))
         ]

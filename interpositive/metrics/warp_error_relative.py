@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import STEADINESS, ShotMetric
 from interpositive.metrics.judged import JudgedFrame, Scene
 from interpositive.metrics.means import MeanOfValues
 from interpositive.metrics.pair_motion import FlowEngine, flow_engine
@@ -34,6 +34,7 @@ class RelativeWarpError(ShotMetric):
     scores in that pair: the reference in the hole, or, without one, the plate around the hole.
     """
 
+    group = STEADINESS
     higher_is_better = False
     needs = frozenset({"motion"})
 
@@ -49,6 +50,7 @@ class RelativeWarpError(ShotMetric):
                 direction="lower",
                 meaning=f"How steady the {what} is beside the clean footage: 1 is alike, well above 1 flickers, "
                 "well below 1 is too smooth or lacks grain.",
+                headline=name == self._hole_name,
             )
             for name, what in ((self._hole_name, "repair"), (self._name, "whole frame"))
         ]

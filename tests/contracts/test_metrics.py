@@ -106,7 +106,7 @@ def test_yaml_lists_every_argument_and_its_place(path: Path) -> None:
 
 def test_declares_names_units_directions_and_meanings(path: Path) -> None:
     metric = make(path)
-    assert metric.infos and metric.needs <= set(NEEDS)
+    assert metric.infos and metric.group and metric.needs <= set(NEEDS)
     for info in (*metric.infos, *metric.curve_infos):
         assert info.name.replace("_", "").isalnum() and info.name == info.name.lower()
         assert info.unit and info.direction in ("higher", "lower", "neither")

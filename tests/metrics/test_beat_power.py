@@ -110,3 +110,11 @@ def test_bad_input_is_named() -> None:
         metric.compute()
     with pytest.raises(ConfigError, match="1 or 3"):
         BeatPower(rate=RATE).update(torch.rand(3, 2, 8, 8))
+
+
+def test_a_beat_that_stands_still_is_said() -> None:
+    meter = BeatPower(rate=Fraction(24))
+    meter.update(torch.rand(30, 3, 8, 8, generator=torch.Generator().manual_seed(0)))
+    absent = [name for name, value in meter.shot_values().items() if math.isnan(value)]
+    assert absent == ["beat_power_60hz"]
+    assert meter.reasons(absent) == ["beat_power_60hz not defined: at 24 frames a second that beat stands still"]

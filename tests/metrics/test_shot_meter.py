@@ -2,6 +2,7 @@
 
 import json
 from fractions import Fraction
+from functools import partial
 
 import pytest
 import torch
@@ -168,13 +169,27 @@ def test_a_still_reference_without_grain_has_no_relative_error() -> None:
     assert any("e_warp_rel_dis_hole" in n and "the reference does not change at all there" in n for n in meter.notes())
 
 
-def test_flow_is_measured_once_for_all_methods(shot: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flow_is_measured_once_for_all_methods_and_metrics(shot: dict[str, torch.Tensor]) -> None:
     calls = []
-    known = pair_motion.DIS.flow
-    counting = pair_motion.FlowEngine("dis", lambda *given: calls.append(1) or known(*given))
-    monkeypatch.setattr("interpositive.metrics.shot_meter.DIS", counting)
-    _measured(shot, lengths=(2, 4))
+    counting = pair_motion.FlowEngine("dis", lambda *given: calls.append(1) or pair_motion.DIS.flow(*given))
+    metrics = (partial(WarpError, counting), partial(RelativeWarpError, counting), Psnr)
+    meter = ShotMeter(["good", "boiling"], metrics, has_reference=True, rate=RATE)
+    for window in (slice(0, 2), slice(2, 6)):
+        given = {name: shot[name][window] for name in ("good", "boiling")}
+        beside = {name: shot[name][window] for name in ("reference", "plate", "mask")}
+        meter.update(given, **beside)
     assert len(calls) == 2 * (NUM_FRAMES - 1)
+
+
+def test_each_metric_has_the_motion_of_its_own_engine(shot: dict[str, torch.Tensor]) -> None:
+    metrics = (WarpError, partial(WarpError, "farneback"))
+    meter = ShotMeter(["boiling"], metrics, has_reference=True, rate=RATE)
+    meter.update({"boiling": shot["boiling"]}, **{name: shot[name] for name in ("reference", "plate", "mask")})
+    values = meter.compute()[0]["boiling"]
+    for flow in ("dis", "farneback"):
+        alone = WarpError(flow)(shot["boiling"], shot["reference"], mask=shot["mask"])
+        assert values[f"e_warp_{flow}_hole"] == pytest.approx(float(alone[f"e_warp_{flow}_hole"]), rel=1e-9)
+    assert values["e_warp_dis"] != values["e_warp_farneback"]
 
 
 def test_what_this_machine_cannot_measure_is_said(shot: dict[str, torch.Tensor]) -> None:
