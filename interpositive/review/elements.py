@@ -36,14 +36,32 @@ def together(parts: Iterable[str]) -> Html:
 
 def table(headings: Iterable[str], rows: Iterable[Iterable[str]], caption: str, class_: str = "") -> Html:
     """A table in a frame that scrolls sideways on narrow screens; each row's first cell is its heading."""
-    head = element("thead", element("tr", *(element("th", heading, scope="col") for heading in headings)))
-    body = []
-    for row in rows:
-        first, *others = row
-        cells = (cell if cell.startswith("<td") and isinstance(cell, Html) else element("td", cell) for cell in others)
-        body.append(element("tr", element("th", first, scope="row"), *cells))
-    whole = element("table", element("caption", caption), head, element("tbody", *body), class_=class_ or False)
+    return grouped_table(headings, [("", rows)], caption, class_)
+
+
+def grouped_table(
+    headings: Iterable[str], groups: Iterable[tuple[str, Iterable[Iterable[str]]]], caption: str, class_: str = ""
+) -> Html:
+    """A table whose rows stand in groups, each under its name unless that is empty."""
+    cells = [element("th", heading, scope="col") for heading in headings]
+    bodies = []
+    for name, rows in groups:
+        over = element("tr", element("th", name, colspan=str(len(cells)), scope="rowgroup"), class_="over")
+        bodies.append(element("tbody", over if name else "", *(_row(row) for row in rows)))
+    head = element("thead", element("tr", *cells))
+    whole = element("table", element("caption", caption), head, *bodies, class_=class_ or False)
     return element("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)
+
+
+def _row(row: Iterable[str]) -> Html:
+    first, *others = row
+    cells = (cell if cell.startswith("<td") and isinstance(cell, Html) else element("td", cell) for cell in others)
+    return element("tr", element("th", first, scope="row"), *cells)
+
+
+def folded(summary: str, *parts: str) -> Html:
+    """Parts that are seen once somebody asks for them."""
+    return element("details", element("summary", summary), *parts)
 
 
 def definitions(pairs: Iterable[tuple[str, str]]) -> Html:

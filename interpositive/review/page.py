@@ -11,9 +11,11 @@ from string import Template
 from interpositive.errors import StorageError
 from interpositive.records.publishing import write_file_whole
 from interpositive.review.elements import Html, json_block
-from interpositive.review.paperwork import page_title, paperwork_section
+from interpositive.review.intervals import means_section
+from interpositive.review.learned import learned_section
+from interpositive.review.paperwork import paperwork_section
 from interpositive.review.pictures import embed_shot
-from interpositive.review.report import header_section, means_section, shot_section
+from interpositive.review.report import header_section, shot_section
 from interpositive.review.shot_payload import shot_payload
 from interpositive.review.subjects import Subject, read_subject
 
@@ -22,9 +24,9 @@ _MARK = "<!-- interpositive review page -->"
 
 
 def write_review(folder: Path, output: Path | None = None) -> Path:
-    """Write the review page of a run or a delivery, and return its path.
+    """Write the review page of a run, a delivery or an evaluation, and return its path.
 
-    A run's page is ``review.html`` in the run; a delivery is sealed, so its
+    The page is ``review.html`` in the folder; a delivery is sealed, so its
     page lies beside it as ``<delivery>.review.html``. A delivery is verified
     before anything is shown. The page stays below 40 MB: long or large shots
     are shown in part, and the page says which part.
@@ -50,19 +52,20 @@ def render_page(subject: Subject) -> str:
         sections.append(shot_section(subject, shot, pictures, number))
         blocks.append(json_block(f"shot-data-{number}", shot_payload(subject, shot, pictures)))
     style = _template("page.css")
-    script = "\n".join(_template(f"{name}.js") for name in ("pictures", "player", "curves", "page"))
+    script = "\n".join(_template(f"{name}.js") for name in ("pictures", "player", "curves", "chooser", "strip", "page"))
     return Template(_template("page.html")).substitute(
         mark=_MARK,
         policy=(
             "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
             f"style-src '{_source_digest(style)}'; script-src '{_source_digest(script)}'"
         ),
-        title=Html.escaped(page_title(subject)),
+        title=Html.escaped(subject.title),
         style=style,
         script=script,
         header=header_section(subject),
         shots="\n".join(sections),
         means=means_section(subject.measures),
+        learned=learned_section(subject.course),
         paperwork=paperwork_section(subject),
         data="\n".join(blocks),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from interpositive.records.delivery_manifest import DeliveryManifest
+from interpositive.records.evaluation_record import EvaluationRecord
 from interpositive.records.run_record import RunRecord
 from interpositive.review.elements import Html, definitions, element, table, together
 from interpositive.review.subjects import Subject
@@ -15,14 +16,6 @@ _SPLIT_WORDS = {
     "val": "Watched while training, never trained on",
     "test": "Held out: measured once, at the end",
 }
-
-
-def page_title(subject: Subject) -> str:
-    """Production and task, and the shot where there is one."""
-    parts = [subject.production, subject.task]
-    if subject.delivery is not None:
-        parts.append(subject.delivery.shot)
-    return " — ".join(parts)
 
 
 def untouched_statement(delivery: DeliveryManifest) -> tuple[bool, str]:
@@ -44,7 +37,9 @@ def paperwork_section(subject: Subject) -> Html:
     notes = [*subject.measures.notes]
     if subject.run is not None:
         parts += [*_training(subject.run), *_run_facts(subject.run)]
-        notes += subject.run.notes
+        notes += [*subject.run.notes, *(subject.course.notes if subject.course else [])]
+    if subject.evaluation is not None:
+        parts += _judged(subject.evaluation)
     if subject.delivery is not None:
         parts += [
             *_account(subject.delivery),
@@ -53,7 +48,7 @@ def paperwork_section(subject: Subject) -> Html:
         ]
         notes += subject.delivery.notes
     if notes:
-        parts += [element("h3", "Notes"), _plain_list(notes)]
+        parts += [element("h3", "Notes"), _plain_list(dict.fromkeys(notes))]
     return element("section", element("h2", "Paperwork"), *parts, class_="paperwork")
 
 
@@ -65,7 +60,7 @@ def _training(run: RunRecord) -> list[Html]:
         if not takes:
             continue
         rows = [[take.name, str(take.num_frames), take.path, _digest(take.sha256)] for take in takes]
-        title = f"{_SPLIT_WORDS.get(split, split)} ({split}, {len(takes)} takes)"
+        title = f"{_SPLIT_WORDS.get(split, split)} ({split}, {len(takes)} {'take' if len(takes) == 1 else 'takes'})"
         parts.append(table(["Take", "Frames", "File", "SHA-256"], rows, title))
     return parts
 
@@ -87,6 +82,24 @@ def _run_facts(run: RunRecord) -> list[Html]:
     if run.scores:
         parts += [element("h3", "Scores that training recorded"), definitions(_numbers(run.scores))]
     return [*parts, *_versions(run.versions)]
+
+
+def _judged(evaluation: EvaluationRecord) -> list[Html]:
+    """What was judged against what; the files lie elsewhere, so their digests are told and not verified."""
+    rows = [[shot.name, file.role, file.path, _digest(file.sha256)] for shot in evaluation.shots for file in shot.files]
+    facts = [("Machine", evaluation.machine or "none recorded"), ("Config SHA-256", _digest(evaluation.config_sha256))]
+    told = (
+        "The digests are those of the files when they were judged. The files lie outside this folder and were not "
+        "read again for this page: compare a file with its digest before you trust that it is the one judged."
+    )
+    return [
+        element("h3", "What was judged, and against what"),
+        element("p", told),
+        table(["Shot", "Role", "File", "SHA-256"], rows, f"{len(rows)} files"),
+        element("h3", "How it was made"),
+        definitions(facts),
+        *_versions(evaluation.versions),
+    ]
 
 
 def _account(delivery: DeliveryManifest) -> list[Html]:

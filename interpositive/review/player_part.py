@@ -4,32 +4,28 @@ from __future__ import annotations
 
 from interpositive.records.measures import ShotMeasures
 from interpositive.review.elements import Html, element
-from interpositive.review.pictures import ShotPictures
-
-_KEYS = (
-    "Keys: arrows step, space plays, Home and End, W next worst frame, D difference, M matte, Z zoom, "
-    "X swap, [ and ] move the wipe. Drag the picture to wipe; drag with Shift held to move a zoomed picture."
-)
+from interpositive.review.pictures import PLATE, ShotPictures
 
 
 def player_part(shot: ShotMeasures, pictures: ShotPictures, at: int) -> Html:
     """Canvas, transport and switches of one shot; the script gives them life."""
     if not pictures.tracks:
-        return element("p", "No pictures were recorded for this shot.", class_="absent")
-    name = shot.name
+        return _without_pictures(shot)
+    name, alone = shot.name, len(pictures.tracks) == 1
 
-    def choice(part: str, label: str, *options: str) -> Html:
+    def choice(part: str, label: str, *options: str, hidden: bool = False) -> Html:
         entries = (element("option", option.capitalize(), value=option) for option in options)
-        return element("label", element("span", label), element("select", *entries, data_part=part))
+        select = element("select", *entries, data_part=part)
+        return element("label", element("span", label), select, hidden=hidden)
 
-    def button(part: str, label: str, hint: str, **more: str) -> Html:
+    def button(part: str, label: str, hint: str, **more: str | bool) -> Html:
         return element("button", label, type="button", data_part=part, title=hint, **more)
 
     zooms = (
         button(
             "zoom",
             f"{zoom}×",
-            f"Zoom {zoom} times on the mask (Z)",
+            f"Zoom {zoom} times{' on the mask' if pictures.matte else ''} (Z)",
             data_zoom=str(zoom),
             aria_pressed="false",
         )
@@ -37,9 +33,9 @@ def player_part(shot: ShotMeasures, pictures: ShotPictures, at: int) -> Html:
     )
     top = element(
         "div",
-        choice("left", "Left"),
-        button("swap", "Swap", "Swap left and right (X)"),
-        choice("right", "Right"),
+        choice("left", "Left", hidden=alone),
+        button("swap", "Swap", "Swap left and right (X)", hidden=alone),
+        choice("right", "Right", hidden=alone),
         element("span", class_="gap"),
         choice("overlay", "Matte", "off", "tint", "outline") if pictures.matte else "",
         button(
@@ -47,15 +43,21 @@ def player_part(shot: ShotMeasures, pictures: ShotPictures, at: int) -> Html:
             "Difference ×8",
             "Show left minus right, eight times amplified (D)",
             aria_pressed="false",
+            hidden=alone,
         ),
         element("span", *zooms, class_="group", role="group", aria_label="Zoom"),
         class_="bar",
     )
     stage = element(
         "div",
-        element("canvas", data_part="canvas", role="img", aria_label=f"{name}: two pictures with a wipe"),
+        element(
+            "canvas",
+            data_part="canvas",
+            role="img",
+            aria_label=f"{name}: {'the picture' if alone else 'two pictures with a wipe'}",
+        ),
         element("span", class_="tag left", data_part="left-tag", aria_hidden="true"),
-        element("span", class_="tag right", data_part="right-tag", aria_hidden="true"),
+        element("span", class_="tag right", data_part="right-tag", aria_hidden="true", hidden=alone),
         class_="stage",
     )
     screen = element("div", stage, class_="screen", data_part="screen")
@@ -71,8 +73,8 @@ def player_part(shot: ShotMeasures, pictures: ShotPictures, at: int) -> Html:
             f'min="0" max="{len(pictures.frames) - 1}">'
         ),
         Html(
-            '<label class="wipe"><span>Wipe</span><input type="range" data-part="wipe" min="0" max="1000" '
-            'value="500" aria-label="Wipe position"></label>'
+            f'<label class="wipe"{" hidden" if alone else ""}><span>Wipe</span><input type="range" data-part="wipe" '
+            'min="0" max="1000" value="500" aria-label="Wipe position"></label>'
         ),
         class_="bar",
     )
@@ -84,7 +86,7 @@ def player_part(shot: ShotMeasures, pictures: ShotPictures, at: int) -> Html:
         element("p", _what_is_shown(shot, pictures), class_="shown"),
         element(
             "p",
-            _KEYS,
+            _keys(pictures),
             class_="keys",
         ),
         class_="player",
@@ -111,9 +113,33 @@ def _what_is_shown(shot: ShotMeasures, pictures: ShotPictures) -> str:
         if pictures.width < pictures.source_width
         else ""
     )
-    return (
-        extent
-        + shrunk
-        + " They are compressed review pictures: judge grain on the frames themselves. Outside the mask, "
-        "whatever differs from the plate by no more than compression does is drawn from the plate."
-    )
+    compressed = " They are compressed review pictures: judge grain on the frames themselves."
+    if PLATE in pictures.tracks:
+        compressed += (
+            f" {'Outside the mask, w' if pictures.matte else 'W'}hatever differs from the plate by no more than "
+            "compression does is drawn from the plate."
+        )
+    return extent + shrunk + compressed
+
+
+def _without_pictures(shot: ShotMeasures) -> Html:
+    words = "No pictures were recorded for this shot."
+    if shot.worst_frames:
+        words += f" Its worst frames are {', '.join(map(str, shot.worst_frames))}."
+    return element("p", words, class_="absent")
+
+
+def _keys(pictures: ShotPictures) -> str:
+    alone = len(pictures.tracks) == 1
+    keys = [
+        "arrows step",
+        "space plays",
+        "Home and End",
+        "W next worst frame",
+        *([] if alone else ["D difference"]),
+        *(["M matte"] if pictures.matte else []),
+        "Z zoom",
+        *([] if alone else ["X swap", "[ and ] move the wipe"]),
+    ]
+    drag = "Drag" if alone else "Drag the picture to wipe; drag"
+    return f"Keys: {', '.join(keys)}. {drag} with Shift held to move a zoomed picture."

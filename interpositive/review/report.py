@@ -1,43 +1,40 @@
-"""The page's header, its section for each shot, and the table of means."""
+"""The page's header and its section for each shot."""
 
 from __future__ import annotations
 
-from interpositive.records.measures import Measures, MetricInfo, ShotMeasures
-from interpositive.review.elements import Html, element, table, together
-from interpositive.review.paperwork import page_title, untouched_statement
-from interpositive.review.pictures import ShotPictures, frame_timecode
+from interpositive.records.measures import ShotMeasures
+from interpositive.review.elements import Html, element
+from interpositive.review.headlines import headline, measured
+from interpositive.review.intervals import single_shot_note
+from interpositive.review.learned import course_verdict
+from interpositive.review.paperwork import untouched_statement
+from interpositive.review.pictures import MATTE, ShotPictures, frame_timecode
 from interpositive.review.player_part import player_part
+from interpositive.review.shot_payload import strip_words
 from interpositive.review.subjects import Subject
-from interpositive.review.verdicts import (
-    best_means,
-    best_methods,
-    mean_values,
-    methods_of,
-    metric_values,
-    reasons,
-    short_number,
-    standing,
-)
-
-_UNEXPLAINED = ("no reason was recorded", "the notes at the end of this page say why")
-_ARROWS = {"higher": "↑ higher is better", "lower": "↓ lower is better"}
+from interpositive.review.tables import shot_measures
+from interpositive.review.verdicts import standing, was_a_choice
 
 
 def header_section(subject: Subject) -> Html:
-    """Production, task, shots and date, then the verdict with the frames to look at first."""
-    kind = "Delivery, every digest verified" if subject.delivery else "Evaluation of a run on held-out takes"
-    facts = [("Production", subject.production), ("Task", subject.task)]
-    facts.append(("Shot" if len(subject.measures.shots) == 1 else "Shots", _shot_names(subject)))
+    """What the page is about and when it was made, then the verdict with the frames to look at first."""
+    facts = subject.facts
+    if subject.measures.shots:
+        facts.append(("Shot" if len(subject.measures.shots) == 1 else "Shots", _shot_names(subject)))
     facts.append(("Date", subject.created))
     pairs = (element("div", element("dt", name), element("dd", value)) for name, value in facts)
     rows = [_verdict_row(shot, at) for at, shot in enumerate(subject.measures.shots)]
+    if not rows:
+        rows.append(element("p", "Trained, and not evaluated yet: there are no repaired pictures to judge."))
+    if subject.course is not None and (told := course_verdict(subject.course)):
+        rows.append(element("p", told[1], class_="seal broken" if told[0] else "doubt"))
     if subject.delivery is not None:
         good, sentence = untouched_statement(subject.delivery)
         rows.append(element("p", sentence, class_="seal" if good else "seal broken"))
     return element(
         "header",
-        element("p", f"Interpositive review · {kind}", class_="eyebrow"),
-        element("h1", page_title(subject)),
+        element("p", f"Interpositive review · {_kind(subject)}", class_="eyebrow"),
+        element("h1", subject.title),
         element("dl", *pairs, class_="facts"),
         element("div", *rows, class_="verdict", role="status"),
         class_="top",
@@ -46,21 +43,22 @@ def header_section(subject: Subject) -> Html:
 
 def shot_section(subject: Subject, shot: ShotMeasures, pictures: ShotPictures, at: int) -> Html:
     """A shot's player, worst frames, curves and table."""
-    size = f"{pictures.source_width} × {pictures.source_height}"
-    about = f"{shot.role} · {shot.num_frames} frames · {shot.rate} frames a second · {size}"
+    about = f"{shot.role} · {shot.num_frames} frames · {shot.rate} frames a second"
+    if pictures.tracks:
+        about += f" · {pictures.source_width} × {pictures.source_height}"
     comments = [element("li", comment) for comment in shot.comments]
     return element(
         "section",
         element("h2", shot.name, element("small", about)),
-        element("p", standing(shot, subject.measures.metrics), class_="standing"),
+        element("p", standing(shot, headline(measured(subject.measures, [shot]))), class_="standing"),
         player_part(shot, pictures, at),
-        element("h3", "Worst frames first"),
-        element("p", "Plate, result and amplified difference around the mask. Choose one to see it in the player."),
-        element("div", class_="strip", data_part="strip"),
+        *(_worst_frames(shot, pictures) if pictures.tracks else []),
         element("h3", "Frame by frame"),
+        element("div", class_="chooser", data_part="chooser", role="group", aria_label="Curves shown"),
         element("div", class_="curves", data_part="curves"),
         element("h3", "Measures"),
-        _measures_table(subject.measures, shot),
+        shot_measures(subject.measures, shot),
+        single_shot_note(subject.measures),
         *([element("ul", *comments, class_="comments")] if comments else []),
         class_="shot",
         id=f"shot-{at}",
@@ -69,30 +67,24 @@ def shot_section(subject: Subject, shot: ShotMeasures, pictures: ShotPictures, a
     )
 
 
-def means_section(measures: Measures) -> Html:
-    """Means over shots, for a set of more than one."""
-    if len(measures.shots) < 2:
-        return Html("")
-    total = len(measures.shots)
-    methods = list(mean_values(measures.shots, ""))
-    rows = []
-    for metric in measures.metrics:
-        means = mean_values(measures.shots, metric.name)
-        best = best_means(means, metric.direction)
-        cells = []
-        for method in methods:
-            mean = means[method]
-            share = "" if mean.num_shots in (0, total) else f" ({mean.num_shots} of {total} shots)"
-            cells.append(_value_cell(mean.value, method in best, share))
-        rows.append([_metric_heading(metric), *cells])
-    caption = f"Means over {total} shots"
-    return element(
-        "section",
-        element("h2", "All shots together"),
-        element("p", "A best mean is marked only where every method was measured on as many shots."),
-        table(["Metric", *methods], rows, caption, "measures"),
-        class_="means",
-    )
+def _worst_frames(shot: ShotMeasures, pictures: ShotPictures) -> list[Html]:
+    what = strip_words(pictures)
+    where = ", around the mask" if MATTE in shot.pictures else ""
+    order = f"From left to right: {what}{where}. " if len(pictures.tracks) > 1 else ""
+    hint = f"{order}Choose one to see it in the player." if shot.worst_frames else ""
+    return [
+        element("h3", "Worst frames first"),
+        *([element("p", hint)] if hint else []),
+        element("div", class_="strip", data_part="strip"),
+    ]
+
+
+def _kind(subject: Subject) -> str:
+    if subject.delivery is not None:
+        return "Delivery, every digest verified"
+    if subject.evaluation is not None:
+        return "Evaluation of finished pictures"
+    return "Evaluation of a run on held-out takes" if subject.measures.shots else "A run, not evaluated yet"
 
 
 def _shot_names(subject: Subject) -> str:
@@ -100,11 +92,9 @@ def _shot_names(subject: Subject) -> str:
 
 
 def _verdict_row(shot: ShotMeasures, at: int) -> Html:
-    parts = [
-        element("strong", shot.name),
-        " — method chosen: ",
-        element("strong", shot.chosen_method or "none"),
-    ]
+    parts: list[str] = [element("strong", shot.name)]
+    if was_a_choice(shot):
+        parts += [" — method chosen: ", element("strong", shot.chosen_method)]
     if shot.worst_frames:
         parts.append(". Look first at ")
         for frame in shot.worst_frames[:5]:
@@ -114,36 +104,3 @@ def _verdict_row(shot: ShotMeasures, at: int) -> Html:
     else:
         parts.append(". No worst frames were named.")
     return element("p", *parts)
-
-
-def _measures_table(measures: Measures, shot: ShotMeasures) -> Html:
-    methods = methods_of(shot)
-    rows, missing = [], []
-    for metric in measures.metrics:
-        values = metric_values(shot, metric.name)
-        best = best_methods(values, metric.direction)
-        rows.append([_metric_heading(metric), *(_value_cell(values[method], method in best) for method in methods)])
-        absent = [method for method in methods if values[method] is None]
-        if absent:
-            why = " ".join(reasons(measures, shot, metric.name)) or _UNEXPLAINED[bool(measures.notes)]
-            missing.append(element("li", f"{metric.name} was not measured for {', '.join(absent)}: {why}"))
-    headings = [
-        "Metric",
-        *(f"{method} (chosen)" if method == shot.chosen_method else method for method in methods),
-    ]
-    whole = table(headings, rows, f"Measures of {shot.name}", "measures")
-    return together([whole, element("ul", *missing, class_="missing")]) if missing else whole
-
-
-def _metric_heading(metric: MetricInfo) -> Html:
-    how = " · ".join(part for part in (metric.unit, _ARROWS.get(metric.direction, metric.direction)) if part)
-    return together(
-        [element("b", metric.name), element("span", how), element("span", metric.meaning, class_="meaning")]
-    )
-
-
-def _value_cell(value: float | None, best: bool, remark: str = "") -> Html:
-    if value is None:
-        return element("td", "not measured", class_="absent")
-    mark = element("span", "best", class_="best-mark") if best else ""
-    return element("td", short_number(value), remark, mark, class_="best" if best else False)

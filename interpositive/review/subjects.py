@@ -1,4 +1,4 @@
-"""Reading what a page is about: a run folder or a delivery, as a stranger would find it."""
+"""Reading what a page is about: a run, a delivery or an evaluation, as a stranger would find it."""
 
 from __future__ import annotations
 
@@ -7,42 +7,63 @@ from pathlib import Path
 
 from interpositive.errors import IntegrityError, RunFolderError
 from interpositive.records.delivery_manifest import MANIFEST_NAME, DeliveryManifest, read_and_verify
+from interpositive.records.evaluation_record import EVALUATION_RECORD_NAME, EvaluationRecord
+from interpositive.records.held_out_course import HELD_OUT_COURSE_NAME, HeldOutCourse
 from interpositive.records.measures import Measures
 from interpositive.records.run_record import RUN_RECORD_NAME, RunRecord
 
 MEASURES_NAME = "measures.json"
 EVALUATION_FOLDER = "evaluation"
+_FEW_FILES = 3
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A run or a delivery with its measures; exactly one of ``run`` and ``delivery`` is there."""
+    """What a page is about, with its measures; exactly one of ``run``, ``delivery`` and ``evaluation`` is there.
+
+    ``course`` is how a run fared while it learned, None for runs of an older version.
+    """
 
     folder: Path
     measures_path: Path
     measures: Measures
     run: RunRecord | None = None
     delivery: DeliveryManifest | None = None
+    evaluation: EvaluationRecord | None = None
+    course: HeldOutCourse | None = None
 
     @property
-    def production(self) -> str:
-        """The title that the footage belongs to."""
-        return self.run.production if self.run else self._manifest.production
+    def title(self) -> str:
+        """Production and task, and the shot where there is one; an evaluation has a title of its own."""
+        if self.evaluation is not None:
+            return self.evaluation.title
+        record = self._made
+        return " — ".join([record.production, record.task, *([self.delivery.shot] if self.delivery else [])])
 
     @property
-    def task(self) -> str:
-        """What was repaired."""
-        return self.run.task if self.run else self._manifest.task
+    def facts(self) -> list[tuple[str, str]]:
+        """What the header says beside the title: whose footage, and what was done to it or judged of it."""
+        if self.evaluation is None:
+            return [("Production", self._made.production), ("Task", self._made.task)]
+        names: dict[str, dict[str, None]] = {}
+        for shot in self.evaluation.shots:
+            for file in shot.files:
+                names.setdefault(file.role, {})[Path(file.path).name] = None
+        return [
+            (role.capitalize(), ", ".join(held) if len(held) <= _FEW_FILES else f"{len(held)} files")
+            for role, held in names.items()
+        ]
 
     @property
     def created(self) -> str:
-        """When the run or the delivery was made, as its record says it."""
-        return self.run.created if self.run else self._manifest.created
+        """When it was made, as its record says it."""
+        return self.evaluation.created if self.evaluation else self._made.created
 
     @property
-    def _manifest(self) -> DeliveryManifest:
-        assert self.delivery is not None
-        return self.delivery
+    def _made(self) -> RunRecord | DeliveryManifest:
+        made = self.run or self.delivery
+        assert made is not None
+        return made
 
     def picture_path(self, relative: str) -> Path:
         """The movie that the measures call ``relative``, refused if it lies outside or is not sealed."""
@@ -62,11 +83,12 @@ class Subject:
 
 
 def read_subject(folder: Path) -> Subject:
-    """Read a run or a delivery.
+    """Read a run, a delivery or an evaluation.
 
     A delivery is verified first: ``IntegrityError`` names the file that is not
     what was delivered, or that the page would show and no digest covers.
-    ``RunFolderError`` says what a run folder lacks.
+    ``RunFolderError`` says what another folder lacks. A run that was trained
+    and not evaluated is read if it tells how it fared while it learned.
     """
     if (folder / MANIFEST_NAME).is_file():
         manifest = read_and_verify(folder)
@@ -78,15 +100,21 @@ def read_subject(folder: Path) -> Subject:
             f"there is no folder at {folder}",
             remedy="give the folder that train, evaluate or deliver printed",
         )
+    if (folder / EVALUATION_RECORD_NAME).is_file():
+        path = folder / MEASURES_NAME
+        judged = EvaluationRecord.read(folder)
+        return Subject(folder, path, _checked(Measures.read(path), path), evaluation=judged)
     if not (folder / RUN_RECORD_NAME).is_file():
         raise RunFolderError(
-            f"{folder} is neither a run nor a delivery",
-            found=f"no {RUN_RECORD_NAME} and no {MANIFEST_NAME}",
+            f"{folder} is neither a run nor a delivery nor an evaluation",
+            found=f"no {RUN_RECORD_NAME}, no {MANIFEST_NAME} and no {EVALUATION_RECORD_NAME}",
             expected="the folder that train, evaluate or deliver printed",
         )
     record = RunRecord.read(folder)
+    course = HeldOutCourse.read(folder) if (folder / HELD_OUT_COURSE_NAME).is_file() else None
     path = folder / EVALUATION_FOLDER / MEASURES_NAME
-    return Subject(folder, path, _checked(Measures.read(path), path), run=record)
+    measures = Measures() if course and not path.exists() else _checked(Measures.read(path), path)
+    return Subject(folder, path, measures, run=record, course=course)
 
 
 def _require_sealed(manifest: DeliveryManifest, relative: str, folder: Path) -> None:

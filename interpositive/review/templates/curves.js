@@ -73,6 +73,7 @@ class Curve {
     });
     if (values.length) this.axes(svg, axisMarks(low, high));
     for (const line of [...this.lines].reverse()) svg.append(this.path(line));
+    svg.append(...this.worstMarks());
     this.head = this.marker("head");
     this.pointer = this.marker("pointer");
     svg.append(this.head, this.pointer);
@@ -130,6 +131,18 @@ class Curve {
     });
   }
 
+  /* A ring on the chosen method's line at each worst frame. */
+  worstMarks() {
+    const line = this.lines.find((held) => held.chosen) ?? this.lines[0];
+    return this.shot.worst.flatMap((frame, rank) => {
+      const index = frame - this.shot.firstFrame;
+      const value = line?.values[index] ?? null;
+      if (value === null) return [];
+      const title = drawn("title", {}, `worst frame ${rank + 1}: ${frame}`);
+      return [drawn("circle", { class: "worst", cx: this.x(index), cy: this.y(value), r: 4.5 }, title)];
+    });
+  }
+
   marker(name) {
     return drawn("line", { class: name, y1: CURVE.top, y2: CURVE.height - CURVE.bottom, visibility: "hidden" });
   }
@@ -158,6 +171,12 @@ class Curve {
       entry.append(stroke, line.label + value);
       return entry;
     });
+    if (this.shot.worst.length) {
+      const ring = drawn("circle", { class: "worst", cx: 12, cy: 4, r: 3 });
+      const entry = document.createElement("span");
+      entry.append(drawn("svg", { viewBox: "0 0 24 8", "aria-hidden": "true" }, ring), "worst frames");
+      entries.push(entry);
+    }
     if (index !== null) entries.unshift(worded("span", `frame ${this.shot.firstFrame + index}`));
     this.legend.replaceChildren(...entries);
   }

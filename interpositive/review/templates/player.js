@@ -19,9 +19,8 @@ class Player {
     this.differs = false;
     this.timer = null;
     this.listeners = [];
-    const right = shot.tracks.findIndex((track) => track.role === "result");
-    this.left = 0;
-    this.right = right >= 0 ? right : shot.tracks.length - 1;
+    this.left = shot.seats.before ?? shot.seats.result;
+    this.right = shot.seats.result;
     this.fillChoices();
     this.listen();
     this.fit();
@@ -134,8 +133,8 @@ class Player {
   }
 
   setDifference(on) {
-    this.differs = on;
-    this.part("difference").setAttribute("aria-pressed", String(on));
+    this.differs = on && this.shot.tracks.length > 1;
+    this.part("difference").setAttribute("aria-pressed", String(this.differs));
     this.draw();
   }
 
@@ -251,7 +250,7 @@ class Player {
       context.restore();
     }
     if (overlay) put(overlay);
-    if (!this.differs && cut > 0 && cut < canvas.width) {
+    if (!this.differs && this.left !== this.right && cut > 0 && cut < canvas.width) {
       context.fillStyle = "rgb(0 0 0 / .55)";
       context.fillRect(cut - 1, 0, 3, canvas.height);
       context.fillStyle = "#fff";
@@ -266,7 +265,7 @@ class Player {
     this.part("right").value = String(this.right);
     this.part("left-tag").textContent = this.differs ? `${left} − ${right}, ×${DIFFERENCE_GAIN}` : left;
     this.part("right-tag").textContent = this.differs ? "" : right;
-    this.part("right-tag").hidden = this.differs;
+    this.part("right-tag").hidden = this.differs || shot.tracks.length === 1;
     this.part("timecode").textContent = shot.timecodes[index] ?? "no timecode";
     this.part("frame").textContent = `frame ${shot.frames[index]}`;
     this.part("timeline").value = String(index);
