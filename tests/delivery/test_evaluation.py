@@ -20,10 +20,7 @@ from interpositive.functional.examples import Example
 from interpositive.media.opening import open_reader
 from interpositive.records.measures import Measures
 
-NO_WEIGHTS = Path("no_such_weights.pth")
-SETTINGS = EvaluationSettings(
-    max_frames=6, height=64, lpips_weights_path=NO_WEIGHTS, windows=WindowPlan(4, 1, 1), gate=FEW, progress=False
-)
+SETTINGS = EvaluationSettings(max_frames=6, height=64, windows=WindowPlan(4, 1, 1), gate=FEW, progress=False)
 
 
 def draw_a_bar(frames: Tensor, generator: torch.Generator, damage: Tensor | None = None) -> Example:
@@ -60,7 +57,13 @@ def test_every_method_is_judged_by_the_truth(tiny_production: TinyProduction, tm
         assert shot.values[method]["psnr_hole"] == pytest.approx(-20 * np.log10(error), abs=0.6)
         assert shot.values[method]["untouched_changed"] == 0
     assert shot.chosen_method == "trained" and shot.values["chosen"] == shot.values["trained"]
-    assert any("LPIPS" in note for note in measures.notes) and shot.values["trained"]["lpips"] is None
+    assert any("one shot" in note for note in measures.notes)
+    gaps = {d.other: d.mean for d in measures.differences if d.metric == "psnr_hole"}
+    assert set(gaps) == set(ERRORS) and gaps["trained"] == 0 and gaps["telea"] == pytest.approx(20, abs=1)
+    assert all(d.low is None for d in measures.differences) and "psnr_hole" in {i.name for i in measures.curve_metrics}
+    folder = tmp_path / "evaluation"
+    assert (folder / "frames.csv").read_text().count("\n") == 1 + 6 * (len(ERRORS) + 1)
+    assert (folder / "plots" / f"shot-{shot.name}.svg").is_file()
     assert Measures.read(tmp_path / "evaluation" / MEASURES_NAME) == measures
     for path in shot.pictures.values():
         assert open_reader(tmp_path / "evaluation" / path).info.num_frames == 6
