@@ -1,51 +1,35 @@
 """Perceptual distance of a result to the clean reference: LPIPS 0.1, Zhang et al., CVPR 2018.
 
 The ``lpips`` package brings its learned heads; the image-classification trunk
-must already be on this machine and is checked against its known digest.
-Nothing here downloads.
+must already be on this machine (:mod:`~interpositive.metrics.lpips_weights`).
 """
 
 from __future__ import annotations
 
-import pickle
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+import weakref
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any
 
 import lpips
-import safetensors
 import torch
-from safetensors.torch import load_file
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics import Metric
 
-from interpositive.errors import ConfigError, MediaError, MissingWeightsError
+from interpositive.errors import MediaError, MissingWeightsError
 from interpositive.metrics.checks import check_pair
-from interpositive.records.digests import sha256_of_file
+from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.judged import JudgedFrame
+from interpositive.metrics.lpips_weights import TRUNKS, Network, check_network, read_trunk, trunk_place
+from interpositive.metrics.means import MeanOfValues, PooledMean
+from interpositive.records.measures import MetricInfo
 
-Network = Literal["alex", "vgg", "squeeze"]
 MIN_SIDE_PX = 32
 
-
-@dataclass(frozen=True)
-class _Trunk:
-    """A torchvision weights file; the eight digits in its name begin its SHA-256."""
-
-    model: str
-    file_name: str
-
-    @property
-    def sha256_prefix(self) -> str:
-        return self.file_name.removesuffix(".pth").rsplit("-", 1)[1]
-
-
-TRUNKS: dict[str, _Trunk] = {
-    "alex": _Trunk("alexnet", "alexnet-owt-7be5be79.pth"),
-    "vgg": _Trunk("vgg16", "vgg16-397923af.pth"),
-    "squeeze": _Trunk("squeezenet1_1", "squeezenet1_1-b8a52dc0.pth"),
-}
+Features = tuple[Tensor, ...]
+"""What the trunk sees at each of its layers, ``n c h w``, of unit length at each place."""
 
 
 class LpipsNet(nn.Module):
@@ -55,6 +39,7 @@ class LpipsNet(nn.Module):
         """``trunk`` has torchvision's names (``features.<layer>.…``); unused layers are ignored."""
         super().__init__()
         self.network = network
+        self._recent: list[tuple[weakref.ref[Tensor], Features]] = []
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             # lpips builds its empty trunk through a torchvision argument that is deprecated.
             warnings.filterwarnings("ignore", "The parameter 'pretrained'", UserWarning)
@@ -74,122 +59,163 @@ class LpipsNet(nn.Module):
         self.eval()
 
     @torch.no_grad()
-    def distance(self, result: Tensor, reference: Tensor) -> Tensor:
-        """Distance of each frame (``n``), 0 if equal; ``n 3 h w`` in [0, 1], sides of 32 px or more."""
-        return self._measured(result, reference, spatial=False).flatten()
-
-    @torch.no_grad()
-    def distance_map(self, result: Tensor, reference: Tensor) -> Tensor:
-        """Where the distance comes from, ``n 1 h w``; interpolated, so its mean is only near the distance."""
-        return self._measured(result, reference, spatial=True)
-
-    def _measured(self, result: Tensor, reference: Tensor, *, spatial: bool) -> Tensor:
-        check_pair(result, reference)
-        shape = tuple(result.shape)
+    def features(self, frames: Tensor) -> Features:
+        """Features of ``n 3 h w`` frames in [0, 1], sides of 32 px or more, else ``MediaError``."""
+        shape = tuple(frames.shape)
         if len(shape) != 4 or shape[1] != 3 or min(shape[2:]) < MIN_SIDE_PX:
             expected = f"n 3 h w, {MIN_SIDE_PX} px or more each side"
             raise MediaError("LPIPS cannot read these frames", found=shape, expected=expected)
-        self.distance_net.spatial = spatial
-        measured: Tensor = self.distance_net(result, reference, normalize=True)
-        return measured
+        seen = self.distance_net.net(self.distance_net.scaling_layer(2.0 * frames.float() - 1.0))
+        return tuple(lpips.normalize_tensor(layer) for layer in seen)
+
+    def features_of(self, picture: Tensor) -> Features:
+        """Features of one ``3 h w`` frame; those of the last two are kept, for methods and metrics that share them.
+
+        A picture is known again by being the same tensor, which nobody may change meanwhile.
+        """
+        for place, (known, features) in enumerate(self._recent):
+            if known() is picture:
+                self._recent.append(self._recent.pop(place))
+                return features
+        features = self.features(picture[None])
+        self._recent = [*self._recent[-1:], (weakref.ref(picture, self._forget), features)]
+        return features
+
+    def _forget(self, _: object) -> None:
+        self._recent = [kept for kept in self._recent if kept[0]() is not None]
+
+    @torch.no_grad()
+    def layer_maps(self, first: Features, second: Features) -> list[Tensor]:
+        """How far two frames are apart at each layer's own size, ``n 1 h w`` each."""
+        pairs = zip(self.distance_net.lins, first, second, strict=True)
+        return [head((one - other).square_()) for head, one, other in pairs]
+
+    def distance(self, result: Tensor, reference: Tensor) -> Tensor:
+        """Distance of each frame (``n``), 0 if equal; ``n 3 h w`` in [0, 1], sides of 32 px or more."""
+        check_pair(result, reference)
+        return distance_of(self.layer_maps(self.features(result), self.features(reference)))
+
+    def distance_map(self, result: Tensor, reference: Tensor) -> Tensor:
+        """Where the distance comes from, ``n 1 h w``; interpolated, so its mean is only near the distance."""
+        check_pair(result, reference)
+        return map_of(self.layer_maps(self.features(result), self.features(reference)), result.shape[-2:])
 
 
-def trunk_place(network: Network = "alex") -> Path:
-    """Where the trunk is looked for when no path is given: torch's hub cache on this machine."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / TRUNKS[network].file_name
+def distance_of(layer_maps: Sequence[Tensor]) -> Tensor:
+    """LPIPS of each frame (``n``): the sum over layers of the mean over places."""
+    return torch.stack([layer.mean((1, 2, 3)) for layer in layer_maps]).sum(0)
+
+
+def map_of(layer_maps: Sequence[Tensor], size: Sequence[int]) -> Tensor:
+    """The sum of the layers' maps brought to one ``size`` (height, width), bilinear; ``n 1 h w``."""
+    grown = [F.interpolate(layer, size=tuple(size), mode="bilinear", align_corners=False) for layer in layer_maps]
+    return torch.stack(grown).sum(0)
 
 
 def load_lpips(
     network: Network = "alex", trunk_path: Path | None = None, *, expected_sha256: str | None = None
 ) -> LpipsNet:
-    """LPIPS with its trunk read from disk (``.pth`` without pickled code, or ``.safetensors``).
+    """LPIPS with its trunk read from ``trunk_path``, else from torch's hub cache.
 
-    Looks at ``trunk_path``, else in torch's hub cache. The file's SHA-256 must
-    begin with ``expected_sha256``, else with the digits in torchvision's file
-    name. ``MissingWeightsError`` (the message can be shown as it is) if the
-    file is absent, altered, or not this network's.
+    ``MissingWeightsError`` (the message can be shown as it is) if the file is
+    absent, altered (its digest does not begin with ``expected_sha256``, else
+    with torchvision's) or not this network's; ``ConfigError`` for another network.
     """
-    if network not in get_args(Network):
-        raise ConfigError("no such LPIPS network", found=network, expected=", ".join(get_args(Network)))
-    trunk = TRUNKS[network]
+    check_network(network)
     path = trunk_place(network) if trunk_path is None else Path(trunk_path)
-    if not path.is_file():
-        raise MissingWeightsError(
-            f"LPIPS not measured: the weights of {trunk.model} are not on this machine",
-            found=f"no file at {path}",
-            expected=f"{trunk.file_name} (torchvision, IMAGENET1K_V1)",
-            remedy="on a machine with a network: python -c 'import torchvision; "
-            f'torchvision.models.{trunk.model}(weights="IMAGENET1K_V1")\'; '
-            f"then copy {trunk.file_name} from its torch hub cache to {path}",
-        )
-    digest = sha256_of_file(path)
-    wanted = trunk.sha256_prefix if expected_sha256 is None else expected_sha256.lower()
-    if len(wanted) < 8 or not digest.startswith(wanted):
-        raise MissingWeightsError(
-            f"LPIPS not measured: the digest of {path} is not the known one",
-            found=f"SHA-256 {digest}",
-            expected=f"SHA-256 that begins with {wanted or '(nothing was given)'}, 8 digits or more",
-            remedy=f"fetch {trunk.file_name} again; for a converted file give its digest, expected_sha256",
-        )
-    return LpipsNet(network, _read_tensors(path))
+    return LpipsNet(network, read_trunk(network, path, expected_sha256))
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors by name from a weights file, no pickled code run."""
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, safetensors.SafetensorError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise MissingWeightsError(
-            f"LPIPS not measured: {path} holds no readable weights",
-            found=reason,
-            expected="a state dict of tensors",
-        ) from error
-    if not isinstance(loaded, Mapping):
-        raise MissingWeightsError(
-            f"LPIPS not measured: {path} holds no state dict",
-            found=type(loaded).__name__,
-            expected="a state dict",
-        )
-    return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
+@lru_cache
+def _shared(network: Network, path: Path, expected_sha256: str | None) -> LpipsNet:
+    return load_lpips(network, path, expected_sha256=expected_sha256)
 
 
-def lpips_sums(net: LpipsNet, result: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum of the frames' distances, number of frames (float64 scalars); frames ``(b) t 3 h w`` in [0, 1]."""
-    check_pair(result, reference)
-    size = result.shape[-3:]
-    frames, targets = result.reshape(-1, *size), reference.reshape(-1, *size)
-    total = torch.zeros((), dtype=torch.float64)
-    for place in range(len(frames)):  # one frame at a time: features of a 4K frame fill gigabytes
-        chosen = slice(place, place + 1)
-        total += net.distance(frames[chosen], targets[chosen]).sum(dtype=torch.float64).cpu()
-    return total, torch.tensor(float(len(frames)), dtype=torch.float64)
+class LpipsMetric(ShotMetric):
+    """A metric that looks through an LPIPS network, which is read once a process and shared by all.
 
-
-class Lpips(Metric):
-    """Mean LPIPS distance over frames, 0 for equal pictures."""
+    Without its weights the metric can still be made: ``absence`` then says why
+    nothing is measured, and measuring raises ``MissingWeightsError``.
+    """
 
     higher_is_better = False
-    is_differentiable = False
-    full_state_update = False
-    unit: ClassVar[str] = "distance"
-    total: Tensor
-    count: Tensor
 
-    def __init__(self, net: LpipsNet, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.net = net
-        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+    def __init__(
+        self,
+        infos: Sequence[MetricInfo],
+        curve_infos: Sequence[MetricInfo],
+        network: Network,
+        weights: str | Path | None,
+        expected_sha256: str | None,
+        **kwargs: Any,
+    ) -> None:
+        check_network(network)
+        super().__init__(infos, curve_infos, **kwargs)
+        # The network itself is no attribute: it would be copied, pickled and counted with every metric.
+        self._trunk = (network, trunk_place(network) if weights is None else Path(weights), expected_sha256)
+        try:
+            _shared(*self._trunk)
+        except MissingWeightsError as error:
+            self.absence = f"{', '.join(info.name for info in infos)}: {error}"
 
-    def update(self, result: Tensor, reference: Tensor) -> None:
-        """Add a window of any length."""
-        total, count = lpips_sums(self.net, result, reference)
-        self.total += total.to(self.total.device)
-        self.count += count.to(self.count.device)
+    def _net(self, frame: JudgedFrame) -> LpipsNet:
+        """The network, on the frame's device."""
+        return _shared(*self._trunk).to(frame.result.device)
 
-    def compute(self) -> Tensor:
-        """Mean over everything added; NaN before that."""
-        return torch.where(self.count > 0, self.total / self.count, torch.nan)
+
+def of_weights(expected_sha256: str | None) -> str:
+    """What a meaning adds when the trunk is not torchvision's own file."""
+    return "" if expected_sha256 is None else f" Trunk weights of SHA-256 {expected_sha256[:8].lower()}."
+
+
+class Lpips(LpipsMetric):
+    """``lpips_<network>``, the mean over frames, and ``…_hole``, the mean of the map over all pixels of the hole.
+
+    The map is interpolated from the layers' sizes and the layers see beyond a
+    pixel: a bad repair shows a little outside the hole too. An empty mask leaves the hole undefined.
+    """
+
+    needs = frozenset({"reference"})
+
+    def __init__(
+        self,
+        network: Network = "alex",
+        weights: str | Path | None = None,
+        expected_sha256: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """``network`` is alex, vgg or squeeze; ``weights`` a file of its trunk (None: torch's cache).
+
+        ``expected_sha256`` is that file's digest or its beginning (None: torchvision's).
+        """
+        self._name = f"lpips_{network}"
+        infos = [
+            MetricInfo(
+                name=name,
+                unit="distance",
+                direction="lower",
+                meaning=f"How different the {what} looks from the clean reference to a network taught by "
+                "people's judgements; 0 is equal." + of_weights(expected_sha256),
+            )
+            for name, what in ((self._name, "frame"), (f"{self._name}_hole", "repair"))
+        ]
+        super().__init__(infos, infos[:1], network, weights, expected_sha256, **kwargs)
+
+    def _begin_shot(self) -> None:
+        self._frames, self._hole = MeanOfValues(), PooledMean()
+
+    def _add(self, frame: JudgedFrame) -> None:
+        scene, net = frame.scene, self._net(frame)
+        assert scene.reference is not None
+        reference = net.features_of(scene.reference)
+        maps = net.layer_maps(net.features_of(frame.result), reference)
+        distance = float(distance_of(maps))
+        self._frames.add(distance)
+        self.curves[self._name].append(distance)
+        if scene.hole is not None and bool(scene.hole.any()):
+            inside = map_of(maps, frame.result.shape[-2:])[0][scene.hole]
+            self._hole.add(float(inside.sum(dtype=torch.float64)), inside.numel())
+
+    def shot_values(self) -> dict[str, float]:
+        """Means over the open shot."""
+        return {self._name: self._frames.mean, f"{self._name}_hole": self._hole.mean}
