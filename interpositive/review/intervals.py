@@ -140,8 +140,10 @@ def _difference_tables(measures: Measures) -> Html:
         by_metric.setdefault(difference.metric, []).append(difference)
     metrics = [metric for metric in measures.metrics if metric.name in by_metric]
     first = headline(metrics)
+    pairs = dict.fromkeys(f"{each.method} − {each.other}" for each in measures.differences)
+    only = next(iter(pairs)) if len(pairs) == 1 else ""
     headings = [
-        "First − second",
+        "Measure" if only else "First − second",
         "Mean difference",
         f"{_confidence(measures.differences)} interval".strip().capitalize(),
         element("span", element("span", "← worse"), element("span", "better →"), class_="ends"),
@@ -150,8 +152,10 @@ def _difference_tables(measures: Measures) -> Html:
     ]
 
     def made(shown: Sequence[MetricInfo], caption: str) -> Html:
-        groups = ((_told(metric), _rows(metric, by_metric[metric.name])) for metric in shown)
-        return grouped_table(headings, groups, caption, "forest")
+        told = [(_told(metric), _rows(metric, by_metric[metric.name])) for metric in shown]
+        if only:
+            told = [(Html(""), [[name, *cells] for name, rows in told for _, *cells in rows])]
+        return grouped_table(headings, told, f"{caption}: {only}" if only else caption, "forest")
 
     if len(first) == len(metrics):
         return made(first, "Differences")

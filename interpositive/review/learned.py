@@ -84,7 +84,7 @@ def _story(course: HeldOutCourse) -> list[str]:
     if kept is None:
         told.append("No checkpoint was kept.")
     else:
-        told.append(f"Kept: step {kept.step:,}, with the best {course.score}, {_score_words(course, kept)}.")
+        told.append(f"Kept: step {kept.step:,}, chosen by {course.score}: {_score_words(course, kept)}.")
     if course.stopped_because:
         told.append(f"Training ended: {course.stopped_because.rstrip('.')}.")
     return told

@@ -96,7 +96,7 @@ def _verdict_row(shot: ShotMeasures, at: int) -> Html:
     if was_a_choice(shot):
         parts += [" — method chosen: ", element("strong", shot.chosen_method)]
     if shot.worst_frames:
-        parts.append(". Look first at ")
+        parts.append(". Look first at " if was_a_choice(shot) else " — look first at ")
         for frame in shot.worst_frames[:5]:
             timecode = frame_timecode(shot, frame)
             label = f"frame {frame}" + (f" · {timecode}" if timecode else "")

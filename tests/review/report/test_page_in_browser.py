@@ -196,3 +196,70 @@ def test_hostile_names_run_nothing(browser: Any, make_run: Build) -> None:
     assert seat.page.title().startswith(hostile)
     assert seat.page.locator("h1").text_content().startswith(hostile)
     assert seat.complaints == []
+
+
+def open_curves(seat: Seat) -> list[str]:
+    """Names of the curves that are seen."""
+    names: list[str] = seat.page.locator(".shot .curve:visible h4").evaluate_all(
+        "all => all.map(heading => heading.firstChild.textContent)"
+    )
+    return names
+
+
+def test_curves_are_picked_with_the_keyboard_and_mark_the_worst_frames(browser: Any, make_evaluation: Build) -> None:
+    seat = Seat(browser, write_review(make_evaluation()))
+    assert "psnr" not in open_curves(seat)
+    assert "psnr_hole" in open_curves(seat)
+    button = seat.page.get_by_role("button", name="psnr", exact=True)
+    assert button.get_attribute("aria-pressed") == "false"
+    button.focus()
+    button.press("Enter")
+    assert button.get_attribute("aria-pressed") == "true"
+    assert "psnr" in open_curves(seat)
+    assert seat.page.locator(".curve:visible > svg").last.locator("circle.worst").count() == 2
+    button.press("Space")
+    assert "psnr" not in open_curves(seat)
+    assert seat.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("roles", "hidden", "num_pictures"),
+    [
+        (("result",), True, 1),
+        (("result", "target"), False, 3),
+        (("against", "result"), False, 3),
+        (("matte", "plate", "result"), False, 3),
+    ],
+)
+def test_evaluations_play_with_what_pictures_there_are(
+    browser: Any, make_evaluation: Build, roles: tuple[str, ...], hidden: bool, num_pictures: int
+) -> None:
+    seat = Seat(browser, write_review(make_evaluation(roles)))
+    seat.until(f"document.querySelectorAll('.strip canvas').length === {2 * num_pictures}")
+    first = seat.shown()
+    assert seat.part("frame").text_content() == "frame 1004"
+    assert seat.part("swap").is_hidden() == hidden
+    assert seat.part("wipe").is_hidden() == hidden
+    seat.player.focus()
+    seat.player.press("d")
+    assert (seat.shown() == first) == hidden, "there is a difference as soon as there are two pictures"
+    seat.player.press("d")
+    for key in ("x", "x", "m", "m", "m"):
+        seat.player.press(key)
+    assert seat.shown() == first
+    seat.player.press("ArrowRight")
+    assert seat.shown() != first
+    assert seat.complaints == []
+
+
+@pytest.mark.parametrize("width", [1280, 480])
+def test_a_full_page_fits_its_window_and_complains_of_nothing(browser: Any, make_rich_run: Build, width: int) -> None:
+    seat = Seat(browser, write_review(make_rich_run()))
+    seat.page.set_viewport_size({"width": width, "height": 900})
+    for folded in seat.page.locator("summary").all():
+        folded.click()
+    assert seat.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert seat.page.locator(".learned svg path.doubt").count() > 4
+    assert seat.page.locator(".forest svg").count() > 20
+    assert seat.complaints == []
+    assert [url for url in seat.requests if not url.startswith(("data:", "file:"))] == []
