@@ -16,10 +16,11 @@ from interpositive.review.learned import learned_section
 from interpositive.review.paperwork import paperwork_section
 from interpositive.review.pictures import embed_shot
 from interpositive.review.report import header_section, shot_section
-from interpositive.review.shot_payload import shot_payload
+from interpositive.review.shot_payload import shot_curves, shot_payload
 from interpositive.review.subjects import Subject, read_subject
 
 PICTURE_BUDGET_BYTES = 34_000_000
+PICTURE_AND_CURVE_BUDGET_BYTES = 37_000_000
 _MARK = "<!-- interpositive review page -->"
 
 
@@ -47,10 +48,12 @@ def render_page(subject: Subject) -> str:
     """The whole page as HTML text; the same folder gives the same text."""
     shots = subject.measures.shots
     sections, blocks = [], []
+    curves = [shot_curves(subject, shot) for shot in shots]
+    room = PICTURE_AND_CURVE_BUDGET_BYTES - len(json_block("curves", curves))
     for number, shot in enumerate(shots):
-        pictures = embed_shot(subject, shot, PICTURE_BUDGET_BYTES // len(shots))
+        pictures = embed_shot(subject, shot, max(0, min(PICTURE_BUDGET_BYTES, room)) // len(shots))
         sections.append(shot_section(subject, shot, pictures, number))
-        blocks.append(json_block(f"shot-data-{number}", shot_payload(subject, shot, pictures)))
+        blocks.append(json_block(f"shot-data-{number}", shot_payload(subject, shot, pictures, curves[number])))
     style = _template("page.css")
     script = "\n".join(_template(f"{name}.js") for name in ("pictures", "player", "curves", "chooser", "strip", "page"))
     return Template(_template("page.html")).substitute(

@@ -66,7 +66,14 @@ def _seat_places(pictures: ShotPictures) -> dict[str, int | None]:
     return {seat: None if role is None else roles.index(role) for seat, role in told.items()}
 
 
-def shot_payload(subject: Subject, shot: ShotMeasures, pictures: ShotPictures) -> dict[str, object]:
+def shot_curves(subject: Subject, shot: ShotMeasures) -> list[dict[str, object]]:
+    """What is drawn frame by frame: the metrics' curves, and a delivery's account of altered pixels."""
+    return _metric_curves(subject, shot) + _account_curve(subject, shot)
+
+
+def shot_payload(
+    subject: Subject, shot: ShotMeasures, pictures: ShotPictures, curves: list[dict[str, object]]
+) -> dict[str, object]:
     """Everything the player and the curves of one shot need, as JSON values."""
     return {
         "name": shot.name,
@@ -93,7 +100,7 @@ def shot_payload(subject: Subject, shot: ShotMeasures, pictures: ShotPictures) -
         "matte": pictures.matte,
         "centres": pictures.centres,
         "worst": shot.worst_frames,
-        "curves": _metric_curves(subject, shot) + _account_curve(subject, shot),
+        "curves": curves,
     }
 
 
@@ -118,7 +125,7 @@ def _metric_curves(subject: Subject, shot: ShotMeasures) -> list[dict[str, objec
                 {
                     "label": method_label(method),
                     "chosen": method == chosen_of(shot),
-                    "values": shot.curves[method][info.name],
+                    "values": [_rounded(value) for value in shot.curves[method][info.name]],
                 }
                 for method in methods
                 if info.name in shot.curves.get(method, {})
@@ -126,6 +133,11 @@ def _metric_curves(subject: Subject, shot: ShotMeasures) -> list[dict[str, objec
         }
         for info in order
     ]
+
+
+def _rounded(value: float | None) -> float | None:
+    """As exact as a drawing needs; a long shot has many curves."""
+    return None if value is None else float(f"{value:.6g}")
 
 
 def _axis(metric: MetricInfo) -> dict[str, object]:

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from interpositive.errors import RunFolderError
+from interpositive.review.elements import json_block
 from interpositive.review.page import write_review
 from interpositive.review.pictures import embed_shot
-from interpositive.review.shot_payload import seats, shot_payload, strip_words
+from interpositive.review.shot_payload import seats, shot_curves, shot_payload, strip_words
 from interpositive.review.subjects import read_subject
 
 Build = Callable[..., Path]
@@ -64,7 +65,7 @@ def test_player_and_strip_work_with_what_is_there(
     found = seats(pictures)
     assert (found.result, found.before, found.other) == seated
     assert strip_words(pictures) == words
-    payload = shot_payload(subject, shot, pictures)
+    payload = shot_payload(subject, shot, pictures, shot_curves(subject, shot))
     assert payload["seats"] == {
         place: None if role is None else [track["role"] for track in payload["tracks"]].index(role)  # type: ignore[attr-defined]
         for place, role in zip(("result", "before", "other"), seated, strict=True)
@@ -133,3 +134,13 @@ def test_an_evaluation_without_measures_is_refused(make_evaluation: Build) -> No
     (folder / "measures.json").unlink()
     with pytest.raises(RunFolderError, match="no measures"):
         write_review(folder)
+
+
+def test_long_curves_leave_less_room_for_pictures(make_evaluation: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_evaluation()
+    roomy = len(write_review(folder).read_bytes())
+    subject = read_subject(folder)
+    curves = [shot_curves(subject, shot) for shot in subject.measures.shots]
+    room = len(json_block("curves", curves)) + 30_000
+    monkeypatch.setattr("interpositive.review.page.PICTURE_AND_CURVE_BUDGET_BYTES", room)
+    assert len(write_review(folder).read_bytes()) < roomy - 30_000
