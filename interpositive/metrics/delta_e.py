@@ -107,7 +107,9 @@ def delta_e00_map(result: Tensor, reference: Tensor) -> Tensor:
     check_colour(result, "CIEDE2000")
     differs = differing_pixels(result, reference).flatten()
     where = differs.nonzero()[:, 0]
-    first, second = result.flatten(1), reference.flatten(1)
+    # Half precision cannot hold the formula's seventh powers.
+    dtype = torch.promote_types(torch.promote_types(result.dtype, reference.dtype), torch.float32)
+    first, second = result.flatten(1).to(dtype), reference.flatten(1).to(dtype)
     found = first.new_zeros(first.shape[1])
     everywhere = len(where) == found.numel()
     for start in range(0, len(where), _CHUNK_PIXELS):

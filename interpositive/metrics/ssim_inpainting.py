@@ -34,7 +34,7 @@ _STRIP_ROWS = 64
 
 def _codes(frame: Tensor) -> Tensor:
     """8-bit codes, rounded."""
-    return (frame.clamp(0.0, 1.0) * 255.0).round_().to(torch.uint8).cpu()
+    return (frame.float().clamp(0.0, 1.0) * 255.0).round_().to(torch.uint8).cpu()
 
 
 def _window_sums(plane: NDArray[Any]) -> NDArray[np.int32]:

@@ -114,6 +114,12 @@ def test_overshoot_is_what_a_display_shows() -> None:
     assert float(delta_e00_map(-beyond, 0 * white).max()) == 0.0
 
 
+def test_half_precision_is_widened() -> None:
+    half, reference = _frames(14)[0].half(), _frames(15)[0]
+    np.testing.assert_allclose(delta_e00_map(half, reference).numpy(), _oracle(half, reference), atol=1e-9)
+    assert bool(delta_e00_map(half, reference.half()).isfinite().all())
+
+
 def test_grey_steps_in_closed_form() -> None:
     """For two greys the formula is the gap in L over S_L; black to white is 100."""
     black, white = torch.zeros(3, 1, 1, dtype=torch.float64), torch.ones(3, 1, 1, dtype=torch.float64)
