@@ -64,9 +64,12 @@ def look_at(role: str, path: Path, rate: Fraction | None = None) -> Judged:
         reader.close()
 
 
-def refuse_mismatch(result: Judged, other: Judged) -> None:
-    """``MediaError`` with both values of all that differs, if ``other`` cannot be compared with ``result``."""
-    differing = list(_differences(result, other))
+def refuse_mismatch(result: Judged, other: Judged, *, as_mattes: bool = False) -> None:
+    """``MediaError`` with both values of all that differs, if ``other`` cannot be compared with ``result``.
+
+    Mattes are compared as opacity, for which colour encoding means nothing.
+    """
+    differing = [*_differences(result, other), *(() if as_mattes else _colour_differences(result.info, other.info))]
     if differing:
         raise MediaError(
             f"the result {result.path} and the {other.role} {other.path} differ in "
@@ -107,7 +110,6 @@ def _differences(result: Judged, other: Judged) -> Iterator[tuple[str, str, str,
         if guess:
             remedy += f" (a frame sequence that carries no rate is read at {DEFAULT_RATE}: say rate=… if that is wrong)"
         yield "rate", f"{mine.rate} frames per second", f"{theirs.rate} frames per second", remedy
-    yield from _colour_differences(mine, theirs)
 
 
 def _colour_differences(mine: MediaInfo, theirs: MediaInfo) -> Iterator[tuple[str, str, str, str]]:

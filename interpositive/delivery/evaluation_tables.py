@@ -86,6 +86,20 @@ def format_table(measures: Measures, columns: Sequence[str] = ()) -> str:
     return "\n".join(parts)
 
 
+def format_notes(measures: Measures) -> list[str]:
+    """Every note and every shot's comment in lines; details that several notes share are told once."""
+    notes = [*measures.notes, *(f"{shot.name}: {comment}" for shot in measures.shots for comment in shot.comments)]
+    lines: list[str] = []
+    told = set()
+    for note in notes:
+        first, *details = note.splitlines() or [""]
+        lines.append(f"note: {first}")
+        if tuple(details) not in told:
+            lines += [f"    {line.strip()}" for line in details]
+            told.add(tuple(details))
+    return lines
+
+
 def _shown(measures: Measures, columns: Sequence[str]) -> list[MetricInfo]:
     known = {info.name: info for info in measures.metrics if _is_defined(measures, info.name)}
     return [known[name] for name in columns if name in known] or list(known.values())[:_NUM_COLUMNS]

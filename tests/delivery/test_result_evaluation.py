@@ -24,13 +24,15 @@ from stand_ins import HEIGHT, RATE, WIDTH, bar_mask, noise_codes, write_mask, wr
 
 from interpositive.delivery.comparability import look_at, refuse_mismatch
 from interpositive.delivery.evaluation_folder import open_evaluation
-from interpositive.delivery.evaluation_tables import format_table, timecode_of
+from interpositive.delivery.evaluation_tables import format_notes, format_table, timecode_of
 from interpositive.delivery.judged_shots import find_shots
-from interpositive.delivery.result_evaluation import ResultSettings, default_output, evaluate_results
+from interpositive.delivery.result_evaluation import default_output, evaluate_results
+from interpositive.delivery.result_measuring import ResultSettings
 from interpositive.errors import ConfigError, IntegrityError, InterpositiveError, MaskError, MediaError, StorageError
 from interpositive.media.movie_writer import MovieWriter
 from interpositive.media.opening import open_reader
 from interpositive.metrics.luma_flicker import LumaFlicker
+from interpositive.metrics.matte_error import MatteError
 from interpositive.metrics.psnr import Psnr
 from interpositive.metrics.untouched import UntouchedChanged
 from interpositive.records.delivery_manifest import DeliveredFile, DeliveryManifest
@@ -177,11 +179,27 @@ class TestMeasured:
         rows = list(csv.DictReader((tmp_path / "evaluation" / "frames.csv").open()))
         assert [row["timecode"] for row in rows][:2] == ["10:00:00:00", "10:00:00:01"]
 
+    def test_mattes_are_measured_as_opacity(self, tmp_path: Path) -> None:
+        true = bar_mask(NUM_FRAMES)
+        soft = np.where(true > 0, np.uint8(255), np.uint8(5))
+        soft[3] = np.where(true[3] > 0, np.uint8(155), np.uint8(0))
+        given = {
+            "result": write_mask(tmp_path / "result", soft.astype(np.uint8)),
+            "reference": write_movie(tmp_path / "true.mkv", np.repeat(true[..., None], 3, axis=-1)),
+        }
+        settings = replace(SETTINGS, metrics=(MatteError,))
+        (shot,) = evaluate_results(given, tmp_path / "evaluation", settings).shots
+        missed = np.abs(soft.astype(float) - true).mean() / 255 * 1000
+        assert shot.values["result"]["matte_mad"] == pytest.approx(missed, rel=5e-3)
+        assert shot.worst_frames[0] == 3
+        with pytest.raises(ConfigError, match="pictures and mattes"):
+            evaluate_results(given, tmp_path / "other", replace(settings, metrics=(MatteError, Psnr)))
+
     def test_windows_do_not_matter(
         self, shots: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         whole = evaluate_results(shots, tmp_path / "whole", SETTINGS)
-        monkeypatch.setattr("interpositive.delivery.result_evaluation._MOST_FRAMES", 1)
+        monkeypatch.setattr("interpositive.delivery.result_measuring._MOST_FRAMES", 1)
         assert evaluate_results(shots, tmp_path / "single", SETTINGS) == whole
 
 
@@ -406,7 +424,7 @@ class TestResumed:
         measures = evaluate_results(shots, folder, SETTINGS)
         before = contents(folder)
         created = EvaluationRecord.read(folder).created
-        monkeypatch.setattr("interpositive.delivery.result_evaluation._measure_shot", None)
+        monkeypatch.setattr("interpositive.delivery.result_evaluation.measure_shot", None)
         assert evaluate_results(shots, folder, SETTINGS) == measures
         assert contents(folder) == before and EvaluationRecord.read(folder).created == created
 
@@ -520,6 +538,10 @@ class TestTold:
         assert "settled: result is better" in table and "not settled: the same in every shot" in table
         assert "sh010" in lines and "36.09" in lines["sh010"] and "no_such_number" not in table
         assert "psnr_frames" in format_table(measures)
+
+    def test_details_that_notes_share_are_told_once(self) -> None:
+        measures = Measures(notes=["a: no weights\n  to mend: get them", "b: no weights\n  to mend: get them"])
+        assert format_notes(measures) == ["note: a: no weights", "    to mend: get them", "note: b: no weights"]
 
     def test_plots_are_the_same_bytes_every_time(self, shots: dict[str, Path], tmp_path: Path) -> None:
         given = only(shots, "result", "against")

@@ -20,9 +20,10 @@ from interpositive.dailies.catalogue import Catalogue
 from interpositive.dailies.integrity import refuse_changed
 from interpositive.dailies.take import Take
 from interpositive.delivery.evaluation import CHOSEN, EvaluationSettings, evaluate_run
-from interpositive.delivery.evaluation_tables import format_table
+from interpositive.delivery.evaluation_tables import format_notes, format_table
 from interpositive.delivery.judged_shots import ROLES
-from interpositive.delivery.result_evaluation import RESULT, ResultSettings, default_output, evaluate_results
+from interpositive.delivery.result_evaluation import default_output, evaluate_results
+from interpositive.delivery.result_measuring import RESULT, ResultSettings
 from interpositive.errors import CatalogueError, ConfigError
 from interpositive.records.measures import Measures
 from interpositive.training.run import machine_description, software_versions
@@ -72,11 +73,7 @@ def run(config: DictConfig) -> float | None:
         folder = settings.output or default_output(settings.result)
         measures, judged = _judge_result(settings, folder), RESULT
     print(format_table(measures, settings.table))
-    for note in measures.notes:
-        print(f"note: {note}")
-    for shot in measures.shots:
-        for comment in shot.comments:
-            print(f"note: {shot.name}: {comment}")
+    print("\n".join(format_notes(measures)))
     print(f"\nevaluation: {folder}")
     return _score(measures, judged)
 
