@@ -223,7 +223,7 @@ def _listing(course: HeldOutCourse) -> Html:
     rows: list[list[str]] = []
     for point in course.points:
         kept = element("b", " kept") if point.step == course.kept_step else ""
-        gain = "" if point.gain_low is None else alike(point.gain_low, signed=True)[0]
+        gain = "–" if point.gain_low is None else alike(point.gain_low, signed=True, figures=3)[0]
         cells = [short_number(point.loss), _score_words(course, point), gain, f"{point.seconds:,.0f}", point.flag or ""]
         rows.append([together([f"{point.step:,}", kept]), *cells])
     headings = ["Step", "Loss", course.score, "Gain over the best before, at least", "Seconds", "Flag"]
