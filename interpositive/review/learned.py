@@ -24,7 +24,7 @@ from interpositive.review.headlines import headline
 from interpositive.review.verdicts import alike, short_number
 
 _LOSS = MetricInfo(
-    name="loss", unit="", direction="lower", meaning="What training itself makes small, on the takes it trains on."
+    name="loss", unit="", direction="lower", meaning="What training makes small, measured here on the held-out windows."
 )
 ValueOf = Callable[[HeldOutPoint], float | None]
 
