@@ -40,6 +40,7 @@ def paperwork_section(subject: Subject) -> Html:
         notes += [*subject.run.notes, *(subject.course.notes if subject.course else [])]
     if subject.evaluation is not None:
         parts += _judged(subject.evaluation)
+        notes += subject.evaluation.notes
     if subject.delivery is not None:
         parts += [
             *_account(subject.delivery),
@@ -98,6 +99,7 @@ def _judged(evaluation: EvaluationRecord) -> list[Html]:
         table(["Shot", "Role", "File", "SHA-256"], rows, f"{len(rows)} files"),
         element("h3", "How it was made"),
         definitions(facts),
+        *([element("h3", "Settings"), definitions(evaluation.settings.items())] if evaluation.settings else []),
         *_versions(evaluation.versions),
     ]
 

@@ -13,7 +13,7 @@ from interpositive.review.player_part import player_part
 from interpositive.review.shot_payload import strip_words
 from interpositive.review.subjects import Subject
 from interpositive.review.tables import shot_measures
-from interpositive.review.verdicts import standing, was_a_choice
+from interpositive.review.verdicts import RESULT, standing, was_a_choice
 
 
 def header_section(subject: Subject) -> Html:
@@ -43,7 +43,8 @@ def header_section(subject: Subject) -> Html:
 
 def shot_section(subject: Subject, shot: ShotMeasures, pictures: ShotPictures, at: int) -> Html:
     """A shot's player, worst frames, curves and table."""
-    about = f"{shot.role} · {shot.num_frames} frames · {shot.rate} frames a second"
+    role = f"{shot.role} · " if shot.role != RESULT else ""
+    about = f"{role}{shot.num_frames} frames · {shot.rate} frames a second"
     if pictures.tracks:
         about += f" · {pictures.source_width} × {pictures.source_height}"
     comments = [element("li", comment) for comment in shot.comments]

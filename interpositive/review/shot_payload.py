@@ -105,18 +105,22 @@ def shot_payload(
 
 
 def _metric_curves(subject: Subject, shot: ShotMeasures) -> list[dict[str, object]]:
-    """One entry for each metric that has a curve, by group; ``shown`` are those that are open at first.
+    """One entry for each metric with a curve that is defined somewhere; ``shown`` are those that are open at first.
 
-    Those are the ones that say so themselves; in measures of an older version,
-    those of change over time.
+    Those are the ones that say so themselves; where they are few, those of change over time too.
     """
     told = {metric.name: metric for metric in [*subject.measures.metrics, *subject.measures.curve_metrics]}
     methods = [*methods_of(shot), *(method for method in shot.curves if method not in shot.values)]
-    names = dict.fromkeys(name for method in methods for name in shot.curves.get(method, {}))
+    names = dict.fromkeys(
+        name
+        for method in methods
+        for name, curve in shot.curves.get(method, {}).items()
+        if any(value is not None for value in curve)
+    )
     infos = [told.get(name) or MetricInfo(name=name, unit="", direction="", meaning="") for name in names]
     order = sorted(infos, key=lambda info: (not info.headline, not any(word in info.name.lower() for word in _OF_TIME)))
-    marked = [info.name for info in order if info.headline]
-    shown = set(marked or [info.name for info in order[:_FIRST_CURVES]])
+    num_shown = max(_FIRST_CURVES, sum(info.headline for info in order))
+    shown = {info.name for info in order[:num_shown]}
     return [
         {
             **_axis(info),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,14 +46,11 @@ class Subject:
         """What the header says beside the title: whose footage, and what was done to it or judged of it."""
         if self.evaluation is None:
             return [("Production", self._made.production), ("Task", self._made.task)]
-        names: dict[str, dict[str, None]] = {}
+        paths: dict[str, dict[Path, None]] = {}
         for shot in self.evaluation.shots:
             for file in shot.files:
-                names.setdefault(file.role, {})[Path(file.path).name] = None
-        return [
-            (role.capitalize(), ", ".join(held) if len(held) <= _FEW_FILES else f"{len(held)} files")
-            for role, held in names.items()
-        ]
+                paths.setdefault(file.role, {})[Path(file.path)] = None
+        return [(role.capitalize(), files_in_short(list(held))) for role, held in paths.items()]
 
     @property
     def created(self) -> str:
@@ -115,6 +113,14 @@ def read_subject(folder: Path) -> Subject:
     path = folder / EVALUATION_FOLDER / MEASURES_NAME
     measures = Measures() if course and not path.exists() else _checked(Measures.read(path), path)
     return Subject(folder, path, measures, run=record, course=course)
+
+
+def files_in_short(paths: Sequence[Path]) -> str:
+    """Names of a few files; of many, how many and the folder that they share."""
+    if len(paths) <= _FEW_FILES:
+        return ", ".join(dict.fromkeys(path.name for path in paths))
+    folders = {path.parent for path in paths}
+    return f"{folders.pop().name}: {len(paths)} files" if len(folders) == 1 else f"{len(paths)} files"
 
 
 def _require_sealed(manifest: DeliveryManifest, relative: str, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from interpositive.records.measures import Measures, MetricInfo, ShotMeasures
@@ -19,6 +20,8 @@ from interpositive.review.verdicts import (
 )
 
 _UNEXPLAINED = ("no reason was recorded", "the notes at the end of this page say why")
+# What a note says of itself before it says why.
+_AGAIN = re.compile(r"^[^:]*\bnot (?:measured|defined): ")
 _ARROWS = {"higher": "↑ higher is better", "lower": "↓ lower is better", "neither": "neither is better"}
 
 TableRow = Callable[[MetricInfo], Sequence[str]]
@@ -81,12 +84,14 @@ def _absences(measures: Measures, shot: ShotMeasures, methods: Sequence[str]) ->
     told: dict[tuple[str, str], list[str]] = {}
     for metric in measures.metrics:
         values = metric_values(shot, metric.name)
-        absent = ", ".join(method_label(method) for method in methods if values[method] is None)
+        absent = [method_label(method) for method in methods if values[method] is None]
         if absent:
-            why = " ".join(reasons(measures, shot, metric.name)) or _UNEXPLAINED[bool(measures.notes)]
-            told.setdefault((absent, why), []).append(metric.name)
+            notes = [_AGAIN.sub("", note) for note in reasons(measures, shot, metric.name)]
+            why = "; ".join(dict.fromkeys(notes)) or _UNEXPLAINED[bool(measures.notes)]
+            whom = f" for {', '.join(absent)}" if len(absent) < len(methods) else ""
+            told.setdefault((whom, why), []).append(metric.name)
     lines = [
-        element("li", f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} not measured for {absent}: {why}")
-        for (absent, why), names in told.items()
+        element("li", f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} not measured{whom}: {why}")
+        for (whom, why), names in told.items()
     ]
     return element("ul", *lines, class_="missing") if lines else Html("")

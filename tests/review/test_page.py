@@ -55,8 +55,7 @@ def test_run_page_says_what_was_measured_and_trained_on(make_run: Build) -> None
         "method chosen: mini_model",
         "frame 1007 · 01:00:00:06",
         "behind in psnr (recursive_flow)",
-        "lpips was not measured for mini_model, telea, recursive_flow: "
-        "lpips needs pretrained weights, which are not on this machine",
+        "lpips was not measured: lpips needs pretrained weights, which are not on this machine",
         "Means over 2 shots",
         "Trained on (train, 2 takes)",
         "Held out: measured once, at the end",

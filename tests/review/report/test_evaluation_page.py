@@ -13,7 +13,7 @@ from interpositive.review.elements import json_block
 from interpositive.review.page import write_review
 from interpositive.review.pictures import embed_shot
 from interpositive.review.shot_payload import seats, shot_curves, shot_payload, strip_words
-from interpositive.review.subjects import read_subject
+from interpositive.review.subjects import files_in_short, read_subject
 
 Build = Callable[..., Path]
 HOSTILE = "</script><script>alert(1)</script>"
@@ -38,6 +38,8 @@ def test_page_says_what_was_judged_against_what(make_evaluation: Build) -> None:
         "Differences in the 6 measures to look at first: result − against",
         "The files lie outside this folder and were not read again for this page",
         "/show/X020/reference.mov",
+        "metric psnr ceiling_db=100.0",
+        "the result is rescaled for nobody",
     ):
         assert expected in text, expected
     assert "method chosen" not in text
@@ -114,7 +116,7 @@ def test_absent_numbers_are_told_of_together(make_evaluation: Build) -> None:
     told["notes"] = ["hole metrics not measured: there is no mask"]
     path.write_text(json.dumps(told))
     text = text_of(write_review(folder).read_text())
-    assert "psnr_hole, ssim_hole were not measured for Result, Against: hole metrics not measured" in text
+    assert "psnr_hole, ssim_hole were not measured: there is no mask" in text
 
 
 def test_hostile_words_stay_text(make_evaluation: Build, told: SimpleNamespace) -> None:
@@ -144,3 +146,23 @@ def test_long_curves_leave_less_room_for_pictures(make_evaluation: Build, monkey
     room = len(json_block("curves", curves)) + 30_000
     monkeypatch.setattr("interpositive.review.page.PICTURE_AND_CURVE_BUDGET_BYTES", room)
     assert len(write_review(folder).read_bytes()) < roomy - 30_000
+
+
+def test_curves_without_a_number_are_left_out(make_evaluation: Build) -> None:
+    folder = make_evaluation()
+    path = folder / "measures.json"
+    told = json.loads(path.read_text())
+    for curves in told["shots"][0]["curves"].values():
+        curves["psnr_hole"] = [None] * 6
+    path.write_text(json.dumps(told))
+    subject = read_subject(folder)
+    names = [curve["name"] for curve in shot_curves(subject, subject.measures.shots[0])]
+    assert "psnr_hole" not in names
+    assert "psnr" in names
+
+
+def test_files_of_many_shots_are_told_by_their_folder() -> None:
+    paths = [Path(f"/show/v002/X{n}.mov") for n in range(5)]
+    assert files_in_short(paths) == "v002: 5 files"
+    assert files_in_short([*paths, Path("/elsewhere/X9.mov")]) == "6 files"
+    assert files_in_short(paths[:2]) == "X0.mov, X1.mov"
