@@ -78,7 +78,7 @@ def _means_tables(measures: Measures, total: int) -> Html:
     at_first = measures.metrics if few else measured(measures, measures.shots)
     headings = [f"{CHOSEN} ({same})" if same and method == CHOSEN else method_label(method) for method in methods]
     tables = metric_tables(at_first, measures.metrics, headings, row, caption)
-    warnings = [note for note in measures.notes if "interval" in note.lower()]
+    warnings = [note[:1].upper() + note[1:] for note in measures.notes if "interval" in note.lower()]
     return together([*(element("p", told, class_="hint") for told in [hint, *warnings]), tables])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from interpositive.records.delivery_manifest import DeliveryManifest
 from interpositive.records.evaluation_record import EvaluationRecord
 from interpositive.records.run_record import RunRecord
-from interpositive.review.elements import Html, definitions, element, table, together
+from interpositive.review.elements import Html, definitions, element, folded, table, together
 from interpositive.review.subjects import Subject
 from interpositive.review.verdicts import short_number
 
@@ -88,6 +88,7 @@ def _run_facts(run: RunRecord) -> list[Html]:
 def _judged(evaluation: EvaluationRecord) -> list[Html]:
     """What was judged against what; the files lie elsewhere, so their digests are told and not verified."""
     rows = [[shot.name, file.role, file.path, _digest(file.sha256)] for shot in evaluation.shots for file in shot.files]
+    settings = list(evaluation.settings.items())
     facts = [("Machine", evaluation.machine or "none recorded"), ("Config SHA-256", _digest(evaluation.config_sha256))]
     told = (
         "The digests are those of the files when they were judged. The files lie outside this folder and were not "
@@ -99,7 +100,7 @@ def _judged(evaluation: EvaluationRecord) -> list[Html]:
         table(["Shot", "Role", "File", "SHA-256"], rows, f"{len(rows)} files"),
         element("h3", "How it was made"),
         definitions(facts),
-        *([element("h3", "Settings"), definitions(evaluation.settings.items())] if evaluation.settings else []),
+        *([folded("Settings, word for word", definitions(settings))] if settings else []),
         *_versions(evaluation.versions),
     ]
 

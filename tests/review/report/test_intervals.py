@@ -100,7 +100,7 @@ def test_one_shot_says_that_there_is_no_interval(told: SimpleNamespace) -> None:
 
 def test_warnings_about_intervals_stand_beside_them(told: SimpleNamespace) -> None:
     noted = measures(told, 3).model_copy(update={"notes": ["the intervals are rough: 3 shots", "something else"]})
-    assert "the intervals are rough: 3 shots" in means_section(noted)
+    assert "The intervals are rough: 3 shots" in means_section(noted)
     assert "something else" not in means_section(noted)
 
 
