@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from interpositive.metrics.checks import check_same_size
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import PERCEPTION, ShotMetric
 from interpositive.metrics.differing import check_colour, differing_pixels
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.means import PooledMean
@@ -145,6 +145,7 @@ class DeltaE(ShotMetric):
     up to 0.05 and below 0.05 are 0. An empty mask leaves the hole undefined.
     """
 
+    group = PERCEPTION
     higher_is_better = False
     needs = frozenset({"reference"})
 
@@ -158,7 +159,7 @@ class DeltaE(ShotMetric):
             "delta_e00_p95_hole": most.format("repair"),
         }
         infos = [
-            MetricInfo(name=name, unit="CIEDE2000", direction="lower", meaning=meaning)
+            MetricInfo(name=name, unit="CIEDE2000", direction="lower", meaning=meaning, headline=name == "delta_e00")
             for name, meaning in meanings.items()
         ]
         super().__init__(infos, infos[:2], **kwargs)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from interpositive.errors import ConfigError
 from interpositive.metrics.checks import check_same_size
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import PERCEPTION, ShotMetric
 from interpositive.metrics.differing import box_around, check_colour, differing_pixels
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.means import PooledMean
@@ -80,6 +80,7 @@ class Flip(ShotMetric):
     first frame: its length is not known while it comes in. An empty mask leaves the hole undefined.
     """
 
+    group = PERCEPTION
     higher_is_better = False
     needs = frozenset({"reference"})
 

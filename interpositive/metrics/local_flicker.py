@@ -104,7 +104,13 @@ class LocalFlicker(ShotMetric):
         self._hole_name = f"local_flicker_{flow}_hole"
         jumps = "How much the brightness of parts of the {} jumps about its slow course, motion taken out{}."
         infos = [
-            MetricInfo(name=name, unit="%", direction="lower", meaning=jumps.format(what, how))
+            MetricInfo(
+                name=name,
+                unit="%",
+                direction="lower",
+                meaning=jumps.format(what, how),
+                headline=name == self._hole_name,
+            )
             for name, what, how in (
                 (self._name, "frame", ""),
                 (self._linear_name, "frame", ", in light rather than in code values"),

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from interpositive.errors import MediaError, MissingWeightsError
 from interpositive.metrics.checks import check_pair
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import PERCEPTION, ShotMetric
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.lpips_weights import TRUNKS, Network, check_network, read_trunk, trunk_place
 from interpositive.metrics.means import MeanOfValues, PooledMean
@@ -138,6 +138,7 @@ class LpipsMetric(ShotMetric):
     nothing is measured, and measuring raises ``MissingWeightsError``.
     """
 
+    group = PERCEPTION
     higher_is_better = False
 
     def __init__(
@@ -196,6 +197,7 @@ class Lpips(LpipsMetric):
                 direction="lower",
                 meaning=f"How different the {what} looks from the clean reference to a network taught by "
                 "people's judgements; 0 is equal." + of_weights(expected_sha256),
+                headline=name == self._name,
             )
             for name, what in ((self._name, "frame"), (f"{self._name}_hole", "repair"))
         ]

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from interpositive.metrics.contract import STEADINESS
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.lpips import Features, LpipsMetric, distance_of, map_of, of_weights
 from interpositive.metrics.lpips_weights import Network
@@ -30,6 +31,7 @@ class MotionLpips(LpipsMetric):
     leaves it undefined, an empty mask the hole. Kept between frames: what tLP keeps.
     """
 
+    group = STEADINESS
     needs = frozenset({"motion"})
 
     def __init__(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpositive.metrics.checks import check_same_size
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import FIDELITY, ShotMetric
 from interpositive.metrics.differing import box_around, differing_pixels
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.means import MeanOfValues
@@ -105,6 +105,7 @@ class SsimInpainting(ShotMetric):
     frame, so that values of other sizes are no match for them. Not defined for frames below 65 px.
     """
 
+    group = FIDELITY
     higher_is_better = True
     needs = frozenset({"reference"})
 

@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from interpositive.metrics.contract import STEADINESS
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.lpips import Features, LpipsMetric, distance_of, of_weights
 from interpositive.metrics.lpips_weights import Network
@@ -27,6 +28,7 @@ class TemporalLpips(LpipsMetric):
     at 1920x1080 with alex, ten times that with vgg).
     """
 
+    group = STEADINESS
     needs = frozenset({"reference"})
 
     def __init__(

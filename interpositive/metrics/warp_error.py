@@ -49,7 +49,6 @@ class WarpError(ShotMetric):
                 unit="squared difference",
                 direction="lower",
                 meaning=f"How much the {what} boils or jumps between frames once motion is taken out; grain counts.",
-                headline=name == self._hole_name,
             )
             for name, what in ((self._hole_name, "repair"), (self._name, "whole frame"))
         ]
