@@ -17,9 +17,12 @@ HELD_OUT_COURSE_NAME = "held_out.json"
 class HeldOutPoint(Record):
     """One evaluation during training.
 
-    ``values[method][metric]`` is the mean over the held-out windows, None where not defined.
-    ``score_low`` and ``score_high`` bound the kept score's mean with 95 %, None for fewer than two windows.
-    ``gain_low`` bounds from below the gain over the best checkpoint before it, window by window.
+    ``loss`` is the held-out loss. ``values[method][metric]`` is the mean over the held-out windows that define it,
+    None if none does. ``by_window[method][metric]`` has one number a window, in the order of the course's windows,
+    for the methods that were measured at this step: those that do not learn are measured once, at the first point,
+    and their ``values`` repeated. ``score_low`` and ``score_high`` hold the score's mean with 95 %, None for
+    fewer than two windows. ``gain_low`` is the lower end of the 95 % interval of the gain, window by window, over
+    the last checkpoint that gained for sure (the first, if none did); above 0 it is a gain.
     ``flag`` says what is wrong with this checkpoint, None if nothing.
     """
 
@@ -31,10 +34,15 @@ class HeldOutPoint(Record):
     gain_low: float | None
     seconds: float
     flag: str | None = None
+    by_window: dict[str, dict[str, list[float | None]]] = Field(default_factory=dict)
 
 
 class HeldOutCourse(Record):
-    """All evaluations of a run, in order; ``score`` names the number that chooses the checkpoint."""
+    """All evaluations of a run, in order; ``score`` names the number that chooses the checkpoint.
+
+    ``method`` is the one that learns. ``kept_step`` is the step whose averaged weights are archived.
+    ``stopped_because`` is empty while the run goes on.
+    """
 
     schema_version: int = 1
     score: str
@@ -46,6 +54,11 @@ class HeldOutCourse(Record):
     kept_step: int | None = None
     stopped_because: str = ""
     notes: list[str] = Field(default_factory=list)
+
+    @property
+    def kept(self) -> HeldOutPoint:
+        """The evaluation of the checkpoint that is kept; there must be one."""
+        return next(point for point in self.points if point.step == self.kept_step)
 
     def write(self, folder: Path) -> None:
         """Write ``held_out.json`` into the run folder, whole or not at all."""

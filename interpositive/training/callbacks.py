@@ -1,12 +1,15 @@
-"""What happens beside the steps: previews, and a steady eye on waiting."""
+"""What happens beside the steps: previews, averaged weights, and a steady eye on waiting."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
+from pytorch_lightning.callbacks import EMAWeightAveraging
 
 from interpositive.training.fine_tuner import FineTuner
 from interpositive.training.held_out import HeldOutWindow, write_preview
@@ -37,6 +40,19 @@ class Previews(lightning.Callback):
                 logger.log_image("preview", [str(path)], step=trainer.global_step)
 
 
+class AveragedWeights(EMAWeightAveraging):
+    """Lightning's exponential average of the weights, to be had outside validation too."""
+
+    @contextmanager
+    def averaged(self, pl_module: lightning.LightningModule) -> Iterator[None]:
+        """Within, the module has the averaged weights."""
+        self._swap_models(pl_module)
+        try:
+            yield
+        finally:
+            self._swap_models(pl_module)
+
+
 class WaitMeter(lightning.Callback):
     """The share of training time spent waiting for the next batch, logged as ``train/wait_share``."""
 
@@ -62,6 +78,10 @@ class WaitMeter(lightning.Callback):
 
     def on_validation_start(self, *args: Any) -> None:
         """Validation is neither."""
+        self.pause()
+
+    def pause(self) -> None:
+        """What goes on until the next batch is there is neither."""
         self._mark = 0.0
 
     @property

@@ -62,10 +62,14 @@ class FineTuner(lightning.LightningModule):
         return total
 
     def validation_step(self, example: Example, batch_idx: int) -> None:
-        """The same losses on held-out examples, always with the same random choices."""
-        losses = self.mini_model.losses(example, generator_from("validation", self.seed, batch_idx))
-        total = torch.stack(list(losses.values())).sum()
+        """The held-out loss, logged."""
+        total = self.held_out_loss(example, batch_idx)
         self.log("val/loss", total, batch_size=example.input.shape[0], prog_bar=True, sync_dist=True)
+
+    def held_out_loss(self, example: Example, batch_idx: int) -> Tensor:
+        """The sum of the same losses on a held-out batch, always with the same random choices."""
+        losses = self.mini_model.losses(example, generator_from("validation", self.seed, batch_idx))
+        return torch.stack(list(losses.values())).sum()
 
     def learning_rate_share(self, step: int) -> float:
         """The schedule: share of the peak learning rate at a step."""

@@ -2,72 +2,44 @@
 
 from __future__ import annotations
 
-import csv
-import platform
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import interpositive.training  # noqa: F401  isort: skip
 import pytorch_lightning as lightning
-import torch
-from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger
 
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.dailies.prepared_windows import MakeExample
 from interpositive.errors import ConfigError, StorageError
+from interpositive.metrics.contract import MakeMetric
+from interpositive.metrics.psnr import Psnr
+from interpositive.metrics.warp_error import WarpError
 from interpositive.mini_models.archive import archive_digest, save_archive
 from interpositive.mini_models.contract import MiniModel
 from interpositive.records.digests import sha256_of_value
-from interpositive.records.publishing import write_file_whole
+from interpositive.records.held_out_course import HeldOutCourse
 from interpositive.records.run_record import RUN_RECORD_NAME, RunRecord, RunTake
-from interpositive.training.callbacks import Previews, WaitMeter
+from interpositive.training.callbacks import AveragedWeights, Previews, WaitMeter
 from interpositive.training.checkpoint_format import SafeCheckpointIO, newest_valid_checkpoint
 from interpositive.training.fine_tuner import FineTuner
-from interpositive.training.held_out import held_out_psnr, held_out_windows
+from interpositive.training.held_out import held_out_windows
+from interpositive.training.held_out_judge import HeldOutJudge
+from interpositive.training.run_folder import (
+    ARCHIVE_NAME,
+    CONFIG_NAME,
+    carry_over_log,
+    keep_config,
+    machine_description,
+    software_versions,
+)
+from interpositive.training.settings import TrainSettings
 
-CONFIG_NAME = "config.yaml"
-ARCHIVE_NAME = "archive"
-_PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "opencv-python-headless", "av", "decord")
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """How long and how a mini-model learns; steps are optimiser steps."""
-
-    max_steps: int = 1000
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    warmup_steps: int = 30
-    gradient_clip: float = 1.0
-    ema_decay: float = 0.99
-    validate_every: int = 250
-    checkpoint_every: int = 250
-    held_out_windows: int = 4
-    held_out_frames: int = 6
-    accelerator: str = "auto"
-    devices: int = 1
-    precision: str = "32-true"
-    seed: int = 0
-    progress: bool = True
-
-
-def software_versions() -> dict[str, str]:
-    """Versions of this package and of what shapes its results."""
-    return {"interpositive": version("interpositive"), "python": platform.python_version()} | {
-        name: version(name) for name in _PACKAGES if _installed(name)
-    }
-
-
-def machine_description() -> str:
-    """Processor, cores in use and accelerator, for the record."""
-    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no accelerator"
-    return f"{platform.machine()} {platform.system()}, {torch.get_num_threads()} threads, {device}"
+__all__ = ["ARCHIVE_NAME", "CONFIG_NAME", "TrainSettings", "software_versions", "train_mini_model"]
 
 
 def train_mini_model(
@@ -83,12 +55,14 @@ def train_mini_model(
     catalogue_sha256: str,
     config_text: str,
     settings: TrainSettings,
+    metrics: Sequence[MakeMetric] = (Psnr, WarpError),
     loggers: Sequence[Logger] = (),
 ) -> RunRecord:
-    """Train, resuming what a killed run left in ``folder``, then archive, score and record.
+    """Train, resuming what a killed run left in ``folder``, then archive the kept checkpoint, and record.
 
-    ``StorageError`` if the folder already holds a finished run; its config must
-    be the one the run was started with.
+    ``metrics`` measure the held-out windows. ``StorageError`` if the folder already holds a finished run; its config
+    must be the one the run was started with. ``ConfigError`` for a score that no metric gives.
+    The mini-model ends with the weights that are archived.
     """
     if (folder / RUN_RECORD_NAME).exists():
         raise StorageError(
@@ -98,13 +72,21 @@ def train_mini_model(
         raise ConfigError(
             "training runs on one device", found=f"devices={settings.devices}", expected="compute.devices=1"
         )
-    _same_config(folder, config_text)
+    averaging = AveragedWeights(
+        decay=settings.ema_decay,
+        update_starting_at_step=min(settings.warmup_steps, settings.max_steps - 1),
+    )
+    wait_meter = WaitMeter()
+    judge = HeldOutJudge(mini_model, metrics, dailies, averaging, settings, folder, wait_meter.pause)
+    keep_config(folder, config_text)
     lightning.seed_everything(settings.seed, verbose=False)
     notes: list[str] = []
     newest, damaged = newest_valid_checkpoint(folder / "checkpoints")
     notes += [f"a checkpoint was damaged and left out: {line.splitlines()[0]}" for line in damaged]
     dailies.num_batches = settings.max_steps
     dailies.start_batch = int(newest.stem.split("=")[1]) if newest else 0
+    if newest is not None:
+        judge.load_state_dict(SafeCheckpointIO().load_checkpoint(newest)["callbacks"][judge.state_key])
     if not any(take.split == "val" for take in dailies.takes):
         notes.append("no take is held out: scores are measured on training takes under other damage")
 
@@ -116,7 +98,7 @@ def train_mini_model(
         warmup_steps=settings.warmup_steps,
         seed=settings.seed,
     )
-    held_out = list(
+    judge.windows = list(
         held_out_windows(
             dailies.window_groups("val"),
             make_example,
@@ -126,58 +108,27 @@ def train_mini_model(
             dailies.damage_paths,
         )
     )
-    wait_meter = WaitMeter()
     local_log = CSVLogger(folder, name="", version="")
-    trainer = lightning.Trainer(
-        default_root_dir=folder,
-        max_steps=settings.max_steps,
-        accelerator=settings.accelerator,
-        devices=settings.devices,
-        precision=settings.precision,  # type: ignore[arg-type]
-        gradient_clip_val=settings.gradient_clip,
-        max_epochs=1,
-        val_check_interval=min(settings.validate_every, settings.max_steps),
-        num_sanity_val_steps=0,
-        log_every_n_steps=25,
-        enable_progress_bar=settings.progress,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        plugins=[SafeCheckpointIO()],
-        logger=[local_log, *loggers],
-        callbacks=[
-            # Before the averaging, which takes the averaged weights away again when validation ends.
-            Previews(held_out[0], folder / "previews"),
-            EMAWeightAveraging(
-                decay=settings.ema_decay,
-                update_starting_at_step=min(settings.warmup_steps, settings.max_steps - 1),
-            ),
-            ModelCheckpoint(
-                folder / "checkpoints",
-                filename="{step}",
-                monitor="step",
-                mode="max",
-                save_top_k=2,
-                every_n_train_steps=settings.checkpoint_every,
-                # A step made again replaces its damaged checkpoint, and names stay "step=<n>".
-                enable_version_counter=False,
-                # Else the last step's checkpoint waits for a validation that may not come.
-                save_on_train_epoch_end=True,
-            ),
-            wait_meter,
-        ],
-    )
+    # Previews before the averaging, which takes the averaged weights away again when validation ends.
+    callbacks = [
+        Previews(judge.windows[0], folder / "previews"),
+        averaging,
+        wait_meter,
+        judge,
+        _checkpoints(folder, settings),
+    ]
+    trainer = _trainer(settings, folder, [local_log, *loggers], callbacks)
     started = time.monotonic()
-    if newest is None or dailies.start_batch < settings.max_steps:
-        _carry_over_log(local_log, folder, dailies.start_batch)
+    # A run may have been killed between its last step and the archive.
+    if dailies.start_batch < settings.max_steps and not judge.course.stopped_because:
+        carry_over_log(local_log, folder, dailies.start_batch)
         trainer.fit(tuner, datamodule=dailies, ckpt_path=newest)
-    else:
-        # Killed between the last step and the archive; a checkpoint's own weights are the averaged ones.
-        tuner.load_state_dict(SafeCheckpointIO().load_checkpoint(newest)["state_dict"])
     seconds = time.monotonic() - started
-    mini_model.eval()
+    course = judge.finish()
+    mini_model.load_state_dict(judge.kept_weights)
+    mini_model.to("cpu").eval()
     if not (folder / ARCHIVE_NAME).exists():
         save_archive(mini_model, folder / ARCHIVE_NAME, arguments=dict(arguments), production=production, task=task)
-    scores = held_out_psnr(mini_model.to("cpu"), held_out)
     record = RunRecord(
         production=production,
         task=task,
@@ -198,44 +149,74 @@ def train_mini_model(
         archive_sha256=archive_digest(folder / ARCHIVE_NAME),
         versions=software_versions(),
         machine=machine_description(),
-        scores={f"held_out/psnr_hole/{method}": value for method, value in scores.items()}
-        | {"train/wait_share": wait_meter.share},
-        notes=notes,
+        scores=_held_out_scores(course)
+        | {"train/wait_share": wait_meter.share, "train/judge_share": judge.seconds / seconds if seconds else 0.0},
+        notes=[*notes, *_held_out_notes(course, tuner)],
     )
     record.write(folder)
     return record
 
 
-def _same_config(folder: Path, config_text: str) -> None:
-    path = folder / CONFIG_NAME
-    if path.exists() and path.read_text() != config_text:
-        raise StorageError(
-            f"{folder} holds an unfinished run of another configuration",
-            found=f"{path} differs from the present settings",
-            remedy="resume with the same settings, or give another run folder",
+def _checkpoints(folder: Path, settings: TrainSettings) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        folder / "checkpoints",
+        filename="{step}",
+        monitor="step",
+        mode="max",
+        save_top_k=2,
+        every_n_train_steps=settings.checkpoint_every,
+        # A step made again replaces its damaged checkpoint, and names stay "step=<n>".
+        enable_version_counter=False,
+        # Else the last step's checkpoint waits for a validation that may not come.
+        save_on_train_epoch_end=True,
+    )
+
+
+def _trainer(
+    settings: TrainSettings, folder: Path, loggers: Sequence[Logger], callbacks: Sequence[lightning.Callback]
+) -> lightning.Trainer:
+    return lightning.Trainer(
+        default_root_dir=folder,
+        max_steps=settings.max_steps,
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        precision=settings.precision,  # type: ignore[arg-type]
+        gradient_clip_val=settings.gradient_clip,
+        max_epochs=1,
+        val_check_interval=min(settings.validate_every, settings.max_steps),
+        num_sanity_val_steps=0,
+        log_every_n_steps=25,
+        enable_progress_bar=settings.progress,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        plugins=[SafeCheckpointIO()],
+        logger=list(loggers),
+        callbacks=list(callbacks),
+    )
+
+
+def _held_out_scores(course: HeldOutCourse) -> dict[str, float | None]:
+    kept = course.kept
+    scores: dict[str, float | None] = {
+        f"held_out/{info.name}/{method}": found.get(info.name)
+        for info in course.metrics
+        for method, found in kept.values.items()
+    }
+    return scores | {"held_out/kept_step": float(kept.step)}
+
+
+def _held_out_notes(course: HeldOutCourse, tuner: FineTuner) -> list[str]:
+    kept, last = course.kept, course.points[-1]
+    value = kept.values[course.method][course.score]
+    notes = [*course.notes]
+    if value is None:
+        notes.append(f"{course.score} is not defined on the held-out windows: the last checkpoint is kept")
+    elif kept.step != last.step:
+        notes.append(f"kept is the checkpoint of step {kept.step}, which has the best held-out {course.score}")
+    if last.step < tuner.max_steps:
+        share = tuner.learning_rate_share(last.step)
+        notes.append(
+            f"{course.stopped_because}; training ended at step {last.step} of {tuner.max_steps}, "
+            f"with the learning rate still at {share:.0%} of its peak"
         )
-    write_file_whole(path, config_text)
-
-
-def _carry_over_log(log: CSVLogger, folder: Path, start_step: int) -> None:
-    """Write again what was logged before ``start_step``: Lightning's logger begins by removing its file."""
-    path = folder / "metrics.csv"
-    if not path.is_file():
-        return
-    with path.open(newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if int(row["step"]) < start_step]
-    for row in rows:
-        values: dict[str, torch.Tensor | float] = {
-            name: float(value) for name, value in row.items() if name != "step" and value
-        }
-        log.log_metrics(values, step=int(row["step"]))
-    if rows:
-        log.save()
-
-
-def _installed(name: str) -> bool:
-    try:
-        version(name)
-    except ModuleNotFoundError:
-        return False
-    return True
+    return notes + [f"step {point.step}: {point.flag}" for point in course.points if point.flag]

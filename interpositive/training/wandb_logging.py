@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import interpositive.training  # noqa: F401  isort: skip
 from pydantic import BaseModel, ConfigDict
 from pytorch_lightning.loggers import Logger, WandbLogger
+
+from interpositive.records.held_out_course import HeldOutCourse
+from interpositive.training.held_out import WindowCurves
 
 
 class WandbSettings(BaseModel):
@@ -50,3 +54,87 @@ def make_wandb_logger(settings: WandbSettings, folder: Path, production: str, ta
             ),
         )
     ]
+
+
+def log_evaluation(
+    loggers: Sequence[Logger], course: HeldOutCourse, curves: Mapping[str, WindowCurves], movie_path: Path
+) -> None:
+    """Show the course's last point to W&B, where it listens: numbers, tables, a line plot of each curve, and a video.
+
+    ``curves`` has the curves of each method by window and metric.
+    """
+    for logger in loggers:
+        if not isinstance(logger, WandbLogger):
+            continue
+        import wandb
+
+        step = course.points[-1].step
+        shown: dict[str, Any] = _scalars(course)
+        columns, rows = metric_rows(course)
+        shown["held_out/metrics"] = wandb.Table([*columns], rows)
+        columns, rows = curve_rows(curves)
+        shown["held_out/curves"] = wandb.Table([*columns], rows)
+        for name in columns[3:]:
+            shown |= _line_plot(name, curves)
+        shown["held_out/video"] = wandb.Video(str(movie_path), caption="damaged, restored, true", format="mp4")
+        logger.log_metrics(shown, step=step)
+
+
+def _scalars(course: HeldOutCourse) -> dict[str, Any]:
+    point = course.points[-1]
+    scalars: dict[str, Any] = {
+        f"held_out/{method}/{name}": value
+        for method, found in point.values.items()
+        for name, value in found.items()
+        if value is not None
+    }
+    scalars["held_out/loss"] = point.loss
+    scalars["held_out/kept_step"] = course.kept_step
+    scalars["held_out/flagged"] = int(point.flag is not None)
+    return scalars
+
+
+def metric_rows(course: HeldOutCourse) -> tuple[list[str], list[list[Any]]]:
+    """The last point as a table: a row for each method and number, with a column for each window."""
+    point = course.points[-1]
+    measured = {**course.points[0].by_window, **point.by_window}
+    columns = ["method", "metric", "unit", "better", "mean", *course.windows]
+    rows = [
+        [method, info.name, info.unit, info.direction, found[info.name], *measured[method][info.name]]
+        for method, found in point.values.items()
+        for info in course.metrics
+    ]
+    return columns, rows
+
+
+def curve_rows(curves: Mapping[str, WindowCurves]) -> tuple[list[str], list[list[Any]]]:
+    """Curves as a table: a row for each method, window and frame, with a column for each metric."""
+    names = list(dict.fromkeys(name for windows in curves.values() for found in windows.values() for name in found))
+    rows = [
+        [method, window, frame, *values]
+        for method, windows in curves.items()
+        for window, found in windows.items()
+        for frame, values in enumerate(zip(*(found[name] for name in names), strict=True))
+    ]
+    return ["method", "window", "frame", *names], rows
+
+
+def _line_plot(name: str, curves: Mapping[str, WindowCurves]) -> dict[str, Any]:
+    """A plot under its name, or none where nothing is defined: a line a method, over all windows' frames in turn."""
+    import wandb
+
+    lines = {
+        method: [value for found in windows.values() for value in found[name]] for method, windows in curves.items()
+    }
+    points = {method: [(x, y) for x, y in enumerate(line) if y is not None] for method, line in lines.items()}
+    points = {method: line for method, line in points.items() if line}
+    if not points:
+        return {}
+    plot = wandb.plot.line_series(
+        xs=[[x for x, _ in line] for line in points.values()],
+        ys=[[y for _, y in line] for line in points.values()],
+        keys=list(points),
+        title=name,
+        xname="frame",
+    )
+    return {f"held_out/curve/{name}": plot}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ import torch
 from productions import TinyProduction
 
 import interpositive.training  # noqa: F401  isort: skip
+from pytorch_lightning.loggers import Logger
+
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.records.run_record import RunRecord
@@ -35,8 +37,9 @@ SETTINGS = TrainSettings(
     ema_decay=0.9,
     validate_every=4,
     checkpoint_every=3,
-    held_out_windows=1,
-    held_out_frames=1,
+    judge_every=4,
+    held_out_windows=2,
+    held_out_frames=2,
     accelerator="cpu",
     progress=False,
 )
@@ -54,7 +57,7 @@ def train(tiny_production: TinyProduction, prepared_folder: Path) -> Train:
     """Start (or resume) a run in a folder; keywords change the settings."""
     task = WireRemoval(width_px_at_1080=(30.0, 60.0))
 
-    def start(folder: Path, config_text: str = "a: 1\n", **changes: Any) -> RunRecord:
+    def start(folder: Path, config_text: str = "a: 1\n", loggers: Sequence[Logger] = (), **changes: Any) -> RunRecord:
         settings = replace(SETTINGS, **changes)
         torch.manual_seed(99)
         mini_model = CandidateFusion(**ARGUMENTS)
@@ -85,6 +88,7 @@ def train(tiny_production: TinyProduction, prepared_folder: Path) -> Train:
             catalogue_sha256="0" * 64,
             config_text=config_text,
             settings=settings,
+            loggers=loggers,
         )
 
     return start

@@ -1,9 +1,9 @@
-"""The held-out score: pooled over windows, blind to what is not judged, and the same for a seed."""
+"""Held-out windows: the same for a seed, spread over takes, and measured where their truth was hidden."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -16,9 +16,18 @@ from torch import Tensor
 import interpositive.training  # noqa: F401  isort: skip
 from interpositive.dailies.windows import TakeWindows
 from interpositive.functional.examples import Example
+from interpositive.media.opening import open_reader
+from interpositive.metrics.psnr import Psnr
+from interpositive.metrics.warp_error import WarpError
 from interpositive.mini_models.contract import MiniModel, Restored
 from interpositive.tasks.wire_removal import WireRemoval
-from interpositive.training.held_out import HeldOutWindow, held_out_psnr, held_out_windows, write_preview
+from interpositive.training.held_out import (
+    HeldOutWindow,
+    WindowsMovie,
+    held_out_windows,
+    measure_window,
+    write_preview,
+)
 
 
 class Off(MiniModel):
@@ -45,39 +54,33 @@ class Off(MiniModel):
 def window(judged_rows: int = 8, num_frames: int = 5) -> HeldOutWindow:
     frames, mask = torch.full((num_frames, 3, 16, 16), 0.5), torch.zeros(num_frames, 1, 16, 16)
     mask[..., :judged_rows, :] = 1
-    return HeldOutWindow("a", Example(frames, mask, frames.clone(), {"judged": mask}), range(1, 4))
+    return HeldOutWindow("a", Example(frames, mask, frames.clone(), {"judged": mask}), range(1, 4), Fraction(24))
 
 
-def test_the_score_is_the_psnr_of_what_was_hidden() -> None:
-    scores = held_out_psnr(Off(), [window()])
-    assert scores["prior"] == pytest.approx(20.0, abs=1e-3) and scores["trained"] == pytest.approx(40.0, abs=1e-3)
+def test_a_window_is_measured_where_its_truth_was_hidden() -> None:
+    measured = measure_window(Off(), window(), ("prior", "trained"), (Psnr, WarpError))
+    assert measured.values["prior"]["psnr_hole"] == pytest.approx(20.0, abs=1e-3)
+    assert measured.values["trained"]["psnr_hole"] == pytest.approx(40.0, abs=1e-3)
+    assert len(measured.curves["trained"]["psnr_hole"]) == 3 and measured.frames["trained"].shape == (3, 3, 16, 16)
+    assert window().judged.shape == (3, 1, 16, 16) and window().name == "a frames 1-3"
 
 
-def test_windows_are_pooled_by_their_pixels() -> None:
-    class Uneven(Off):
+def test_what_is_known_to_be_damaged_is_not_measured() -> None:
+    class Wrong(Off):
         def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> dict[str, Restored]:
-            error = 0.1 if example.mask.mean() > 0.4 else 0.3
-            assert example.target is not None
-            frames = example.target[keep.start : keep.stop] + error
-            return {name: Restored(frames, torch.ones(len(keep), 1, 16, 16)) for name in self.methods}
+            restored = super().restore(example, keep, methods)
+            for each in restored.values():
+                each.frames[:, :, 8:] = 0.0
+            return restored
 
-    scores = held_out_psnr(Uneven(), [window(12), window(4)])
-    assert scores["trained"] == pytest.approx(-10 * math.log10((12 * 0.01 + 4 * 0.09) / 16), abs=1e-3)
-
-
-def test_nothing_judged_is_not_measured() -> None:
-    assert held_out_psnr(Off(), [window(0)]) == {"prior": None, "trained": None}
+    assert measure_window(Wrong(), window(8), ("trained",), (Psnr,)).values["trained"]["psnr_hole"] == pytest.approx(
+        40.0, abs=1e-3
+    )
 
 
-def test_a_perfect_method_has_a_finite_score() -> None:
-    class Perfect(Off):
-        def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> dict[str, Restored]:
-            assert example.target is not None
-            frames = example.target[keep.start : keep.stop]
-            return {name: Restored(frames, torch.ones(len(keep), 1, 16, 16)) for name in self.methods}
-
-    score = held_out_psnr(Perfect(), [window()])["trained"]
-    assert score is not None and 100 < score < math.inf
+def test_nothing_judged_is_not_measured_and_says_why() -> None:
+    measured = measure_window(Off(), window(0), ("trained",), (Psnr,))
+    assert measured.values["trained"]["psnr_hole"] is None and any("mask is empty" in note for note in measured.notes)
 
 
 def groups(production: TinyProduction) -> list[TakeWindows]:
@@ -93,6 +96,33 @@ def test_windows_are_the_same_for_a_seed_and_keep_their_middle(tiny_production: 
     assert any(not torch.equal(a.example.input, b.example.input) for a, b in zip(one, other, strict=True))
     short = next(held_out_windows(groups(tiny_production), task.example, 1, 99, 0, {}))
     assert short.keep == range(0, 8)
+
+
+def test_windows_are_spread_over_takes_and_within_them(tiny_production: TinyProduction) -> None:
+    task = WireRemoval(width_px_at_1080=(30.0, 60.0))
+    both = [TakeWindows(tiny_production.takes_of("train"), 8, size=(64, 96), seed=1, windows_per_epoch=1000)]
+    many = list(held_out_windows(both, task.example, 6, 2, 0, {}))
+    assert sorted(w.take for w in many) == ["10A_01_A"] * 3 + ["10A_02_A"] * 3
+    for take in ("10A_01_A", "10A_02_A"):
+        starts = sorted(w.start for w in many if w.take == take)
+        assert starts[1] - starts[0] >= 4 and starts[2] - starts[1] >= 4, "24 frames have room for 3 windows of 8"
+    few = list(held_out_windows(both, task.example, 3, 2, 0, {}))
+    assert [w.name for w in few] == [w.name for w in many[:3]]
+    assert len({w.name for w in many}) == 6 and all(w.rate == 24 for w in many)
+
+
+def test_a_movie_shows_the_windows_in_turn_and_is_made_again(tmp_path: Path) -> None:
+    frames = torch.full((3, 3, 16, 16), 0.25)
+    odd = window()
+    for _ in range(2):
+        with WindowsMovie(tmp_path / "deep" / "m.mp4", odd) as movie:
+            movie.add(odd, frames)
+            movie.add(odd, frames)
+    reader = open_reader(tmp_path / "deep" / "m.mp4")
+    shown = reader.window(0, 6)
+    assert len(reader) == 6 and shown.shape[1:] == (16, 48, 3)
+    assert abs(int(shown[4, 8, 24, 1]) - 64) < 4 and abs(int(shown[4, 8, 8, 1]) - 128) < 4
+    reader.close()
 
 
 def test_known_damage_of_a_held_out_take_is_not_judged(tiny_production: TinyProduction, tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from torch import Tensor
 from interpositive.errors import ConfigError, StorageError, TrainingError
 from interpositive.mini_models.archive import load_archive
 from interpositive.mini_models.candidate_fusion import CandidateFusion
+from interpositive.records.held_out_course import HeldOutCourse
 from interpositive.records.run_record import RunRecord
-from interpositive.training import callbacks
+from interpositive.training import callbacks, held_out_judge
 from interpositive.training.checkpoint_format import SafeCheckpointIO, newest_valid_checkpoint
 from interpositive.training.fine_tuner import FineTuner
 
@@ -79,6 +80,14 @@ def assert_equal(one: Any, other: Any, where: str = "") -> None:
         assert one == other, where
 
 
+def without_seconds(folder: Path) -> dict[str, Any]:
+    """The course of a run, all but what a clock said."""
+    course: dict[str, Any] = json.loads((folder / "held_out.json").read_text())
+    for point in course["points"]:
+        assert point.pop("seconds") > 0
+    return course
+
+
 def archive_bytes(folder: Path) -> bytes:
     return (folder / "archive" / "weights.safetensors").read_bytes()
 
@@ -112,10 +121,13 @@ def test_a_cut_run_ends_byte_for_byte_like_a_whole_one(
     assert len(held_out) >= 5 and all(resumed.scores[name] == record.scores[name] for name in held_out)
     assert resumed.steps == record.steps == NUM_STEPS
     assert validated_steps(cut) == validated_steps(whole) == [3, 7, 11]
-    assert sorted(path.name for path in (cut / "previews").iterdir()) == [f"step_{step:06d}.png" for step in (4, 8, 12)]
-    assert (cut / "previews" / "step_000012.png").read_bytes() == (whole / "previews" / "step_000012.png").read_bytes()
+    assert without_seconds(whole) == without_seconds(cut) and len(HeldOutCourse.read(cut).points) == 3
+    shown = sorted(path.name for path in (cut / "previews").iterdir())
+    assert shown == sorted(f"step_{step:06d}.{kind}" for step in (4, 8, 12) for kind in ("png", "mp4"))
+    for name in (name for name in shown if name.endswith(".png")):
+        assert (cut / "previews" / name).read_bytes() == (whole / "previews" / name).read_bytes(), name
 
-    # Killed once more, after the last step and before the archive: what is archived are still the averaged weights.
+    # Killed once more, after the last step and before the archive: what is archived are still the kept weights.
     (cut / "run.json").unlink()
     shutil.rmtree(cut / "archive")
     steps.clear()
@@ -126,19 +138,43 @@ def test_a_cut_run_ends_byte_for_byte_like_a_whole_one(
         again.steps == NUM_STEPS
         and again.scores["held_out/psnr_hole/trained"] == record.scores["held_out/psnr_hole/trained"]
     )
+    assert without_seconds(whole) == without_seconds(cut)
 
 
-def test_the_archive_holds_the_averaged_weights_and_the_learned_model(train: Train, tmp_path: Path) -> None:
-    record = train(tmp_path)
-    averaged, current = (learned_state(tmp_path)[name] for name in ("state_dict", "current_model_state"))
+def test_the_archive_holds_the_averaged_weights_of_the_kept_checkpoint(train: Train, tmp_path: Path) -> None:
+    # On so small a production all training does harm: the first judged checkpoint is kept, and later ones are not.
+    record = train(tmp_path, checkpoint_every=4)
+    course = HeldOutCourse.read(tmp_path)
+    scores = {point.step: point.values["trained"]["psnr_hole"] for point in course.points}
+    assert scores[course.kept_step] == max(scores.values()) == record.scores["held_out/psnr_hole/trained"]
+    assert record.scores["held_out/kept_step"] == course.kept_step == 4
+    assert any("kept is the checkpoint of step 4" in note for note in record.notes)
+    checkpoint = SafeCheckpointIO().load_checkpoint(tmp_path / "checkpoints" / "step=8.ckpt")
+    kept = checkpoint["callbacks"]["HeldOutJudge"]["kept_weights"]
     archived = load_file(tmp_path / "archive" / "weights.safetensors")
-    for name, value in archived.items():
-        assert torch.equal(value, averaged[f"mini_model.{name}"]), name
-    assert any(not torch.equal(averaged[name], current[name]) for name in averaged)
+    assert archived.keys() == kept.keys() and all(torch.equal(archived[name], kept[name]) for name in archived)
+    assert any(not torch.equal(kept[name], checkpoint["state_dict"][f"mini_model.{name}"]) for name in kept)
     mini_model, recipe = load_archive(tmp_path / "archive")
     assert isinstance(mini_model, CandidateFusion) and recipe.production == "tiny"
     assert record.num_parameters == mini_model.num_parameters == sum(value.numel() for value in archived.values())
     assert RunRecord.read(tmp_path) == record
+
+
+def test_what_is_judged_are_the_averaged_weights(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[Tensor] = []
+    original = held_out_judge.measure_window
+
+    def watched(mini_model: CandidateFusion, *rest: Any) -> Any:
+        assert not mini_model.training
+        judged.append(mini_model.residual.last.weight.detach().clone())
+        return original(mini_model, *rest)
+
+    monkeypatch.setattr(held_out_judge, "measure_window", watched)
+    train(tmp_path)
+    assert len(judged) == 6, "two windows, three times"
+    averaged, current = (learned_state(tmp_path)[name] for name in ("state_dict", "current_model_state"))
+    name = "mini_model.residual.last.weight"
+    assert torch.equal(judged[-1], averaged[name]) and not torch.equal(judged[-1], current[name])
 
 
 def test_checkpoints_hold_no_pickle(train: Train, tmp_path: Path) -> None:
@@ -147,7 +183,7 @@ def test_checkpoints_hold_no_pickle(train: Train, tmp_path: Path) -> None:
     kept = [path for path in files if path.parent.suffix == ".ckpt"]
     assert {path.parent.name for path in kept} == {"step=3.ckpt", "step=6.ckpt"}
     assert {path.name for path in kept} == {"tensors.safetensors", "state.json"}
-    assert {path.suffix for path in files} == {".safetensors", ".json", ".yaml", ".csv", ".png"}
+    assert {path.suffix for path in files} == {".safetensors", ".json", ".yaml", ".csv", ".png", ".mp4"}
     for path in files:
         if path.suffix == ".safetensors":
             assert load_file(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict, Field
 
 from interpositive.cli.assembling import assemble, read_config, refuse_unknown_keys
+from interpositive.cli.metrics import assemble_metrics
 from interpositive.cli.productions import ProductionConfig
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.errors import ConfigError
@@ -49,6 +51,7 @@ class TrainConfig(BaseModel):
     trainer: dict[str, Any]
     compute: dict[str, Any]
     wandb: dict[str, Any]
+    metric: dict[str, dict[str, Any]]
     damage: dict[str, str]
     run_folder: Path | None
     seed: int
@@ -56,12 +59,14 @@ class TrainConfig(BaseModel):
 
 
 def run(config: DictConfig) -> float | None:
-    """Train; prints the run folder, and gives the held-out score to a sweeper."""
+    """Train; prints the run folder, and gives the kept checkpoint's score to a sweeper."""
     plain: Any = OmegaConf.to_container(config, resolve=True)
     settings = read_config(TrainConfig, plain, "train")
     production = read_config(ProductionConfig, settings.production, "production")
     trainer = {**settings.trainer, **settings.compute, "seed": settings.seed, "progress": settings.progress}
     refuse_unknown_keys(trainer, list(TrainSettings.__dataclass_fields__), "trainer")
+    train_settings = TrainSettings(**trainer)
+    metrics = assemble_metrics(settings.metric)
     wandb = read_config(WandbSettings, settings.wandb, "wandb")
     task: Task = assemble(settings.task, "task", Task)
     # Before the mini-model is built, for its first weights are drawn then.
@@ -100,17 +105,23 @@ def run(config: DictConfig) -> float | None:
         catalogue_path=production.catalogue_path.resolve(),
         catalogue_sha256=catalogue_sha256,
         config_text=f"# catalogue {catalogue_sha256}\n{OmegaConf.to_yaml(OmegaConf.create(plain))}",
-        settings=TrainSettings(**trainer),
+        settings=train_settings,
+        metrics=metrics,
         loggers=make_wandb_logger(wandb, folder, production.name, task.name),
     )
-    print(f"\nheld-out takes, PSNR in the hole (dB), {record.steps} steps in {record.seconds_training:.0f} s:")
-    for name, score in record.scores.items():
-        if name.startswith("held_out/psnr_hole/"):
-            print(f"  {name.rsplit('/', 1)[1]:<18} {'not measured' if score is None else f'{score:.2f}'}")
+    print(f"\n{record.steps} steps in {record.seconds_training:.0f} s; held-out takes, at the kept checkpoint:")
+    for score in dict.fromkeys((train_settings.score, "psnr_hole")):
+        _print_score(score, record.scores)
     for note in record.notes:
         print(f"note: {note}")
     print(f"\nrun folder: {folder}")
-    return record.scores.get(f"held_out/psnr_hole/{mini_model.trained_method}")
+    return record.scores.get(f"held_out/{train_settings.score}/{mini_model.trained_method}")
+
+
+def _print_score(score: str, scores: Mapping[str, float | None]) -> None:
+    for name, value in scores.items():
+        if name.startswith(f"held_out/{score}/"):
+            print(f"  {score} {name.rsplit('/', 1)[1]:<18} {'not measured' if value is None else f'{value:.4g}'}")
 
 
 def _new_run_folder(production: str, task: str) -> Path:

@@ -1,0 +1,170 @@
+"""Judges the averaged weights on held-out takes while training goes on, and remembers the best."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor
+
+from interpositive.dailies.data_module import ProductionDataModule
+from interpositive.metrics.contract import MakeMetric
+from interpositive.mini_models.contract import MiniModel
+from interpositive.records.held_out_course import HELD_OUT_COURSE_NAME, HeldOutCourse
+from interpositive.training.callbacks import AveragedWeights
+from interpositive.training.deciding import ByWindow, reason_to_stop, score_info, with_point
+from interpositive.training.fine_tuner import FineTuner
+from interpositive.training.held_out import HeldOutWindow, WindowCurves, WindowsMovie, measure_window
+from interpositive.training.settings import TrainSettings
+from interpositive.training.wandb_logging import log_evaluation
+
+_LOG = logging.getLogger(__name__)
+_FEWEST_WINDOWS = 2
+
+
+class HeldOutJudge(lightning.Callback):
+    """Every ``judge_every`` steps, and at the last, measures held-out windows with the averaged weights.
+
+    Belongs after the averaging and the wait meter, which ``pause`` stops, and before the checkpoints: one of step n
+    then holds all that was judged up to n, with the kept weights, so that a run taken up again decides as it
+    would have. No clock is read but to be written down, and once for the time budget: what it
+    decides is written to ``held_out.json`` at the first evaluation, and read there.
+    """
+
+    def __init__(
+        self,
+        mini_model: MiniModel,
+        metrics: Sequence[MakeMetric],
+        dailies: ProductionDataModule,
+        averaging: AveragedWeights,
+        settings: TrainSettings,
+        folder: Path,
+        pause: Callable[[], None],
+    ) -> None:
+        """``windows`` are set afterwards, before training; ``ConfigError`` if no metric gives the score."""
+        infos = [info for make in metrics for info in make().infos]
+        info = score_info(settings.score, infos)
+        self.windows: list[HeldOutWindow] = []
+        self.metrics = tuple(metrics)
+        self.dailies = dailies
+        self.averaging = averaging
+        self.settings = settings
+        self.folder = folder
+        self.methods = mini_model.methods
+        self.pause = pause
+        self.seconds = 0.0
+        self.kept_weights: dict[str, Tensor] = {}
+        self.curves: dict[str, WindowCurves] = {}
+        self.course = HeldOutCourse(
+            score=info.name,
+            higher_is_better=info.direction == "higher",
+            method=mini_model.trained_method,
+            metrics=infos,
+            windows=[],
+        )
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Go on from the checkpoint's course; the budget's decision outlives a run that left no checkpoint."""
+        del trainer, pl_module
+        if self.course.points:
+            self.course.write(self.folder)
+        elif (self.folder / HELD_OUT_COURSE_NAME).exists():
+            self.course = self._with(windows=HeldOutCourse.read(self.folder).windows)
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *args: Any) -> None:
+        """Judge, if it is time to."""
+        del args
+        step, settings = trainer.global_step, self.settings
+        last = self.course.points[-1].step if self.course.points else 0
+        if step <= last or (step % settings.judge_every and step != settings.max_steps):
+            return
+        assert isinstance(pl_module, FineTuner)
+        self._judge(trainer, pl_module, step)
+        self.course = self._with(stopped_because=reason_to_stop(self.course, settings.stop_after))
+        if self.course.stopped_because:
+            trainer.should_stop = True
+        self.course.write(self.folder)
+        self.pause()
+
+    def _judge(self, trainer: lightning.Trainer, tuner: FineTuner, step: int) -> None:
+        started = time.perf_counter()
+        was_training = tuner.training
+        tuner.eval()
+        movie_path = self.folder / "previews" / f"step_{step:06d}.mp4"
+        with self.averaging.averaged(tuner), torch.no_grad():
+            loss = self._loss(tuner)
+            by_window = self._measure(tuner, movie_path)
+            weights = {name: value.detach().cpu().clone() for name, value in tuner.mini_model.state_dict().items()}
+        tuner.train(was_training)
+        taken = time.perf_counter() - started
+        self.seconds += taken
+        self.course = with_point(self.course, step, loss, by_window, round(taken, 2))
+        if self.course.kept_step == step:
+            self.kept_weights = weights
+        if flag := self.course.points[-1].flag:
+            _LOG.warning("step %d: %s", step, flag)
+        log_evaluation(trainer.loggers, self.course, self.curves, movie_path)
+
+    def _loss(self, tuner: FineTuner) -> float:
+        total, num = 0.0, 0
+        for index, batch in enumerate(self.dailies.val_dataloader()):
+            example = self.dailies.on_after_batch_transfer(batch, 0).to(tuner.device)
+            size = example.input.shape[0]
+            total += float(tuner.held_out_loss(example, index)) * size
+            num += size
+        return total / num
+
+    def _measure(self, tuner: FineTuner, movie_path: Path) -> ByWindow:
+        """Each method's numbers, window by window: all methods the first time, then the one that learns."""
+        course, budget = self.course, self.settings.judge_seconds
+        methods = (course.method,) if course.points else self.methods
+        names = [info.name for info in course.metrics]
+        by_window: ByWindow = {method: {name: [] for name in names} for method in methods}
+        # A window's name is in the course once the budget has admitted it.
+        admitted, num_judged, notes = len(course.windows), 0, [*course.notes]
+        began = time.perf_counter()
+        self.curves |= {method: {} for method in methods}
+        with WindowsMovie(movie_path, self.windows[0]) as movie:
+            for window in self.windows:
+                over = budget is not None and time.perf_counter() - began > budget and num_judged >= _FEWEST_WINDOWS
+                if num_judged == admitted > 0 or (not admitted and over):
+                    break
+                measured = measure_window(tuner.mini_model, window, methods, self.metrics)
+                movie.add(window, measured.frames[course.method])
+                for method in methods:
+                    self.curves[method][window.name] = measured.curves[method]
+                    for name in names:
+                        by_window[method][name].append(measured.values[method][name])
+                notes += [note for note in measured.notes if note not in notes]
+                num_judged += 1
+        if num_judged < len(self.windows) and not course.points:
+            notes.append(
+                f"the time budget of {budget:g} s an evaluation admitted {num_judged} of {len(self.windows)} held-out "
+                f"windows; trainer.judge_seconds=null trainer.held_out_windows={num_judged} repeats this run anywhere"
+            )
+        self.course = self._with(windows=[window.name for window in self.windows[:num_judged]], notes=notes)
+        return by_window
+
+    def _with(self, **changes: Any) -> HeldOutCourse:
+        return self.course.model_copy(update=changes)
+
+    def finish(self) -> HeldOutCourse:
+        """The whole course, once training has ended; says why it ended, if no rule ended it."""
+        reason = self.course.stopped_because or f"all {self.settings.max_steps} steps were taken"
+        self.course = self._with(stopped_because=reason)
+        self.course.write(self.folder)
+        return self.course
+
+    def state_dict(self) -> dict[str, Any]:
+        """The course so far and the kept weights, for the checkpoint."""
+        return {"course": self.course.model_dump_json(), "kept_weights": self.kept_weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up what a checkpoint holds."""
+        self.course = HeldOutCourse.model_validate_json(state_dict["course"])
+        self.kept_weights = dict(state_dict["kept_weights"])

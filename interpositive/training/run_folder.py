@@ -1,0 +1,68 @@
+"""What a run folder holds beside checkpoints: the config it was started with, the log, what made it."""
+
+from __future__ import annotations
+
+import csv
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import interpositive.training  # noqa: F401  isort: skip
+import torch
+from pytorch_lightning.loggers import CSVLogger
+
+from interpositive.errors import StorageError
+from interpositive.records.publishing import write_file_whole
+
+CONFIG_NAME = "config.yaml"
+ARCHIVE_NAME = "archive"
+_PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "opencv-python-headless", "av", "decord")
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of this package and of what shapes its results."""
+    return {"interpositive": version("interpositive"), "python": platform.python_version()} | {
+        name: version(name) for name in _PACKAGES if _installed(name)
+    }
+
+
+def machine_description() -> str:
+    """Processor, cores in use and accelerator, for the record."""
+    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no accelerator"
+    return f"{platform.machine()} {platform.system()}, {torch.get_num_threads()} threads, {device}"
+
+
+def keep_config(folder: Path, config_text: str) -> None:
+    """Write the config; ``StorageError`` if the folder holds an unfinished run of another one."""
+    path = folder / CONFIG_NAME
+    if path.exists() and path.read_text() != config_text:
+        raise StorageError(
+            f"{folder} holds an unfinished run of another configuration",
+            found=f"{path} differs from the present settings",
+            remedy="resume with the same settings, or give another run folder",
+        )
+    write_file_whole(path, config_text)
+
+
+def carry_over_log(log: CSVLogger, folder: Path, start_step: int) -> None:
+    """Write again what was logged before ``start_step``: Lightning's logger begins by removing its file."""
+    path = folder / "metrics.csv"
+    if not path.is_file():
+        return
+    with path.open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if int(row["step"]) < start_step]
+    for row in rows:
+        values: dict[str, torch.Tensor | float] = {
+            name: float(value) for name, value in row.items() if name != "step" and value
+        }
+        log.log_metrics(values, step=int(row["step"]))
+    if rows:
+        log.save()
+
+
+def _installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
