@@ -32,7 +32,7 @@ from interpositive.delivery.result_measuring import (
 )
 from interpositive.errors import ConfigError, InterpositiveError, MediaError
 from interpositive.media.sequence_reader import list_frames
-from interpositive.metrics.contract import MATTES, unmet_needs
+from interpositive.metrics.contract import unmet_needs
 from interpositive.records.digests import sha256_of_file, sha256_of_value
 from interpositive.records.evaluation_record import (
     EVALUATION_RECORD_NAME,
@@ -98,15 +98,7 @@ def _settings_in_words(shot: JudgedPaths, settings: ResultSettings) -> dict[str,
     if "interpositive" in settings.versions:
         told["version"] = settings.versions["interpositive"]
     lacks = {}
-    metrics = [make() for make in settings.metrics]
-    if len({metric.group == MATTES for metric in metrics}) > 1:
-        raise ConfigError(
-            "pictures and mattes cannot be measured at once",
-            found=", ".join(f"{metric.infos[0].name} ({metric.group or 'of pictures'})" for metric in metrics),
-            expected="metrics of pictures only, or of mattes only",
-            remedy="evaluate twice, each time with its own metric=[…] and output=",
-        )
-    for metric in metrics:
+    for metric in [make() for make in settings.metrics]:
         unmet = unmet_needs(metric, **has)
         lacks[metric.infos[0].name] = " and ".join(unmet) if unmet else "weights" if metric.absence else ""
     if not lacks or all(lacks.values()):

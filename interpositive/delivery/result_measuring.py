@@ -48,8 +48,8 @@ class ResultSettings:
 
 
 def are_mattes(settings: ResultSettings) -> bool:
-    """Whether the metrics are those of mattes, so that what is read is opacity, not colour."""
-    return all(make().group == MATTES for make in settings.metrics)
+    """Whether a metric of mattes is among them: then all that is read is opacity, one channel, not colour."""
+    return any(make().group == MATTES for make in settings.metrics)
 
 
 def look_at_all(shot: JudgedPaths, rate: Fraction | None) -> dict[str, Judged]:

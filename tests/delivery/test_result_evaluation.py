@@ -31,6 +31,7 @@ from interpositive.delivery.result_measuring import ResultSettings
 from interpositive.errors import ConfigError, IntegrityError, InterpositiveError, MaskError, MediaError, StorageError
 from interpositive.media.movie_writer import MovieWriter
 from interpositive.media.opening import open_reader
+from interpositive.metrics.dtssd import Dtssd
 from interpositive.metrics.luma_flicker import LumaFlicker
 from interpositive.metrics.matte_error import MatteError
 from interpositive.metrics.psnr import Psnr
@@ -187,13 +188,12 @@ class TestMeasured:
             "result": write_mask(tmp_path / "result", soft.astype(np.uint8)),
             "reference": write_movie(tmp_path / "true.mkv", np.repeat(true[..., None], 3, axis=-1)),
         }
-        settings = replace(SETTINGS, metrics=(MatteError,))
+        settings = replace(SETTINGS, metrics=(MatteError, Dtssd))
         (shot,) = evaluate_results(given, tmp_path / "evaluation", settings).shots
         missed = np.abs(soft.astype(float) - true).mean() / 255 * 1000
         assert shot.values["result"]["matte_mad"] == pytest.approx(missed, rel=5e-3)
         assert shot.worst_frames[0] == 3
-        with pytest.raises(ConfigError, match="pictures and mattes"):
-            evaluate_results(given, tmp_path / "other", replace(settings, metrics=(MatteError, Psnr)))
+        assert shot.values["result"]["dtssd"] is not None
 
     def test_windows_do_not_matter(
         self, shots: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
