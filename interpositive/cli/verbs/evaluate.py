@@ -26,7 +26,7 @@ from interpositive.delivery.result_evaluation import default_output, evaluate_re
 from interpositive.delivery.result_measuring import RESULT, ResultSettings
 from interpositive.errors import CatalogueError, ConfigError
 from interpositive.records.measures import Measures
-from interpositive.training.run import machine_description, software_versions
+from interpositive.training.run_folder import machine_description, software_versions
 
 _RATE = re.compile(r"\d+(\.\d+|/\d+)?", re.ASCII)
 _PULLED_DOWN = {"23.976": "24000/1001", "23.98": "24000/1001", "29.97": "30000/1001", "59.94": "60000/1001"}
