@@ -30,8 +30,11 @@ TO_AND_FRO_REACH = 12
 EVENT_REACH = 24
 STEADY_PAIRS = 7
 STANDS_OUT = 1.5
+COLOUR = (1, 2)
 GRAIN_RATIOS = (0.55, 0.6)
 """The most that grain (white, or smooth over up to 0.7 px) has of power in an octave, in parts of the finer one."""
+GRAIN_SHARES = {"tone": 0.3, "wobble": 0.5}
+"""How much of the power undone in the fine octave grain leaves in cells, and makes the flow wobble."""
 QUANTILES = {"tone": 0.8, "steps": 0.8, "texture": 0.8, "coarse texture": 0.6, "wobble": 0.6}
 """Each channel is read at this quantile of the cells: a fifth of the frame is enough to show."""
 WORST_SHARE = 1 / 24
@@ -121,39 +124,41 @@ def _centred(course: Courses) -> Courses:
     return course if len(course) < 2 else np.concatenate((course[1:], course[-1:]))
 
 
-def _texture_power(undone: Courses) -> tuple[Courses, Courses]:
-    """What grain cannot be of the power that is undone, ``t 3 r c``, in the middle and the coarse octave, ``t r c``.
+def _texture_power(undone: Courses) -> tuple[Courses, Courses, Courses]:
+    """Of the power that is undone, ``t 3 r c``: the fine octave's, and what grain cannot be in the two others.
 
     The edge of a passing shadow is undone in the coarse octave too, but only for a few pairs.
     """
     course = _centred(undone)
     power, most = (np.maximum(_neighbourly(window), 0.0) for window in (_steadied(course), _mostly(course)))
     middle = np.maximum(power[:, 1] - GRAIN_RATIOS[0] * power[:, 0], 0.0)
-    return middle, np.maximum(most[:, 2] - GRAIN_RATIOS[1] * most[:, 1], 0.0)
+    return power[:, 0], middle, np.maximum(most[:, 2] - GRAIN_RATIOS[1] * most[:, 1], 0.0)
 
 
-def _wobble_power(turn: Courses, traces: Sequence[PairTraces]) -> Courses:
-    """Power of the change that local motion makes where it is undone, ``t r c``; the camera's share is left out."""
-    slope = np.stack([trace.slope for trace in traces])
+def _wobble_power(turn: Courses, slope: Courses, fine: Courses) -> Courses:
+    """Power of the change that local motion makes where it is undone, ``t r c``, less the camera's and grain's."""
     middle = np.nanmedian(np.where(np.isfinite(turn).any((2, 3), keepdims=True), turn, 0.0), axis=(2, 3), keepdims=True)
     local = turn - middle
     x0, y0, x1, y1 = local[:-1, 0], local[:-1, 1], local[1:, 0], local[1:, 1]
     gxx, gxy, gyy = (slope[1:, n] for n in range(3))
     undone = -(x0 * x1 * gxx + (x0 * y1 + x1 * y0) * gxy + y0 * y1 * gyy) / 4.0
     undone = np.concatenate((undone, np.full_like(turn[:1, 0], np.nan)))
-    return np.maximum(_neighbourly(_steadied(undone)), 0.0)
+    return np.maximum(_neighbourly(_steadied(undone)) - GRAIN_SHARES["wobble"] * fine, 0.0)
 
 
-def unexcused_steps(lone: Courses) -> Courses:
+def unexcused_steps(lone: Courses, *, both_ways: bool = True) -> Courses:
     """Per pair, the mean size of the lone changes over the frame (``t r c``) that no light explains.
 
-    A light changes all it reaches in one direction, and once. So what goes both ways counts, and so does a change
-    beside another one of at least half its size within 24 pairs.
+    A light changes all it reaches in one direction, and once. So the largest change within 24 pairs is excused, as
+    far as the next largest, and what goes both ways counts (not so for colour: a white lamp makes all colours
+    stronger, each in its own direction).
     """
     size = np.abs(lone).mean((1, 2))
-    rises, falls = np.maximum(lone, 0.0).mean((1, 2)), np.maximum(-lone, 0.0).mean((1, 2))
     another = np.maximum(_highest(size, EVENT_REACH, 1), _highest(size, EVENT_REACH, -1))
-    steps: Courses = np.maximum(2.0 * np.minimum(rises, falls), np.minimum(size, 2.0 * another))
+    steps: Courses = np.minimum(size, another)
+    if both_ways:
+        rises, falls = np.maximum(lone, 0.0).mean((1, 2)), np.maximum(-lone, 0.0).mean((1, 2))
+        steps = np.maximum(steps, 2.0 * np.minimum(rises, falls))
     return steps
 
 
@@ -182,15 +187,19 @@ def worst_mean(curve: Courses) -> float:
 
 def flicker_of(traces: Sequence[PairTraces]) -> Flicker:
     """Curve, map and channels from the traces of a shot's pairs, one or more."""
-    tone = np.stack([trace.tone for trace in traces])
-    texture, coarse = _texture_power(np.stack([trace.undone for trace in traces]))
-    placed, whole, shown = _steps(tone, np.stack([trace.own for trace in traces]))
+    tone, own, undone, turn, slope = (
+        np.stack([getattr(trace, name) for trace in traces]) for name in ("tone", "own", "undone", "turn", "slope")
+    )
+    fine, texture, coarse = _texture_power(undone)
+    placed, whole, shown = _steps(tone, own)
     cells = {
-        "tone": np.sqrt((_steadied(to_and_fro(tone[:, :3])) ** 2).sum(1)),
+        "tone": np.sqrt(
+            np.maximum((_steadied(to_and_fro(tone[:, :3])) ** 2).sum(1) - GRAIN_SHARES["tone"] * fine, 0.0)
+        ),
         "steps": placed,
         "texture": np.sqrt(texture),
         "coarse texture": np.sqrt(coarse),
-        "wobble": np.sqrt(_wobble_power(np.stack([trace.turn for trace in traces]), traces)),
+        "wobble": np.sqrt(_wobble_power(turn, slope, fine)),
     }
     channels = {
         name: np.quantile(course.reshape(len(traces), -1), QUANTILES[name], axis=1) / JUST_VISIBLE[name]
@@ -211,7 +220,8 @@ def _steps(tone: Courses, own: Courses) -> tuple[Courses, Courses, Courses]:
         lone = lone_changes(smooth[:, course])
         back = np.maximum(to_and_fro(lone), lone_returns(smooth[:, course]))
         size = np.abs(lone).mean((1, 2))
-        over = np.maximum(unexcused_steps(lone), np.abs(lone_changes(own[:, course])).mean((1, 2)))
+        over = unexcused_steps(lone, both_ways=course not in COLOUR)
+        over = np.maximum(over, np.abs(lone_changes(own[:, course])).mean((1, 2)))
         share = np.divide(over, size, out=np.zeros_like(over), where=size > 1e-9).clip(0.0, 1.0)
         placed += back**2
         whole += over**2

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from interpositive.metrics.contract import ShotMetric
+from interpositive.metrics.contract import STEADINESS, ShotMetric
 from interpositive.metrics.flicker_courses import Flicker, flicker_of
 from interpositive.metrics.flicker_traces import (
     OpenPair,
@@ -103,6 +103,7 @@ class FlickerScore(ShotMetric):
     :meth:`shot_values`.
     """
 
+    group = STEADINESS
     higher_is_better = False
     needs = frozenset({"motion"})
 
