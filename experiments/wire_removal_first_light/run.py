@@ -34,7 +34,6 @@ from interpositive.delivery.evaluation import (
     DamagedTake,
     EvaluationSettings,
     evaluate_damaged,
-    find_lpips,
     to_codes,
 )
 from interpositive.delivery.restoring import frames_to_float
@@ -42,6 +41,9 @@ from interpositive.functional.seeds import generator_from
 from interpositive.media.contract import Frames
 from interpositive.media.movie_writer import MovieWriter
 from interpositive.media.opening import open_reader
+from interpositive.metrics.psnr import Psnr
+from interpositive.metrics.untouched import UntouchedChanged
+from interpositive.metrics.warp_error_relative import RelativeWarpError
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.records.digests import sha256_of_value
 from interpositive.records.measures import ShotMeasures
@@ -232,10 +234,8 @@ def damage(name: str, codes: Frames, rate: Fraction, first: int, task: WireRemov
 def judge(damaged: DamagedTake, model: CandidateFusion, work: Path) -> ShotMeasures:
     # What a killed judgement left is made again.
     shutil.rmtree(work / "judged" / damaged.name, ignore_errors=True)
-    settings = EvaluationSettings()
-    measures, _ = evaluate_damaged(
-        damaged, model, WireRemoval().request, work / "judged", settings, find_lpips(settings.lpips_weights_path)
-    )
+    settings = EvaluationSettings(metrics=(Psnr, RelativeWarpError, UntouchedChanged))
+    measures, _ = evaluate_damaged(damaged, model, WireRemoval().request, work / "judged", settings)
     return measures
 
 

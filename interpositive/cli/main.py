@@ -11,8 +11,8 @@ VERBS = {
     "ingest": "bring a production's dailies into its catalogue",
     "train": "fine-tune a mini-model on the production's training takes",
     "apply": "repair a shot inside its mask and deliver it",
-    "evaluate": "judge a run on takes it never learned from",
-    "review": "write the page on which a supervisor judges a run or a delivery",
+    "evaluate": "judge a run on takes it never learned from, or any pictures against others",
+    "review": "write the page on which a supervisor judges a run, a delivery or an evaluation",
     "soundstage": "shoot a small production with exact truth, to try things on",
     "rehearse": "damage a clean take, to rehearse a repair whose truth is known",
     "demo": "all of it, end to end, on the soundstage",
@@ -29,7 +29,8 @@ usage: interpositive <verb> [key=value ...] [--config-dir FOLDER] [--multirun] [
   interpositive train    production=my_film task=wire_removal
   interpositive apply    run=<run folder> shot=shot.mov mask=mask.mov deliver_to=<new folder>
   interpositive evaluate run=<run folder>
-  interpositive review   path=<run or delivery folder>
+  interpositive evaluate result=<pictures> reference=<pictures> mask=<mask>
+  interpositive review   path=<run, delivery or evaluation folder>
 
 A production is a YAML in the folder production/ of your own configuration; name that folder with
 --config-dir or {variable}. `interpositive <verb> --help` lists what a verb can be told.

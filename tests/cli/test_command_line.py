@@ -18,7 +18,6 @@ ROOT = Path(__file__).resolve().parents[2]
 MANDATORY = {
     "ingest": {"source"},
     "apply": {"run", "shot", "mask", "deliver_to"},
-    "evaluate": {"run"},
     "review": {"path"},
     "soundstage": {"output"},
     "rehearse": {"take", "output"},
