@@ -36,7 +36,7 @@ GRAIN_RATIOS = (0.55, 0.6)
 GRAIN_SHARES = {"tone": 0.3, "wobble": 0.5}
 """How much of the power undone in the fine octave grain leaves in cells, and makes the flow wobble."""
 QUANTILES = {"tone": 0.8, "steps": 0.8, "texture": 0.8, "coarse texture": 0.6, "wobble": 0.6}
-"""Each channel is read at this quantile of the cells: a fifth of the frame is enough to show."""
+"""Each channel is read at this quantile of the cells: a fifth of the frame shows, a hand that is misread does not."""
 WORST_SHARE = 1 / 24
 JUST_VISIBLE = {"tone": 1.4, "steps": 0.9, "texture": 0.2, "coarse texture": 0.2, "wobble": 0.55}
 
@@ -177,6 +177,10 @@ class Flicker:
     def score(self) -> float:
         """Flicker in steps of the just visible."""
         return worst_mean(self.curve)
+
+    def place(self, begin: int, end: int) -> Courses:
+        """The map ``r c`` over the pairs from ``begin`` up to ``end``, each cell averaged with its neighbours."""
+        return _neighbourly(self.cells[begin:end].mean(0))
 
 
 def worst_mean(curve: Courses) -> float:

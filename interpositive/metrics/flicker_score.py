@@ -49,7 +49,7 @@ def worst_region(flicker: Flicker, height: int, width: int) -> WorstRegion:
     curve = flicker.curve
     worst = int(curve.argmax())
     begin, end = _stretch(curve >= 0.5 * curve[worst], worst)
-    cells = flicker.cells[begin:end].mean(0)
+    cells = flicker.place(begin, end)
     inside = _joined(cells >= 0.5 * cells.max(), divmod(int(cells.argmax()), cells.shape[1]))
     rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     y = tuple(round(int(edge) * height / cells.shape[0]) for edge in (rows[0], rows[-1] + 1))
