@@ -144,9 +144,33 @@ class TestFlicker:
         flags = [point.flag for point in course_of(*evaluations).points]
         assert flags[:2] == [None, None] and flags[2] is not None and "at step 100" in flags[2]
 
-    def test_it_says_when_clean_footage_would_be_as_restless(self) -> None:
-        flag = course_of((1.0, SAME, around(0.3, 0.01)), (0.9, SAME, around(0.4, 0.01))).points[1].flag
-        assert flag is not None and "steadier than the clean footage" in flag
+    def test_not_while_it_is_steadier_than_clean_footage(self) -> None:
+        course = course_of(
+            (1.0, SAME, around(0.3, 0.01)), (0.9, SAME, around(0.9, 0.01)), (0.8, SAME, around(1.1, 0.01))
+        )
+        flags = [point.flag for point in course.points]
+        assert flags[1] is None and flags[2] is not None and "0.3" in flags[2]
+
+    def test_either_the_picture_or_the_repair_may_flicker(self) -> None:
+        def flag(score: float, repair: float) -> str | None:
+            course = HeldOutCourse(
+                score="psnr_hole",
+                higher_is_better=True,
+                method="trained",
+                metrics=[PSNR, FLICKER, PSNR.model_copy(update={"name": "flicker_score_dis"})],
+                windows=["a"] * 8,
+            )
+            for step, (loss, seen, boils) in enumerate(((1.0, 0.1, 1.0), (0.9, score, repair))):
+                numbers = {
+                    "psnr_hole": list[float | None](SAME),
+                    "flicker_score_dis": list[float | None](around(seen, 0.01)),
+                    "e_warp_rel_dis_hole": list[float | None](around(boils, 0.01)),
+                }
+                course = with_point(course, step, loss, {"trained": numbers}, 1.0)
+            return course.points[1].flag
+
+        assert flag(0.4, 1.0) is None, "nobody sees that score"
+        assert "flicker_score_dis" in (flag(2.0, 1.0) or "") and "e_warp_rel_dis_hole" in (flag(0.1, 2.0) or "")
 
 
 def test_an_unknown_score_is_refused_with_those_that_there_are() -> None:
