@@ -16,6 +16,7 @@ from scipy.stats import spearmanr
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullLocator
 
 MODES = {"itself": LEVELS, "reference": REFERENCE_LEVELS}
 SAID = {"itself": "plate = the flickering shot", "reference": "clean reference"}
@@ -87,17 +88,21 @@ def table(judged: Sequence[Judged], machine: str) -> str:
 
 def _ranks(graded: Sequence[Judged]) -> list[str]:
     lines = ["Spearman's rank correlation of score and strength: lowest and median shot, pooled", ""]
-    rows = []
+    rows, below = [], []
     for kind in KINDS:
         row = [kind.name]
         for mode, levels in MODES.items():
             each, pooled = rank_correlations(graded, kind.name, mode, levels)
             row += [f"{min(each):.3f}", f"{np.median(each):.3f}", f"{pooled:.3f}"]
+            for subject, rank in zip(graded, each, strict=True):
+                if rank < 0.95:
+                    scores = ", ".join(f"{subject.score(kind.name, level, mode):.2f}" for level in levels)
+                    below.append(f"- {kind.name}, {subject.name}, {SAID[mode]}: {rank:.3f} ({scores})")
         rows.append(row)
     every = [f"{_all_ranks(graded, mode):.3f}" for mode in MODES]
     rows.append(["all kinds together", "", "", every[0], "", "", every[1]])
     heads = [f"{word}, {SAID[mode]}" for mode in MODES for word in ("lowest", "median", "pooled")]
-    return lines + _grid(["", *heads], rows)
+    return lines + _grid(["", *heads], rows) + ["", "Shots below 0.95, with their scores from ¼ to 8:", "", *below]
 
 
 def _all_ranks(graded: Sequence[Judged], mode: str) -> float:
@@ -157,9 +162,14 @@ def draw_strengths(graded: Sequence[Judged], path: Path) -> None:
         highest = max(subject.score(name, 0.0, "itself") for subject in graded for name in NEGATIVES)
         panel.axhspan(0.01, highest, color="0.9", zorder=0)
         panel.plot(LEVELS, LEVELS, "k--", linewidth=0.8)
-        panel.set(title=kind.name, xscale="log", yscale="log", ylim=(0.1, 40))
+        panel.set(title=kind.name, xscale="log", yscale="log", ylim=(0.1, 20))
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_minor_locator(NullLocator())
+        panel.set_xticks(LEVELS, [f"{level:g}" for level in LEVELS])
+        panel.set_yticks((0.1, *LEVELS, 16), ("0.1", *(f"{level:g}" for level in LEVELS), "16"))
     figure.supxlabel("strength, just visible = 1")
-    figure.supylabel("flicker score (blue: plate = the flickering shot; dotted: clean reference; grey: no flicker)")
+    figure.supylabel("flicker score")
+    figure.suptitle(f"blue: {SAID['itself']}; dotted: {SAID['reference']}; grey: up to the highest that is no flicker")
     figure.savefig(path, dpi=80)
     plt.close(figure)
 

@@ -108,7 +108,8 @@ def draw_example(output: Path) -> None:
     for each in KINDS:
         flickering = quantised(each.put(steady, 4 * just_visible(steady, each, seed), seed))
         rows.append(np.concatenate([flickering[place, ::2, ::2] for place in (10, 11, 12, 13)], axis=1))
-    cv2.imwrite(str(output / "kinds.png"), cv2.cvtColor(np.concatenate(rows), cv2.COLOR_RGB2BGR))
+    sheet = cv2.cvtColor(np.concatenate(rows), cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(output / "kinds.jpg"), sheet, [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
 if __name__ == "__main__":

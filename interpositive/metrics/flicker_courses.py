@@ -205,15 +205,21 @@ def flicker_of(traces: Sequence[PairTraces]) -> Flicker:
         "coarse texture": np.sqrt(coarse),
         "wobble": np.sqrt(_wobble_power(turn, slope, fine)),
     }
-    channels = {
-        name: np.quantile(course.reshape(len(traces), -1), QUANTILES[name], axis=1) / JUST_VISIBLE[name]
-        for name, course in cells.items()
-    }
+    channels = {name: _read(course, tone, QUANTILES[name]) / JUST_VISIBLE[name] for name, course in cells.items()}
     channels["steps"] = np.maximum(channels["steps"], whole / JUST_VISIBLE["steps"])
     cells["steps"] = shown
     curve = np.sqrt(sum(course**2 for course in channels.values()))
     together = np.sqrt(sum((course / JUST_VISIBLE[name]) ** 2 for name, course in cells.items()))
     return Flicker(curve, together, channels)
+
+
+def _read(course: Courses, tone: Courses, quantile: float) -> Courses:
+    """A quantile of ``t r c`` over the cells that can be followed within the seven pairs; 0 if under a tenth can."""
+    known = _steadied(np.isfinite(tone[:, 0]).astype(np.float64)) > 0.0
+    enough = known.mean((1, 2)) > 0.1
+    kept = np.where(known | ~enough[:, None, None], course, np.nan)
+    read: Courses = np.where(enough, np.nanquantile(kept.reshape(len(course), -1), quantile, axis=1), 0.0)
+    return read
 
 
 def _steps(tone: Courses, own: Courses) -> tuple[Courses, Courses, Courses]:
