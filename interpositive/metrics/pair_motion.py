@@ -9,6 +9,7 @@ carries its engine's.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -97,8 +98,17 @@ class PairMotion:
     def bring(self, second: Tensor) -> Tensor:
         """The second frame (``c h w``) brought along the motion onto the first, bilinear, border repeated."""
         grid = self._grid.to(second.dtype)
-        brought = F.grid_sample(second[None], grid, mode="bilinear", padding_mode="border", align_corners=False)
-        return brought[0]
+        height, width = grid.shape[1:3]
+        # Reads of one picture run on one core; as strips of a batch they share all.
+        strips = math.gcd(height, torch.get_num_threads()) if second.device.type == "cpu" else 1
+        brought = F.grid_sample(
+            second[None].expand(strips, -1, -1, -1),
+            grid.view(strips, height // strips, width, 2),
+            mode="bilinear",
+            padding_mode="border",
+            align_corners=False,
+        )
+        return brought.transpose(0, 1).reshape(len(second), height, width)
 
     def gap(self, first: Tensor, second: Tensor) -> Tensor:
         """``(W(second, forward) - first)^2``, mean over channels, ``1 1 h w``; frames are ``c h w`` in [0, 1]."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from interpositive.motion.warping import warp_backward
+
+STRIP_ROWS = 64
 
 
 def inconsistent(forward: Tensor, backward: Tensor) -> Tensor:
@@ -23,9 +26,19 @@ def hidden(forward: Tensor, returned: Tensor) -> Tensor:
 
     ``returned`` is ``W(b, f)``. True where the test of :func:`inconsistent` fails or at a motion boundary.
     """
-    length = squared_length(forward)
-    lost = _inconsistent_with(forward, returned, length)
-    return lost.logical_or_(_motion_boundary(forward, length))
+    height = forward.shape[-2]
+    lost = torch.empty_like(forward[:, :1], dtype=torch.bool)
+    # In strips, whose many passes stay in a processor's cache; boundaries look one row ahead.
+    for start in range(0, height, STRIP_ROWS):
+        rows = slice(start, min(start + STRIP_ROWS, height))
+        ahead = forward[..., start : rows.stop + 1, :]
+        length = squared_length(ahead)
+        edge = _motion_boundary(ahead, length)[..., : rows.stop - start, :]
+        flow, back = forward[..., rows, :], returned[..., rows, :]
+        torch.logical_or(
+            _inconsistent_with(flow, back, length[..., : rows.stop - start, :]), edge, out=lost[..., rows, :]
+        )
+    return lost
 
 
 def squared_length(vectors: Tensor) -> Tensor:

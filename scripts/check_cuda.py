@@ -1,0 +1,134 @@
+"""Checks on one NVIDIA GPU what a machine without one cannot: metrics there equal the CPU's, and training runs in bf16.
+
+    python scripts/check_cuda.py [--skip-training]
+
+1. every metric of ``conf/metric/`` on a 720p shot: the same numbers on the GPU, and the seconds a frame of both;
+2. a soundstage production trained with ``compute=one_gpu`` and two data workers, in 32 bit and in bf16: held-out scores
+   and seconds beside the CPU's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import torch
+import yaml
+from torch import Tensor
+
+import interpositive.metrics
+from interpositive.cli.assembling import assemble
+from interpositive.cli.hydra_app import config_folder
+from interpositive.errors import InterpositiveError
+from interpositive.metrics.contract import MATTES, ShotMetric
+
+NUM_FRAMES, HEIGHT, WIDTH = 24, 720, 1280
+TOLERANCE = 1e-3
+"""Of a number's size: float32 sums in another order, and flow warps whose last bits differ."""
+
+
+def pan(num_channels: int) -> dict[str, Tensor]:
+    """A pan with grain, and a repair of it that boils."""
+    draw = torch.Generator().manual_seed(0)
+    wide = torch.rand(1, num_channels, HEIGHT + 8, WIDTH + 8 + 2 * NUM_FRAMES, generator=draw)
+    for _ in range(4):
+        wide = torch.nn.functional.avg_pool2d(wide, 3, 1)
+    wide = (0.5 + 4.0 * (wide[0] - 0.5)).clamp(0, 1)
+    clean = torch.stack([wide[:, :HEIGHT, 2 * t : 2 * t + WIDTH] for t in range(NUM_FRAMES)])
+    reference = (clean + 0.01 * torch.randn(clean.shape, generator=draw)).clamp(0, 1)
+    mask = torch.zeros(NUM_FRAMES, 1, HEIGHT, WIDTH)
+    mask[:, :, 200:400, 100:900] = 1.0
+    boil = (clean + 0.04 * torch.randn(clean.shape, generator=draw)).clamp(0, 1)
+    return {"result": torch.where(mask > 0, boil, reference), "reference": reference, "mask": mask}
+
+
+def measured(metric: ShotMetric, shot: dict[str, Tensor], device: str) -> tuple[dict[str, float], float]:
+    """The numbers of a shot on a device, and seconds a frame."""
+    there = {name: frames.to(device) for name, frames in shot.items()}
+    start = time.perf_counter()
+    metric.update(there["result"], there["reference"], plate=there["reference"], mask=there["mask"])
+    values = metric.shot_values()
+    return values, (time.perf_counter() - start) / NUM_FRAMES
+
+
+def check_metrics() -> bool:
+    """Every metric on both; False if a number differs."""
+    shots = {1: pan(1), 3: pan(3)}
+    alike = True
+    for path in sorted((config_folder() / "metric").glob("*.yaml")):
+        node = yaml.safe_load(path.read_text())
+        first, second = (assemble(node, path.stem, ShotMetric) for _ in range(2))
+        if first.absence is not None:
+            print(f"{path.stem}: not measured here, {first.absence.splitlines()[0]}")
+            continue
+        for metric in (first, second):
+            metric.set_rate(Fraction(25))
+        shot = shots[1 if first.group == MATTES else 3]
+        here, cpu_seconds = measured(first, shot, "cpu")
+        there, gpu_seconds = measured(second, shot, "cuda")
+        worst = max((abs(there[n] - v) / max(abs(v), 1e-6) for n, v in here.items() if not math.isnan(v)), default=0.0)
+        same = worst < TOLERANCE and all(math.isnan(there[n]) == math.isnan(v) for n, v in here.items())
+        alike &= same
+        verdict = "same" if same else "DIFFERENT"
+        print(f"{path.stem}: {verdict}, worst {worst:.1e}; {cpu_seconds:.3f} s a frame on the CPU, {gpu_seconds:.3f} s")
+    return alike
+
+
+def interpositive(*arguments: str) -> float:
+    """One command of the command line; its seconds."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "interpositive.cli.main", *arguments, "progress=false"], check=True)
+    return time.perf_counter() - start
+
+
+def check_training(folder: Path) -> None:
+    """Train one production on both devices and print the scores side by side."""
+    subprocess.run(
+        [sys.executable, "-m", "interpositive.cli.main", "soundstage", f"output={folder}/stage", "stage.num_frames=32"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    production = ("production=soundstage", f"production.workspace={folder}/production")
+    interpositive("ingest", *production, f"source={folder}/stage/dailies")
+    for name, given in {
+        "cpu": ("compute=cpu",),
+        "gpu, 32 bit": ("compute=one_gpu", "compute.precision=32-true"),
+        "gpu, bf16": ("compute=one_gpu", "compute.precision=bf16-mixed"),
+    }.items():
+        run = folder / name.replace(", ", "_").replace(" ", "_")
+        common = ("trainer=quick", "trainer.max_steps=400", "dailies=quick", "dailies.num_workers=2", "wandb=disabled")
+        seconds = interpositive("train", *production, *common, *given, f"run_folder={run}")
+        record = json.loads((run / "run.json").read_text())
+        scores = {key.rsplit("/", 1)[1]: value for key, value in record["scores"].items() if "psnr_hole" in key}
+        shown = ", ".join(f"{key} {value:.2f}" for key, value in scores.items() if key in ("prior", "trained"))
+        print(f"{name}: {shown} dB; {record['seconds_training']} s of training, {seconds:.0f} s in all", flush=True)
+
+
+def main() -> int:
+    """Run the checks; 1 if a metric differs, 2 without a GPU."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--skip-training", action="store_true")
+    chosen = parser.parse_args()
+    if not torch.cuda.is_available():
+        print("there is no GPU on this machine", file=sys.stderr)
+        return 2
+    print(f"{torch.cuda.get_device_name(0)}, torch {torch.__version__}", flush=True)
+    alike = check_metrics()
+    if not chosen.skip_training:
+        with tempfile.TemporaryDirectory() as folder:
+            check_training(Path(folder))
+    return 0 if alike else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except InterpositiveError as error:
+        sys.exit(str(error))
