@@ -15,6 +15,7 @@ from interpositive.records.measures import MetricInfo
 
 RADIUS_PX = 5
 SIGMA_PX = 1.5
+STRIP_ROWS = 64
 _C1, _C2 = 0.01**2, 0.03**2
 
 
@@ -58,6 +59,16 @@ def ssim_map(result: Tensor, reference: Tensor) -> Tensor:
         )
     # Half a code range is taken off first: the variances do not change, their float32 cancellation shrinks.
     first, second = _mirrored(result - 0.5), _mirrored(reference - 0.5)
+    similar = result.new_empty((*result.shape[:-3], height, width))
+    # In strips: whole frames of five blurs would fill gigabytes at 4K, and no cache.
+    for start in range(0, height, STRIP_ROWS):
+        rows = slice(start, min(start + STRIP_ROWS, height) + 2 * RADIUS_PX)
+        similar[..., start : rows.stop - 2 * RADIUS_PX, :] = _similarity(first[..., rows, :], second[..., rows, :])
+    return similar
+
+
+def _similarity(first: Tensor, second: Tensor) -> Tensor:
+    """The map of two strips less half a code range, which have the radius more on each side than it."""
     mean_1, mean_2 = _blurred(first), _blurred(second)
     variances = _blurred(first.square() + second.square()) - mean_1.square() - mean_2.square()
     covariance = _blurred(first * second) - mean_1 * mean_2

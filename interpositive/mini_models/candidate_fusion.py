@@ -30,12 +30,20 @@ _NUM_SCORER_FEATURES = 3 + 1 + 3
 _NUM_SCORER_WORDS = len(KINDS) + 1
 _NUM_RESIDUAL_FEATURES = 3 + 3 + 1 + 1 + 1 + 1
 _INVALID_LOGIT = -30.0
-_BLEND_WEIGHT = 0.5
-_BLEND_TOLERANCE = 0.05
-_BLEND_WEIGHT_OF_GUESSES = 0.8
-_BLEND_TOLERANCE_OF_GUESSES = 0.3
 
 Picture = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Blend:
+    """How much of its flow-warped neighbour a result takes: ``weight`` times ``exp(-difference / tolerance)``.
+
+    ``copied`` is ``(weight, tolerance)`` where real pixels were copied with certainty, ``guessed`` where the
+    fill is a guess; in between they are mixed. Differences are in [0, 1] code values.
+    """
+
+    copied: tuple[float, float] = (0.5, 0.05)
+    guessed: tuple[float, float] = (0.8, 0.3)
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,7 @@ class CandidateFusion(MiniModel):
         self.scorer = CandidateScorer(_NUM_SCORER_FEATURES, _NUM_SCORER_WORDS, scorer_width)
         first, second, third = residual_widths
         self.residual = ResidualUNet(_NUM_RESIDUAL_FEATURES, (first, second, third))
+        self.blend = Blend()
         self.log_temperature = nn.Parameter(torch.tensor(float(np.log(temperature))))
         self._initial_log_temperature = float(np.log(temperature))
 
@@ -227,7 +236,7 @@ class CandidateFusion(MiniModel):
         for name in wanted:
             frames = pictures[name]
             if name not in CLASSICAL_FILLS:
-                frames = blend_along_flow(motion, keep, frames, certainty[name])
+                frames = blend_along_flow(motion, keep, frames, certainty[name], self.blend)
             stacked = np.stack(
                 [np.where(motion.holes[t][..., None], p, motion.frames[t]) for t, p in zip(keep, frames, strict=True)]
             )
@@ -264,13 +273,12 @@ class CandidateFusion(MiniModel):
 
 
 def blend_along_flow(
-    motion: WindowMotion, keep: range, frames: list[Picture], certainty: list[Picture]
+    motion: WindowMotion, keep: range, frames: list[Picture], certainty: list[Picture], blend: Blend
 ) -> list[Picture]:
     """Blend each hole with its flow-warped neighbour's result, forward and then backward in time.
 
-    The share is ``w exp(-d / tolerance)`` with ``d`` their absolute difference. Where real pixels were
-    copied with certainty, ``w`` and the tolerance are small: only what agrees is blended, and edges stay.
-    Where the fill is a guess, both are large: a guess must at least hold still.
+    Where real pixels were copied with certainty only what agrees is blended, and edges stay; a guess
+    takes more of its neighbour, for it must at least hold still.
     """
     blended = list(frames)
     passes = (range(1, len(frames)), range(len(frames) - 2, -1, -1))
@@ -283,9 +291,10 @@ def blend_along_flow(
             flow = motion.flow(frame, other)
             brought = motion.read(blended[index + step], flow, cubic=True)
             difference = channel_mean(np.abs(brought - blended[index]))
-            guessed = 1.0 - certainty[index]
-            weight = _BLEND_WEIGHT + (_BLEND_WEIGHT_OF_GUESSES - _BLEND_WEIGHT) * guessed
-            tolerance = _BLEND_TOLERANCE + (_BLEND_TOLERANCE_OF_GUESSES - _BLEND_TOLERANCE) * guessed
+            weight, tolerance = (
+                copied + (guessed - copied) * (1.0 - certainty[index])
+                for copied, guessed in zip(blend.copied, blend.guessed, strict=True)
+            )
             share = weight * np.exp(-difference / tolerance) * (hole & motion.consistent(frame, other))
             mixed = blended[index] + share[..., None] * (brought - blended[index])
             blended[index] = mixed.astype(np.float32)
