@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from interpositive.metrics.summary import is_settled, shot_pairs
+from interpositive.metrics.summary import shot_pairs
 from interpositive.records.measures import MeanInterval, Measures, MetricInfo, PairedDifference, ShotMeasures
 from interpositive.records.publishing import write_file_whole
 
@@ -178,12 +178,12 @@ def _difference_figure(pair: tuple[str, str], measures: Measures) -> Figure | No
         gaps = [a - b for _, a, b in shot_pairs(measures.shots, method, other, info.name)]
         axes.axvline(0.0, color="black", lw=0.8)
         axes.plot(gaps, [0.0] * len(gaps), "o", ms=4, color=_COLOURS[0], alpha=0.45)
-        colour = _COLOURS[2] if is_settled(difference) else "#888888"
+        colour = _COLOURS[2] if difference.is_settled else "#888888"
         _draw_interval(axes, difference, 1.0, colour)
         axes.set_ylim(1.6, -0.6)
         axes.set_yticks([0.0, 1.0], ["shots", "mean"])
         axes.grid(axis="y", visible=False)
-        settled = "settled" if is_settled(difference) else "not settled"
+        settled = "settled" if difference.is_settled else "not settled"
         axes.set_title(f"{info.name} [{info.unit}]{_better(info)}: {settled}", loc="left", fontsize=9)
     figure.suptitle(f"{method} minus {other}, shot by shot", x=0.01, ha="left")
     return figure

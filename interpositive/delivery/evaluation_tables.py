@@ -9,8 +9,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from interpositive.errors import TimecodeError
-from interpositive.metrics.summary import is_settled
-from interpositive.records.measures import MeanInterval, Measures, MetricInfo, PairedDifference, ShotMeasures
+from interpositive.records.measures import (
+    LEAST_SHOTS,
+    MeanInterval,
+    Measures,
+    MetricInfo,
+    PairedDifference,
+    ShotMeasures,
+)
 from interpositive.records.publishing import write_file_whole
 from interpositive.records.timecode import frame_to_timecode, frames_per_day, is_drop_frame, timecode_to_frame
 
@@ -123,13 +129,15 @@ def _mean_row(mean: MeanInterval, info: MetricInfo) -> list[str]:
 
 def _difference_row(difference: PairedDifference, info: MetricInfo) -> list[str]:
     verdict = "not settled"
-    if is_settled(difference):
+    if difference.is_settled:
         word = _BETTER.get((info.direction, difference.mean > 0), "higher" if difference.mean > 0 else "lower")
         verdict = f"settled: {difference.method} is {word}"
     elif difference.low == difference.high == 0:
         verdict = "not settled: the same in every shot"
     elif difference.low is None:
         verdict = "not settled: one shot"
+    elif difference.num_shots < LEAST_SHOTS:
+        verdict = f"not settled: {difference.num_shots} shots, {LEAST_SHOTS} are needed"
     mean = _short(difference.mean, signed=True)
     return ["", info.name, mean, _interval(difference, signed=True), info.unit, verdict]
 

@@ -69,13 +69,6 @@ def shot_pairs(
             yield shot.name, first, second
 
 
-def is_settled(difference: PairedDifference) -> bool:
-    """Whether the interval leaves out 0, so that the sign of the difference is not in doubt."""
-    if difference.low is None or difference.high is None:
-        return False
-    return difference.low > 0 or difference.high < 0
-
-
 def interval_notes(num_shots: int) -> list[str]:
     """What must be said of intervals over so few shots; nothing where they can be trusted."""
     if num_shots == 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from interpositive.records.measures import MeanInterval, Measures, MetricInfo, PairedDifference
+from interpositive.records.measures import LEAST_SHOTS, MeanInterval, Measures, MetricInfo, PairedDifference
 from interpositive.review.drawing import dot, drawing, line
 from interpositive.review.elements import Html, element, folded, grouped_table, together
 from interpositive.review.headlines import headline, measured
@@ -36,6 +36,8 @@ def verdict_on(difference: PairedDifference, direction: str) -> tuple[str, str]:
         return "level", "level in every shot"
     if low <= 0 <= high:
         return "open", "not settled: the interval holds 0"
+    if not difference.is_settled:
+        return "open", f"not settled: {difference.num_shots} shots, {LEAST_SHOTS} are needed"
     if direction not in ("higher", "lower"):
         return "apart", "settled: they differ"
     kind = "better" if (low > 0) == (direction == "higher") else "worse"
@@ -129,7 +131,8 @@ def _how_to_read(measures: Measures) -> Html:
     return element(
         "p",
         f"Each line is the mean, over shots that both were measured on, of the first minus the second, with the "
-        f"{confidence} interval of that difference. It is settled where the interval leaves out 0. "
+        f"{confidence} interval of that difference. It is settled where the interval leaves out 0 and there "
+        f"are {LEAST_SHOTS} shots or more. "
         "In the drawing the upright line is 0, and right of it is better.",
     )
 

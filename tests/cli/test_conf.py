@@ -30,6 +30,7 @@ from interpositive.cli.verbs.train import DailiesConfig, TrainConfig
 from interpositive.dailies.splitting import SplitRule
 from interpositive.delivery.gate import GatePlan
 from interpositive.delivery.restoring import WindowPlan
+from interpositive.metrics.contract import ShotMetric
 from interpositive.mini_models.contract import MiniModel
 from interpositive.soundstage.spec import StageSpec
 from interpositive.soundstage.writing import take_name
@@ -49,7 +50,7 @@ SCHEMAS: dict[str, Any] = {
     "rehearse": RehearseConfig,
     "demo": DemoConfig,
 }
-KINDS: dict[str, type] = {"task": Task, "mini_model": MiniModel, "stage": StageSpec}
+KINDS: dict[str, type] = {"task": Task, "mini_model": MiniModel, "stage": StageSpec, "metric": ShotMetric}
 MACHINE = {"accelerator", "devices", "precision"}
 GROUP_KEYS: dict[str, set[str]] = {
     "production": set(ProductionConfig.model_fields),
@@ -93,10 +94,14 @@ def test_a_choice_lists_exactly_what_its_reader_takes(path: Path) -> None:
         assert "# @package _global_" in path.read_text(), "an experiment holds differences of the whole"
         composed("train", f"+experiment={path.stem}")
         return
-    node = composed(verb_with(group), f"{group}={path.stem}")[group]
+    if group == "track_metric":
+        assert find_target(yaml.safe_load(path.read_text())["_target_"], group), "chosen by no verb yet"
+        return
+    node = composed(verb_with(group), f"{group}=[{path.stem}]" if group == "metric" else f"{group}={path.stem}")[group]
+    node = node[path.stem] if group == "metric" else node
     if "_target_" in node:
         target = find_target(node["_target_"], group)
-        assert set(node) - {"_target_"} == set(inspect.signature(target).parameters) - {"self"}
+        assert set(node) - {"_target_"} == set(inspect.signature(target).parameters) - {"self", "kwargs"}
         assert isinstance(assemble(node, group, KINDS[group]), KINDS[group])
     else:
         assert set(node) == GROUP_KEYS[group]

@@ -33,7 +33,7 @@ def test_a_folder_of_shots_is_judged_and_resumed(command: Any, pictures: dict[st
     ended = command("evaluate", *pictures.values(), *QUICK)
     assert ended.code == 0, ended.err
     folder = tmp_path / "result.evaluation"
-    for told in ("sh010", "sh020", "means over 2 shots", "result minus against", "settled: result is better", "rough"):
+    for told in ("sh010", "sh020", "means over 2 shots", "result minus against", "2 shots, 6 are needed", "rough"):
         assert told in ended.out
     assert f"evaluation: {folder}" in ended.out
     assert {"evaluation.json", "measures.json", "frames.csv", "shots.csv", "plots", "shots"} <= {

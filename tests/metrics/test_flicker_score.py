@@ -21,6 +21,7 @@ from interpositive.metrics.flicker_courses import (
     worst_mean,
 )
 from interpositive.metrics.flicker_score import FlickerScore
+from interpositive.metrics.flicker_traces import shift, working_picture
 
 HEIGHT, WIDTH, FRAMES = 120, 192, 24
 
@@ -92,17 +93,59 @@ def test_more_boiling_scores_more() -> None:
     assert scores[0] < 0.3 and scores[-1] > 2
 
 
-def test_wobble_shows_though_the_motion_was_measured_on_the_wobbling_picture() -> None:
-    rng = np.random.default_rng(8)
+def wobbled(frames: Tensor, deviation: float, seed: int = 8) -> Tensor:
+    """Smooth shifts of so many pixels' deviation, fresh on every frame."""
+    rng = np.random.default_rng(seed)
     ys, xs = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
-    steady = scene().numpy().transpose(0, 2, 3, 1)
     wobbling = []
-    for frame in steady:
+    for frame in frames.numpy().transpose(0, 2, 3, 1):
         shift = np.stack([cv2.GaussianBlur(f, (0, 0), 12.0) for f in rng.standard_normal((2, HEIGHT, WIDTH))])
-        shift = (0.5 * shift / shift.std()).astype(np.float32)
+        shift = (deviation * shift / shift.std()).astype(np.float32)
         wobbling.append(cv2.remap(frame, xs + shift[0], ys + shift[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT))
-    result = torch.from_numpy(np.stack(wobbling)).permute(0, 3, 1, 2).clamp(0, 1)
-    assert score(result) > 1 > 4 * score(scene())
+    return torch.from_numpy(np.stack(wobbling)).permute(0, 3, 1, 2).clamp(0, 1)
+
+
+def test_wobble_shows_though_the_motion_was_measured_on_the_wobbling_picture() -> None:
+    assert score(wobbled(scene(), 0.5)) > 1 > 4 * score(scene())
+
+
+def test_wobble_against_a_steady_source_grows_with_its_size() -> None:
+    steady = scene(pan=2)
+    channels = []
+    for deviation in (0.1, 0.2, 0.4):
+        flicker = judged(wobbled(steady, deviation), steady).flicker()
+        assert flicker is not None
+        channels.append(float(np.median(flicker.channels["wobble"])))
+    assert channels[1] / channels[0] == pytest.approx(2.0, rel=0.2)
+    assert channels[2] / channels[1] == pytest.approx(2.0, rel=0.2)
+
+
+def test_grain_and_a_difference_that_stays_are_no_wobble_against_the_source() -> None:
+    steady = scene()
+    rng = np.random.default_rng(4)
+    grained = (steady + 0.02 * torch.from_numpy(rng.standard_normal(steady.shape)).float()).clamp(0, 1)
+    kept = torch.roll(steady, 1, dims=-1)
+    kept[..., 30:80, 60:120] = 0.4
+    for result in (grained, kept):
+        flicker = judged(result, steady).flicker()
+        assert flicker is not None
+        assert flicker.channels["wobble"].max() < 0.1
+
+
+def test_a_wobbling_source_that_was_steadied_wobbles_less_than_itself() -> None:
+    steady = scene()
+    wobbling = wobbled(steady, 0.3)
+    assert score(steady, wobbling) < 0.5 * score(wobbling)
+
+
+def test_a_shift_against_the_source_is_found_whatever_its_gain() -> None:
+    """A whole picture half a pixel to the right and a pixel up of where the source has it, and 20 % brighter."""
+    ys, xs = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+    source = scene(1)[0]
+    moved = cv2.remap(source[0].numpy(), xs - 0.5, ys + 1.0, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    result = torch.from_numpy(1.2 * moved)[None].expand(3, -1, -1).clamp(0, 1)
+    across, down = shift(working_picture(result), working_picture(source))[:, 1:-1, 1:-1]
+    assert across.mean() == pytest.approx(0.5, abs=0.08) and down.mean() == pytest.approx(-1.0, abs=0.12)
 
 
 def test_a_lamp_that_comes_on_a_fade_and_a_passing_shadow_are_light() -> None:
@@ -138,6 +181,13 @@ def test_a_lone_jump_all_over_counts_only_where_the_source_lacks_it() -> None:
     assert score(jumped) < 0.3
     assert score(jumped, steady) > 1
     assert score(steady, jumped) < 0.3
+
+
+def test_a_jump_of_sharpness_counts_where_the_source_lacks_it() -> None:
+    steady = scene(grain=0.005)
+    blurred = torch.nn.functional.avg_pool2d(steady, 5, stride=1, padding=2, count_include_pad=False)
+    softer = torch.where((torch.arange(FRAMES) < 12)[:, None, None, None], steady, 0.5 * (steady + blurred))
+    assert score(softer, steady) > 2 * score(softer)
 
 
 def test_a_steady_result_of_a_flickering_plate_scores_low() -> None:

@@ -10,7 +10,6 @@ import pytest
 from interpositive.metrics.intervals import bootstrap_interval, paired_interval
 from interpositive.metrics.summary import (
     interval_notes,
-    is_settled,
     mean_intervals,
     paired_differences,
 )
@@ -95,12 +94,14 @@ class TestSummary:
         assert difference.mean == pytest.approx(1.25) and difference.num_shots == 2
 
     def test_settled_means_that_zero_is_left_out(self) -> None:
-        better = shots_of({"a": [1.0, 2.0, 3.0, 4.0], "b": [0.5, 1.4, 2.6, 3.5]})
+        better = shots_of({"a": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "b": [0.5, 1.4, 2.6, 3.5, 4.4, 5.7]})
+        few = shots_of({"a": [1.0, 2.0, 3.0, 4.0, 5.0], "b": [0.5, 1.4, 2.6, 3.5, 4.4]})
         unsure = shots_of({"a": [1.0, 2.0, 3.0, 4.0], "b": [0.5, 2.6, 2.5, 4.4]})
         one = shots_of({"a": [1.0], "b": [0.5]})
         same = shots_of({"a": [1.0, 2.0], "b": [1.0, 2.0]})
-        told = [is_settled(paired_differences(shots, INFOS, [("a", "b")])[0]) for shots in (better, unsure, one, same)]
-        assert told == [True, False, False, False]
+        cases = (better, few, unsure, one, same)
+        told = [paired_differences(shots, INFOS, [("a", "b")])[0].is_settled for shots in cases]
+        assert told == [True, False, False, False, False]
 
     def test_few_shots_are_called_few(self) -> None:
         assert "one shot" in interval_notes(1)[0] and "rough" in interval_notes(7)[0] and not interval_notes(8)

@@ -101,13 +101,20 @@ def test_from_dailies_to_pages(tiny_production: TinyProduction, tmp_path: Path) 
     _check_deliveries(tmp_path)
     assert "never overwritten" in interpositive("apply", *shot, "deliver_to=png", code=5)
 
-    assert "PSNR in the hole" in interpositive("evaluate", "run=run", "max_frames=6", *GATE, quiet)
+    assert "chosen minus telea" in interpositive("evaluate", "run=run", "max_frames=6", *GATE, quiet)
     assert {s.role for s in Measures.read(tmp_path / "run" / "evaluation" / "measures.json").shots} == {"val", "test"}
     interpositive("review", "path=run")
     interpositive("review", "path=png")
     for page in ("run/review.html", "png.review.html"):
         assert "<video" in (tmp_path / page).read_text() or "<!doctype html" in (tmp_path / page).read_text().lower()
     read_and_verify(tmp_path / "png")
+
+    judged = ["result=png", "reference=shot/truth.mkv", "plate=shot/shot.mkv", "mask=shot/mask", "output=judged"]
+    told = interpositive("evaluate", *judged, "metric=[psnr,untouched]", quiet)
+    assert "untouched_changed" in told and "psnr_hole" in told
+    values = Measures.read(tmp_path / "judged" / "measures.json").shots[0].values["result"]
+    assert values["untouched_changed"] == 0 and (values["psnr_hole"] or 0.0) > 20
+    interpositive("review", "path=judged")
 
     _spoil_the_run(
         tmp_path / "run", lambda **expected: interpositive("evaluate", "run=run", "output=again", **expected)

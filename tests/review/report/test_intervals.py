@@ -43,7 +43,8 @@ def test_a_difference_is_settled_if_its_interval_leaves_out_0(
     assert verdict_on(difference(sum(ends) / 2, *ends), direction) == (kind, words)
 
 
-def test_one_shot_settles_nothing() -> None:
+def test_one_shot_settles_nothing_nor_do_five() -> None:
+    assert verdict_on(difference(1.0, 0.5, 1.5, 5), "higher") == ("open", "not settled: 5 shots, 6 are needed")
     assert verdict_on(difference(1.0, None, None, 1), "higher") == ("open", "no interval from 1 shot")
 
 
@@ -70,21 +71,21 @@ def test_numbers_read_together_have_as_many_decimals() -> None:
 
 
 def test_section_gives_means_differences_and_what_is_settled(told: SimpleNamespace) -> None:
-    section = means_section(measures(told, 3))
+    section = means_section(measures(told, 6))
     text = text_of(section)
-    assert "Means over 3 shots, each with its 95 % interval, the 6 to look at first" in text
+    assert "Means over 6 shots, each with its 95 % interval, the 6 to look at first" in text
     assert "chosen (ours)" in text, "a method chosen everywhere has no column of its own"
     assert re.search(r"Beside telea, chosen is better in psnr_hole, .*; not settled in ", text)
     row = re.search(r"<tr><th[^>]*><b>psnr_hole</b>(?:(?!</tr>).)*<td>\+(?:(?!</tr>).)*</tr>", section)
     assert row
-    assert re.search(r"\+4\.\d\d +\+2\.\d\d to \+5\.\d\d +3 +settled: better", text_of(row[0]))
+    assert re.search(r"\+4\.\d\d +\+2\.\d\d to \+5\.\d\d +6 +settled: better", text_of(row[0]))
     assert section.count("<svg") == 6 + 14, "one drawing a row: at first, and of all that was measured"
     assert "All 15 measures" in text
     assert "Differences in all 14 measures" in text
 
 
 def test_right_is_better_in_the_drawing_whatever_the_direction(told: SimpleNamespace) -> None:
-    section = means_section(measures(told, 3))
+    section = means_section(measures(told, 6))
     better = re.findall(r'<circle cx="([\d.]+)"[^>]*class="mean better"', section)
     assert len(better) > 8
     assert all(float(x) > 110 for x in better)
