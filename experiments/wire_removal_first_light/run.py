@@ -217,6 +217,8 @@ def train(
             max_steps=SETTINGS["max_steps"],
             validate_every=500,
             checkpoint_every=500,
+            # Judged at the end alone: the last step is what is compared.
+            judge_every=SETTINGS["max_steps"],
             held_out_windows=1,
             held_out_frames=2,
         ),
