@@ -14,6 +14,15 @@ from scipy.stats import rankdata, spearmanr
 from interpositive.metrics.flicker_courses import Flicker, flicker_of, worst_mean
 
 FLICKERS_BELOW_1 = {"vbench"}
+AT_WORK = {
+    "gain": "itself",
+    "mains beat": "itself",
+    "exposure steps": "itself",
+    "boiling": "reference",
+    "window seams": "reference",
+    "model jitter": "reference",
+}
+"""What motion is measured on at work: cameras and lamps flicker in the plate itself, a model adds to a steady plate."""
 
 
 @dataclass
@@ -25,14 +34,18 @@ class Judged:
     moving_camera: bool
     seed: int
     shape: tuple[int, ...]
+    seconds: float = 0.0
     scores: dict[Version, float] = field(default_factory=dict)
     channels: dict[Version, dict[str, float]] = field(default_factory=dict)
     baselines: dict[Version, dict[str, float]] = field(default_factory=dict)
     placed: dict[str, Flicker] = field(default_factory=dict)
 
     def score(self, what: str, strength: float, mode: str) -> float:
-        """The score of a version; light changes are alike in both modes, for a clean reference has them too."""
-        version = Version(what, strength, mode)
+        """The score of a version; ``mode`` is a version's, or ``"work"``: as the kind occurs at work.
+
+        Light changes are alike in all modes, for a clean reference has them too.
+        """
+        version = Version(what, strength, AT_WORK.get(what, "itself") if mode == "work" else mode)
         return self.scores[version if version in self.scores else Version(what, strength, "itself")]
 
 
@@ -41,6 +54,7 @@ def judge(name: str, split: str, moving_camera: bool, seed: int, path: Path) -> 
     with np.load(path) as archive:
         numbers = {key: archive[key] for key in archive.files}
     judged = Judged(name, split, moving_camera, seed, tuple(int(n) for n in numbers["shape"]))
+    judged.seconds = float(numbers["seconds"])
     for key in sorted({key.rsplit("#", 1)[0] for key in numbers if key.endswith("#tone")}):
         version = Version.of(key)
         flicker = flicker_of(traces_of(numbers, key))
@@ -114,4 +128,4 @@ def hits(subjects: Sequence[Judged]) -> dict[str, list[Hit]]:
     return {kind: [hit_of(subject, kind) for subject in subjects if subject.placed] for kind in PLACED_KINDS}
 
 
-__all__ = ["PLACED_LEVEL", "Hit", "Judged", "area_under_roc", "hits", "judge", "rank_correlations"]
+__all__ = ["AT_WORK", "PLACED_LEVEL", "Hit", "Judged", "area_under_roc", "hits", "judge", "rank_correlations"]

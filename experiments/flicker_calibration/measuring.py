@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,13 +24,12 @@ from injections import (
 )
 from numpy.typing import NDArray
 
-from interpositive.metrics.flicker_traces import PairTraces, pair_traces, working_picture, working_tone
+from interpositive.metrics.flicker_traces import PairTraces, WorkingPicture, pair_traces, working_picture
 from interpositive.metrics.luma import luma_of
 from interpositive.metrics.luma_flicker import luma_flicker_percent
 from interpositive.metrics.pair_motion import PairMotion
 
 LEVELS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-REFERENCE_LEVELS = (0.5, 1.0, 4.0)
 BASELINES = ("frame_difference", "vbench", "luma_flicker", "e_warp")
 PLACED_KINDS = ("gain", "boiling", "model jitter")
 PLACED_LEVEL = 2.0
@@ -69,15 +69,16 @@ def place_of(shape: tuple[int, ...], seed: int) -> tuple[slice, tuple[int, int, 
 
 def measure(subject: Subject, seed: int, material: Path, path: Path, *, graded: bool) -> bool:
     """Measure a subject and write its numbers to an npz; False if its footage is absent."""
+    start = time.monotonic()
     steady = steady_frames(subject, material)
     if steady is None:
         return False
     numbers: dict[str, NDArray[np.generic]] = {"shape": np.array(steady.shape)}
-    sources = _motions(steady), [working_tone(frame) for frame in _tensors(steady)]
+    # The clean reference is the same for all versions, and so is its motion.
+    steady_motions, steady_pictures = _motions(steady), [working_picture(frame) for frame in _tensors(steady)]
     for version, codes, unit in _versions(subject, steady, seed, graded):
         if version.mode == "reference":
-            motions, tones = sources
-            traces = _traces(codes, motions, tones)
+            traces = _traces(codes, steady_motions, steady_pictures)
         else:
             motions = _motions(codes)
             traces = _traces(codes, motions, None)
@@ -87,8 +88,9 @@ def measure(subject: Subject, seed: int, material: Path, path: Path, *, graded: 
         for field in TRACE_FIELDS:
             stacked = np.stack([getattr(trace, field) for trace in traces])
             numbers[f"{version.key}#{field}"] = stacked.astype(np.float32)
+    numbers["seconds"] = np.array(time.monotonic() - start)
     partial = path.with_suffix(".partial.npz")
-    np.savez_compressed(partial, **numbers)  # type: ignore[arg-type]
+    np.savez(partial, **numbers)  # type: ignore[arg-type]
     partial.rename(path)
     return True
 
@@ -117,8 +119,7 @@ def _versions(
         for level in LEVELS if graded else (1.0,):
             codes = quantised(kind.put(steady, level * unit, seed))
             yield Version(kind.name, level, "itself"), codes, unit
-            if level in REFERENCE_LEVELS:
-                yield Version(kind.name, level, "reference"), codes, None
+            yield Version(kind.name, level, "reference"), codes, None
         if graded and kind.name in PLACED_KINDS:
             frames, box = place_of(steady.shape, seed)
             placed = kept_to(steady, kind.put(steady, PLACED_LEVEL * unit, seed), frames, box)
@@ -143,12 +144,13 @@ def _motions(codes: Codes) -> list[PairMotion]:
     return [PairMotion.between(first, second) for first, second in itertools.pairwise(greys)]
 
 
-def _traces(codes: Codes, motions: list[PairMotion], source: list[torch.Tensor] | None) -> list[PairTraces]:
+def _traces(codes: Codes, motions: list[PairMotion], source: list[WorkingPicture] | None) -> list[PairTraces]:
     pictures = [working_picture(frame) for frame in _tensors(codes)]
     traces, before = [], None
     for place, motion in enumerate(motions):
-        tones = None if source is None else (source[place], source[place + 1])
-        trace, before = pair_traces(pictures[place], pictures[place + 1], motion.forward, motion.visible, before, tones)
+        beside = None if source is None else (source[place], source[place + 1])
+        pair = pictures[place], pictures[place + 1]
+        trace, before = pair_traces(*pair, motion.forward, motion.visible, before, beside)
         traces.append(trace)
     return traces
 

@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from injections import KINDS, NEGATIVES
 from judging import Judged, area_under_roc, hits, rank_correlations
-from measuring import BASELINES, LEVELS, REFERENCE_LEVELS, Version, place_of
+from measuring import BASELINES, LEVELS, Version, place_of
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
@@ -18,8 +18,10 @@ import matplotlib.pyplot as plt
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator
 
-MODES = {"itself": LEVELS, "reference": REFERENCE_LEVELS}
-SAID = {"itself": "plate = the flickering shot", "reference": "clean reference"}
+MEASURED = ("itself", "reference")
+MODES = (*MEASURED, "work")
+SAID = {"itself": "plate = the flickering shot", "reference": "clean reference", "work": "as it occurs at work"}
+BAR = 0.95
 MEASURES = ("flicker score", *BASELINES)
 
 
@@ -33,6 +35,10 @@ def sides(subjects: Sequence[Judged], mode: str, measure: str) -> tuple[dict[str
 
     ups = {kind.name: [value(subject, kind.name, 1.0) for subject in subjects] for kind in KINDS}
     downs = {name: [value(subject, name, 0.0) for subject in subjects] for name in NEGATIVES}
+    if mode == "work" and measure == "flicker score":
+        # Grain comes with the plate, and a model adds it to a plate without: both.
+        for name in NEGATIVES:
+            downs[name] += [subject.score(name, 0.0, "reference") for subject in subjects if "grain" in name]
     return ups, downs
 
 
@@ -54,9 +60,11 @@ def table(judged: Sequence[Judged], machine: str) -> str:
     side = "test footage" if test else "soundstage alone, which the scales were fitted on: no footage was found"
     moving = [subject for subject in graded if subject.moving_camera]
     names = ", ".join(subject.name for subject in graded)
-    lines = [machine, "", f"Rank correlations, areas and places are of the {side}: {names}.", ""]
+    minutes = sum(subject.seconds for subject in judged) / 60
+    took = f"Measuring the {len(judged)} shots took {minutes:.1f} minutes."
+    lines = [f"{machine} {took}", "", f"Rank correlations, areas and places are of the {side}: {names}.", ""]
     lines += _ranks(graded)
-    lines += ["", "Area under ROC, flicker of a just visible strength against all that is no flicker", ""]
+    lines += ["", "Areas beside those of other measures: just visible flicker against all that is no flicker", ""]
     rows = ["all", *(kind.name for kind in KINDS), "all, against clean alone"]
     columns = [(SAID[mode], areas(graded, mode, "flicker score")) for mode in MODES]
     columns += [(measure.replace("_", " "), areas(graded, "itself", measure)) for measure in BASELINES]
@@ -87,28 +95,31 @@ def table(judged: Sequence[Judged], machine: str) -> str:
 
 
 def _ranks(graded: Sequence[Judged]) -> list[str]:
-    lines = ["Spearman's rank correlation of score and strength: lowest and median shot, pooled", ""]
-    rows, below = [], []
-    for kind in KINDS:
-        row = [kind.name]
-        for mode, levels in MODES.items():
-            each, pooled = rank_correlations(graded, kind.name, mode, levels)
-            row += [f"{min(each):.3f}", f"{np.median(each):.3f}", f"{pooled:.3f}"]
+    lines, below = [], []
+    for mode in MODES:
+        lines += [f"Rising with strength, and told apart from no flicker: {SAID[mode]}", ""]
+        found, plain = areas(graded, mode, "flicker score"), areas(graded, mode, "frame_difference")
+        rows = []
+        for kind in KINDS:
+            each, pooled = rank_correlations(graded, kind.name, mode, LEVELS)
+            ranks = (min(each), float(np.mean(each)), float(np.median(each)), pooled)
+            rows.append([kind.name, *(f"{v:.3f}" for v in (*ranks, found[kind.name], plain[kind.name]))])
             for subject, rank in zip(graded, each, strict=True):
-                if rank < 0.95:
-                    scores = ", ".join(f"{subject.score(kind.name, level, mode):.2f}" for level in levels)
+                if rank < BAR and mode in MEASURED:
+                    scores = ", ".join(f"{subject.score(kind.name, level, mode):.2f}" for level in LEVELS)
                     below.append(f"- {kind.name}, {subject.name}, {SAID[mode]}: {rank:.3f} ({scores})")
-        rows.append(row)
-    every = [f"{_all_ranks(graded, mode):.3f}" for mode in MODES]
-    rows.append(["all kinds together", "", "", every[0], "", "", every[1]])
-    heads = [f"{word}, {SAID[mode]}" for mode in MODES for word in ("lowest", "median", "pooled")]
-    return lines + _grid(["", *heads], rows) + ["", "Shots below 0.95, with their scores from ¼ to 8:", "", *below]
+        rows.append(["all kinds", "", "", "", *(f"{v:.3f}" for v in (_all_ranks(graded, mode), *_alls(found, plain)))])
+        heads = ["", "Spearman, lowest shot", "mean", "median", "pooled", "area under ROC", "frame difference's"]
+        lines += [*_grid(heads, rows), ""]
+    return [*lines, f"Shots below {BAR}, with their scores from ¼ to 8:", "", *(below or ["- none"])]
+
+
+def _alls(*found: dict[str, float]) -> list[float]:
+    return [areas["all"] for areas in found]
 
 
 def _all_ranks(graded: Sequence[Judged], mode: str) -> float:
-    pairs = [
-        (level, subject.score(kind.name, level, mode)) for kind in KINDS for subject in graded for level in MODES[mode]
-    ]
+    pairs = [(level, subject.score(kind.name, level, mode)) for kind in KINDS for subject in graded for level in LEVELS]
     return float(spearmanr(*zip(*pairs, strict=True)).statistic)
 
 
@@ -129,15 +140,16 @@ def _scores(subjects: Sequence[Judged]) -> list[str]:
     versions = [(name, 0.0) for name in NEGATIVES] + [(kind.name, 1.0) for kind in KINDS]
     rows = []
     for what, level in versions:
-        values = [[subject.score(what, level, mode) for mode in MODES] for subject in subjects]
+        values = [[subject.score(what, level, mode) for mode in MEASURED] for subject in subjects]
+        values.append(np.exp(np.mean(np.log(np.maximum(values, 1e-3)), axis=0)).tolist())
         # Light changes with its reference: both modes are the same measurement.
-        cells = [f"{a:.2f}" if level == 0.0 and "grain" not in what else f"{a:.2f} / {b:.2f}" for a, b in values]
-        rows.append([what, *cells, f"{np.exp(np.mean(np.log(np.maximum(values, 1e-3)))):.2f}"])
+        alike = level == 0.0 and "grain" not in what
+        rows.append([what, *(f"{a:.2f}" if alike else f"{a:.2f} / {b:.2f}" for a, b in values)])
     return _grid(["", *(subject.name for subject in subjects), "geometric mean"], rows)
 
 
 def _seam(graded: Sequence[Judged]) -> list[str]:
-    values = [[subject.score("one seam", 1.0, mode) for mode in MODES] for subject in graded]
+    values = [[subject.score("one seam", 1.0, mode) for mode in MEASURED] for subject in graded]
     means = np.mean(values, axis=0)
     return [
         "",
@@ -155,10 +167,10 @@ def draw_strengths(graded: Sequence[Judged], path: Path) -> None:
     figure, panels = plt.subplots(2, 3, figsize=(11, 6.5), sharex=True, sharey=True, layout="constrained")
     for panel, kind in zip(panels.flat, KINDS, strict=True):
         for subject in graded:
-            for mode, levels in MODES.items():
-                scores = [subject.score(kind.name, level, mode) for level in levels]
+            for mode in MEASURED:
+                scores = [subject.score(kind.name, level, mode) for level in LEVELS]
                 colour, style = ("tab:blue", "-") if mode == "itself" else ("tab:orange", ":")
-                panel.plot(levels, scores, color=colour, linestyle=style, marker=".", alpha=0.6)
+                panel.plot(LEVELS, scores, color=colour, linestyle=style, marker=".", alpha=0.6)
         highest = max(subject.score(name, 0.0, "itself") for subject in graded for name in NEGATIVES)
         panel.axhspan(0.01, highest, color="0.9", zorder=0)
         panel.plot(LEVELS, LEVELS, "k--", linewidth=0.8)
