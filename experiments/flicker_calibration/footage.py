@@ -50,6 +50,14 @@ REAL = (
     Subject("davis_tennis", "test", "pairs/davis_tennis_240p", 10, 0.0, True),
     Subject("void_ball", "test", "clips/void_ball.mp4", 10, 1.5, True),
 )
+CONFIRMING = (
+    Subject("void_bigben", "test", "clips/void_bigben.mp4", 8, 1.5, True),
+    Subject("intel_bottles", "test", "clips/intel_bottles.mp4", 300, 1.5, True),
+    Subject("intel_asl_P2_please", "test", "clips/intel_asl_P2_please.mkv", 20, 1.5, True),
+    Subject("lp_face_d8", "test", "clips/lp_face_d8.mp4", 100, 1.5, True),
+    Subject("lp_face_d18", "test", "clips/lp_face_d18.mp4", 60, 1.5, True),
+)
+"""Named and measured once, after the definition was frozen."""
 NATURAL = Subject("mpy_chaplin", "natural", "clips/mpy_chaplin.mp4", 60)
 
 

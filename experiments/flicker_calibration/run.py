@@ -1,6 +1,6 @@
 """A calibrated flicker score: is it blind to what is no flicker, and does it rise with what is?
 
-    python experiments/flicker_calibration/run.py --output <folder> [--material <folder>] [--only NAME ...]
+    python experiments/flicker_calibration/run.py --output <folder> [--material <folder>] [--only NAME ...] [--confirm]
 
 Known flicker is put into steady shots in steps of the just visible. A subject that is measured is not measured again.
 Without the footage the soundstage alone is measured, and the table says so. The table, the plots and a picture go
@@ -20,7 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from footage import NATURAL, REAL, STAGE, Subject, steady_frames
+from footage import CONFIRMING, NATURAL, REAL, STAGE, Subject, steady_frames
 from injections import KINDS, just_visible, kept_to, quantised
 from judging import Judged, judge
 from measuring import measure, place_of
@@ -37,10 +37,11 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--material", type=Path, default=Path(os.environ.get("INTERPOSITIVE_MATERIAL", beside)))
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--confirm", action="store_true", help="judge the shots that nothing was ever changed for")
     options = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    subjects = (*STAGE, *REAL, NATURAL)
+    subjects = CONFIRMING if options.confirm else (*STAGE, *REAL, NATURAL)
     folder = options.output / "measured"
     folder.mkdir(parents=True, exist_ok=True)
     has_footage = any((options.material / subject.path).exists() for subject in REAL)

@@ -160,7 +160,7 @@ class LpipsMetric(ShotMetric):
         try:
             _shared(*self._trunk)
         except MissingWeightsError as error:
-            self.absence = f"{', '.join(info.name for info in infos)}: {error}"
+            self.absence = str(error).removeprefix("LPIPS not measured: ")
 
     def _net(self, frame: JudgedFrame) -> LpipsNet:
         """The network, on the frame's device."""

@@ -57,7 +57,7 @@ class ShotMeter:
         self._num_masked = 0
         self._given = {"reference": has_reference, "plate": has_plate, "mask": has_mask}
         self._shots: dict[str, JudgedShot] = {}
-        self._absences: list[str] = []
+        self._absences: dict[str, list[str]] = {}
         self._metrics: dict[str, list[ShotMetric]] = {method: [] for method in methods}
         self._infos: list[MetricInfo] = []
         for make in metrics:
@@ -66,8 +66,8 @@ class ShotMeter:
             self._infos += metric.infos
             unmet = unmet_needs(metric, has_reference=has_reference, has_plate=has_plate, has_mask=has_mask)
             if metric.absence is not None or unmet:
-                told = ", ".join(info.name for info in metric.infos)
-                self._absences.append(metric.absence or f"{told} not measured: there is no {' and no '.join(unmet)}")
+                why = metric.absence or f"there is no {' and no '.join(unmet)}"
+                self._absences.setdefault(why, []).extend(info.name for info in metric.infos)
                 continue
             # One judged shot a flow engine: its motion is measured once for all metrics that use it.
             self._shots.setdefault(metric.engine.name, JudgedShot(methods, metric.engine))
@@ -147,7 +147,7 @@ class ShotMeter:
 
     def notes(self) -> list[str]:
         """Why values are None, one sentence each; empty if all are defined."""
-        reasons = list(self._absences)
+        reasons = [f"{', '.join(names)} not measured: {why}" for why, names in self._absences.items()]
         if not self._given["mask"]:
             reasons.append("hole metrics not measured: there is no mask")
         elif self._num_masked == 0:

@@ -268,8 +268,8 @@ def test_metric_without_weights_can_be_made_and_says_why(tmp_path: Path, monkeyp
     for network in ("alex", "vgg", "squeeze"):
         metric = Lpips(network)  # type: ignore[arg-type]
         assert [info.name for info in metric.infos] == [f"lpips_{network}", f"lpips_{network}_hole"]
-        assert metric.absence is not None and metric.absence.startswith(f"lpips_{network}, lpips_{network}_hole: LPIPS")
-        assert "not measured: the weights of" in metric.absence and TRUNKS[network].file_name in metric.absence
+        assert metric.absence is not None and metric.absence.startswith("the weights of")
+        assert TRUNKS[network].file_name in metric.absence
         with pytest.raises(MissingWeightsError, match="not measured"):
             metric.update(_frames(0), _frames(1))
     assert "holds no readable" in str(
