@@ -74,6 +74,12 @@ class Scene:
             return None
         return self.motion.gap(self.last.source, self.source)
 
+    def close(self) -> None:
+        """Let go of the frame before and of what the pair was measured by; the next pair needs neither."""
+        self.last = None
+        for measured in ("motion", "counted", "source_gap"):
+            self.__dict__.pop(measured, None)
+
 
 @dataclass
 class JudgedFrame:
@@ -131,9 +137,10 @@ class JudgedShot:
                 result = results[method][place]
                 judged[method] = JudgedFrame(result.clone() if keep else result, scene, self._results.get(method))
             yield judged
-            scene.last = None
+            scene.close()
             for frame in judged.values():
                 frame.last = None
+                frame.__dict__.pop("gap", None)
             self._scene, self._results = scene, judged
 
     def _check(

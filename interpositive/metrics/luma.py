@@ -24,8 +24,9 @@ def luma_of(frames: Tensor, *, linear: bool = False) -> Tensor:
     num_channels = frames.shape[-3]
     if num_channels not in (1, 3):
         raise ConfigError("luma needs 1 or 3 channels", found=num_channels, expected="1 or 3")
-    light = decode_bt709(frames) if linear else frames
-    if num_channels == 1:
-        return light.squeeze(-3)
-    red, green, blue = light.unbind(-3)
+    # Channel by channel: decoding a whole 4K frame at once would hold four of it.
+    red, *others = (decode_bt709(channel) if linear else channel for channel in frames.unbind(-3))
+    if not others:
+        return red
+    green, blue = others
     return (red * _LUMA_WEIGHTS[0]).add_(green, alpha=_LUMA_WEIGHTS[1]).add_(blue, alpha=_LUMA_WEIGHTS[2])

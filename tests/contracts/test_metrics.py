@@ -277,6 +277,8 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     mp.spawn(_worker, args=(str(tmp_path),), nprocs=2)
     alone = _measure_all([1, 2, 3])
     assert len(alone) > 10
-    for rank in (0, 1):
-        together = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
-        assert together == pytest.approx(alone, rel=1e-9, nan_ok=True)
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert first == pytest.approx(second, rel=0, abs=0, nan_ok=True)
+    for name, value in alone.items():
+        # Convolutions round otherwise where memory lies otherwise; tLP is a difference of two such numbers.
+        assert first[name] == pytest.approx(value, rel=1e-2 if name.startswith("tlp") else 1e-5, nan_ok=True), name
