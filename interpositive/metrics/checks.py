@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from interpositive.errors import ConfigError, MaskError, MediaError
+from interpositive.errors import MaskError, MediaError
 
 LOWEST, HIGHEST = -0.5, 1.5
 """Code values may overshoot [0, 1] by this much; beyond it the scale is wrong (0-255, or -1 to 1)."""
@@ -69,19 +69,3 @@ def check_mask(mask: Tensor, frames: Tensor) -> None:
 def hole_of(mask: Tensor) -> Tensor:
     """The hole of a soft or hard mask: True where it is above one half."""
     return mask > 0.5
-
-
-def check_region(region: str) -> str:
-    """The region a metric looks at, ``"frame"`` or ``"hole"``; ``ConfigError`` for any other word."""
-    if region not in ("frame", "hole"):
-        raise ConfigError("no such region to measure", found=region, expected="frame or hole")
-    return region
-
-
-def needed_mask(mask: Tensor | None, region: str) -> Tensor | None:
-    """The mask if the hole is measured, else None; ``MaskError`` for the hole without a mask."""
-    if region == "frame":
-        return None
-    if mask is None:
-        raise MaskError("the hole cannot be measured without a mask", found=None, expected="mask (b) t 1 h w")
-    return mask

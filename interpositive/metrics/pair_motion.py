@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import cv2
 import numpy as np
@@ -131,11 +130,6 @@ class PairMotion:
             align_corners=False,
         )
         return self.visible & (hole_first[None] | (ends > 0.5))
-
-    @cached_property
-    def num_visible(self) -> int:
-        """How many pixels are visible in both frames."""
-        return int(self.visible.sum())
 
 
 def _as_tensor(flow: NDArray[np.float32]) -> Tensor:

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from interpositive.metrics.checks import check_mask, check_pair, hole_of
 from interpositive.metrics.contract import FIDELITY, ShotMetric
 from interpositive.metrics.judged import JudgedFrame
 from interpositive.metrics.means import MeanOfValues, PooledMean
@@ -21,20 +20,11 @@ One 8-bit code in one channel of one pixel of 100 frames of 4K is 142 dB, so no 
 """
 
 
-def squared_error_sums(result: Tensor, reference: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Sum of squared differences and number of values compared, as float64 scalars.
-
-    ``result`` and ``reference`` are ``(b) t c h w`` in [0, 1]; with ``mask``
-    (``(b) t 1 h w``) only the hole (mask > 0.5) counts.
-    """
-    check_pair(result, reference)
-    gap = (result - reference).square_()
-    if mask is None:
-        return gap.sum(dtype=torch.float64), torch.tensor(float(gap.numel()), dtype=torch.float64)
-    check_mask(mask, result)
-    hole = hole_of(mask)
-    count = hole.sum(dtype=torch.float64) * result.shape[-3]
-    return torch.where(hole, gap, 0.0).sum(dtype=torch.float64), count
+def squared_error_sums(gap: Tensor, hole: Tensor | None = None) -> tuple[float, int]:
+    """Sum of squared differences ``c h w`` and their number, over the frame or its ``hole`` (``1 h w`` bool)."""
+    if hole is None:
+        return float(gap.sum(dtype=torch.float64)), gap.numel()
+    return float(torch.where(hole, gap, 0.0).sum(dtype=torch.float64)), int(hole.sum()) * len(gap)
 
 
 def psnr_db(squared_error: float, count: float, ceiling_db: float = CEILING_DB) -> float:
@@ -92,16 +82,13 @@ class Psnr(ShotMetric):
         reference, hole = frame.scene.reference, frame.scene.hole
         assert reference is not None
         gap = (frame.result - reference).square_()
-        total = float(gap.sum(dtype=torch.float64))
-        self._frame.add(total, gap.numel())
-        decibels = psnr_db(total, gap.numel(), self.ceiling_db)
+        total, count = squared_error_sums(gap)
+        self._frame.add(total, count)
+        decibels = psnr_db(total, count, self.ceiling_db)
         self._frames.add(decibels)
         self.curves["psnr"].append(decibels)
-        total, count = 0.0, 0
-        if hole is not None:
-            count = int(hole.sum()) * gap.shape[0]
-            total = float(torch.where(hole, gap, 0.0).sum(dtype=torch.float64))
-            self._hole.add(total, count)
+        total, count = (0.0, 0) if hole is None else squared_error_sums(gap, hole)
+        self._hole.add(total, count)
         self.curves["psnr_hole"].append(psnr_db(total, count, self.ceiling_db))
 
     def shot_values(self) -> dict[str, float]:

@@ -8,7 +8,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio
 
 from interpositive.errors import MaskError, MediaError
-from interpositive.metrics.psnr import CEILING_DB, Psnr, psnr_db, squared_error_sums
+from interpositive.metrics.psnr import CEILING_DB, Psnr, psnr_db
 
 
 def _noisy(seed: int, *shape: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -18,8 +18,7 @@ def _noisy(seed: int, *shape: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _decibels(result: torch.Tensor, reference: torch.Tensor, mask: torch.Tensor) -> float:
-    total, count = squared_error_sums(result, reference, mask)
-    return psnr_db(float(total), float(count))
+    return float(Psnr()(result, reference, mask=mask)["psnr_hole"])
 
 
 def test_one_code_is_48_decibels() -> None:
@@ -103,20 +102,20 @@ def test_frames_average_their_decibels_and_shots_theirs() -> None:
 def test_bad_input_is_named() -> None:
     result, reference = _noisy(9, 2, 3, 16, 16)
     with pytest.raises(MediaError, match=r"(?s)differ in size.*\(2, 3, 16, 16\).*\(2, 3, 16, 15\)"):
-        squared_error_sums(result, reference[..., :15])
+        Psnr().update(result, reference[..., :15])
     with pytest.raises(MediaError, match=r"(?s)result is not in \[0, 1\].*values from .* to 2"):
-        squared_error_sums(result * 255, reference)
+        Psnr().update(result * 255, reference)
     with pytest.raises(MediaError, match="not in"):
-        squared_error_sums(torch.full_like(result, float("nan")), reference)
+        Psnr().update(torch.full_like(result, float("nan")), reference)
     with pytest.raises(MediaError, match="empty"):
-        squared_error_sums(result[:0], reference[:0])
+        Psnr().update(result[:0], reference[:0])
     with pytest.raises(MediaError, match="dimensions"):
-        squared_error_sums(result[0], reference[0])
+        Psnr().update(result[0], reference[0])
     with pytest.raises(MediaError, match="floating point"):
-        squared_error_sums((result * 255).byte(), reference)
+        Psnr().update((result * 255).byte(), reference)
     with pytest.raises(MaskError, match=r"(?s)does not fit.*\(2, 3, 16, 16\)"):
-        squared_error_sums(result, reference, torch.ones(2, 3, 16, 16))
+        Psnr().update(result, reference, mask=torch.ones(2, 3, 16, 16))
     with pytest.raises(MaskError, match="from 0 to 255"):
-        squared_error_sums(result, reference, torch.arange(2.0)[:, None, None, None].expand(2, 1, 16, 16) * 255)
+        Psnr().update(result, reference, mask=torch.arange(2.0)[:, None, None, None].expand(2, 1, 16, 16) * 255)
     with pytest.raises(MediaError, match="psnr cannot be measured without a reference"):
         Psnr().update(result)

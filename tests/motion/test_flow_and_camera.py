@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from productions import panning_shot, textured_wall
 
 from interpositive.errors import MaskError
+from interpositive.metrics.pair_motion import PairMotion
 from interpositive.motion.camera_motion import CameraPath, fit_homography, homography_flow
 from interpositive.motion.flow_completion import complete_flow
 from interpositive.motion.occlusion import hidden, inconsistent, motion_boundary
@@ -83,11 +84,11 @@ def square_flows() -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_a_moving_square_occludes_the_ground_before_it() -> None:
     forward, backward = square_flows()
-    lost = inconsistent(forward, backward)[0, 0]
+    lost = inconsistent(forward, warp_backward(backward, forward)[0])[0, 0]
     expected = torch.zeros(48, 64, dtype=torch.bool)
     expected[16:32, 36:42] = True
     assert torch.equal(lost, expected)
-    revealed = inconsistent(backward, forward)[0, 0]
+    revealed = inconsistent(backward, warp_backward(forward, backward)[0])[0, 0]
     assert torch.equal(revealed, expected.roll(-16, 1)), "on the way back, what the square left behind"
 
 
@@ -99,14 +100,14 @@ def test_motion_boundaries_are_the_outline_of_the_square() -> None:
     outline[16:32, 19] = outline[16:32, 35] = True
     assert torch.equal(edge, outline)
     returned, _ = warp_backward(backward, forward)
-    assert torch.equal(hidden(forward, returned)[0, 0], outline | inconsistent(forward, backward)[0, 0])
+    assert torch.equal(hidden(forward, returned)[0, 0], outline | inconsistent(forward, returned)[0, 0])
 
 
 def test_flow_that_leaves_the_frame_is_occluded() -> None:
     flow = torch.zeros(1, 2, 20, 30)
     flow[:, 0] = 5.0
-    hidden = inconsistent(flow, -flow)[0, 0]
-    assert hidden[:, 25:].all() and not hidden[:, :25].any()
+    visible = PairMotion(flow, -flow).visible[0, 0]
+    assert not visible[:, 25:].any() and visible[:, :25].all()
 
 
 @pytest.mark.parametrize("hole", [np.s_[20:30, 30:50], np.s_[:, 40:44], np.s_[:12, :], np.s_[:, :70]])
