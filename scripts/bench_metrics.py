@@ -39,7 +39,7 @@ from torch import Tensor
 from interpositive.cli.hydra_app import config_folder
 from interpositive.cli.metrics import assemble_metrics
 from interpositive.metrics.contract import MakeMetric
-from interpositive.metrics.judged import Scene
+from interpositive.metrics.judged import Beside
 from interpositive.metrics.lpips import Lpips
 from interpositive.metrics.pair_motion import DIS
 from interpositive.metrics.shot_meter import ShotMeter
@@ -106,7 +106,7 @@ def compared(name: str, ours: Callable[[], object], theirs: Callable[[], object]
 
 def flow_alone(reference: Tensor) -> None:
     """Both directions for every pair, from frames: what no warping error can do without."""
-    greys = (Scene(reference=frame).grey for frame in reference)
+    greys = (Beside(reference=frame).grey for frame in reference)
     for first, second in itertools.pairwise(greys):
         DIS.flow(first, second)
         DIS.flow(second, first)

@@ -79,8 +79,8 @@ def shared_cost() -> str:
     metric, frames = FlickerScore(), torch.rand(3, 3, 1080, 1920)
     judged = [frame["result"] for frame in metric._shot.frames({"result": frames}, plate=frames)]
     for first, second in itertools.pairwise(judged):
-        second.scene.last = first.scene
-        assert second.scene.motion is not None
+        second.beside.last = first.beside
+        assert second.beside.motion is not None
     start = time.process_time()
     for frame in judged:
         metric.add(frame)

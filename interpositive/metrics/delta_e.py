@@ -169,11 +169,11 @@ class DeltaE(ShotMetric):
         self._frame_spread, self._hole_spread = _Spread(), _Spread()
 
     def _add(self, frame: JudgedFrame) -> None:
-        assert frame.scene.reference is not None
-        found = delta_e00_map(frame.result, frame.scene.reference)
+        assert frame.beside.reference is not None
+        found = delta_e00_map(frame.result, frame.beside.reference)
         mean_hole = math.nan
-        if frame.scene.hole is not None and bool(frame.scene.hole.any()):
-            inside = found[frame.scene.hole[0]]
+        if frame.beside.hole is not None and bool(frame.beside.hole.any()):
+            inside = found[frame.beside.hole[0]]
             total = float(inside.sum(dtype=torch.float64))
             self._hole.add(total, inside.numel())
             self._hole_spread.add(inside)

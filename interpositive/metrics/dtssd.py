@@ -49,7 +49,7 @@ class Dtssd(ShotMetric):
     def _add(self, frame: JudgedFrame) -> None:
         value = math.nan
         if frame.last is not None:
-            before, after = frame.last.scene.reference, frame.scene.reference
+            before, after = frame.last.beside.reference, frame.beside.reference
             assert before is not None and after is not None
             value = change_gap(frame.last.result, frame.result, before, after)
         self._pairs.add(value)

@@ -126,11 +126,11 @@ class FlickerScore(ShotMetric):
         self._size = (0, 0)
 
     def _add(self, frame: JudgedFrame) -> None:
-        scene = frame.scene
-        assert scene.source is not None
-        picture, source = working_picture(frame.result), working_picture(scene.source)
-        if self._last is not None and scene.motion is not None:
-            motion, (before, source_before) = scene.motion, self._last
+        beside = frame.beside
+        assert beside.source is not None
+        picture, source = working_picture(frame.result), working_picture(beside.source)
+        if self._last is not None and beside.motion is not None:
+            motion, (before, source_before) = beside.motion, self._last
             traces, self._open = pair_traces(
                 before, picture, motion.forward, motion.visible, self._open, (source_before, source)
             )

@@ -109,11 +109,11 @@ class Flip(ShotMetric):
     def _add(self, frame: JudgedFrame) -> None:
         whole = hole = math.nan
         if len(self.curves["flip"]) % self.every == 0:
-            assert frame.scene.reference is not None
-            found = flip_map(frame.result, frame.scene.reference, self.pixels_per_degree)
+            assert frame.beside.reference is not None
+            found = flip_map(frame.result, frame.beside.reference, self.pixels_per_degree)
             whole = self._taken(self._frame, found)
-            if frame.scene.hole is not None and bool(frame.scene.hole.any()):
-                hole = self._taken(self._hole, found[frame.scene.hole[0]])
+            if frame.beside.hole is not None and bool(frame.beside.hole.any()):
+                hole = self._taken(self._hole, found[frame.beside.hole[0]])
         self.curves["flip"].append(whole)
         self.curves["flip_hole"].append(hole)
 

@@ -17,7 +17,7 @@ from interpositive.metrics.pair_motion import DIS, FlowEngine, Grey, PairMotion
 
 
 @dataclass
-class Scene:
+class Beside:
     """What is known of one frame, whatever the method: reference and plate (``c h w`` in [0, 1]), mask (``1 h w``).
 
     Each may be missing. ``last`` is the frame before, None for the first. Motion
@@ -27,7 +27,7 @@ class Scene:
     reference: Tensor | None = None
     plate: Tensor | None = None
     mask: Tensor | None = None
-    last: Scene | None = None
+    last: Beside | None = None
     engine: FlowEngine = DIS
 
     @cached_property
@@ -83,18 +83,18 @@ class Scene:
 
 @dataclass
 class JudgedFrame:
-    """One frame of one method's result (``c h w`` in [0, 1]) in its scene; ``last`` is the frame before."""
+    """One frame of one method's result (``c h w`` in [0, 1]) and what lies beside it; ``last`` is the frame before."""
 
     result: Tensor
-    scene: Scene
+    beside: Beside
     last: JudgedFrame | None = None
 
     @cached_property
     def gap(self) -> Tensor | None:
         """The result's squared change along the motion, ``1 1 h w``; None without motion."""
-        if self.last is None or self.scene.motion is None:
+        if self.last is None or self.beside.motion is None:
             return None
-        return self.scene.motion.gap(self.last.result, self.result)
+        return self.beside.motion.gap(self.last.result, self.result)
 
 
 class JudgedShot:
@@ -107,7 +107,7 @@ class JudgedShot:
     def __init__(self, methods: Sequence[str], engine: FlowEngine = DIS) -> None:
         self.methods = tuple(methods)
         self.engine = engine
-        self._scene: Scene | None = None
+        self._beside: Beside | None = None
         self._results: dict[str, JudgedFrame] = {}
 
     def frames(
@@ -131,17 +131,17 @@ class JudgedShot:
             # A window's last frame outlives it: a view would hold all of the window, and see it overwritten.
             keep = place == num_frames - 1
             pictures = [None if p is None else (p.clone() if keep else p) for p in given]
-            scene = Scene(pictures[0], pictures[1], pictures[2], self._scene, self.engine)
+            beside = Beside(pictures[0], pictures[1], pictures[2], self._beside, self.engine)
             judged = {}
             for method in self.methods:
                 result = results[method][place]
-                judged[method] = JudgedFrame(result.clone() if keep else result, scene, self._results.get(method))
+                judged[method] = JudgedFrame(result.clone() if keep else result, beside, self._results.get(method))
             yield judged
-            scene.close()
+            beside.close()
             for frame in judged.values():
                 frame.last = None
                 frame.__dict__.pop("gap", None)
-            self._scene, self._results = scene, judged
+            self._beside, self._results = beside, judged
 
     def _check(
         self, results: Mapping[str, Tensor], reference: Tensor | None, plate: Tensor | None, mask: Tensor | None
@@ -156,9 +156,9 @@ class JudgedShot:
             check_same_size(frames, first, name, first_name)
         if mask is not None:
             check_mask(mask, first)
-        if self._scene is None:
+        if self._beside is None:
             return
-        before = {"reference": self._scene.reference, "plate": self._scene.plate, "mask": self._scene.mask}
+        before = {"reference": self._beside.reference, "plate": self._beside.plate, "mask": self._beside.mask}
         for name, stack in {"reference": reference, "plate": plate, "mask": mask}.items():
             if (stack is None) != (before[name] is None):
                 raise MediaError(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpositive.metrics.contract import STEADINESS, ShotMetric
-from interpositive.metrics.judged import JudgedFrame, Scene
+from interpositive.metrics.judged import Beside, JudgedFrame
 from interpositive.metrics.luma import luma_of
 from interpositive.metrics.luma_flicker import SMOOTHING_SECONDS, smoothed
 from interpositive.metrics.pair_motion import flow_engine
@@ -127,7 +127,7 @@ class LocalFlicker(ShotMetric):
     def _add(self, frame: JudgedFrame) -> None:
         luma = torch.stack((luma_of(frame.result), luma_of(frame.result, linear=True)))
         if self._luma is not None:
-            steps, hole_steps = self._pair(frame.scene, self._luma, luma)
+            steps, hole_steps = self._pair(frame.beside, self._luma, luma)
             self._steps.append(steps)
             self._hole_steps.append(hole_steps)
         self._luma = luma
@@ -135,16 +135,16 @@ class LocalFlicker(ShotMetric):
             curve.append(math.nan)
 
     @staticmethod
-    def _pair(scene: Scene, first: Tensor, second: Tensor) -> tuple[Cells, Cells]:
-        motion = scene.motion
+    def _pair(beside: Beside, first: Tensor, second: Tensor) -> tuple[Cells, Cells]:
+        motion = beside.motion
         assert motion is not None
         # Light is taken before the warp: interpolated codes, decoded, would be darker than the mean of the light.
         brought = motion.bring(second)
         visible = motion.visible[0, 0]
         whole = cell_steps(first, brought, visible, torch.ones_like(visible))
-        if scene.counted is None or scene.last is None or scene.last.hole is None:
+        if beside.counted is None or beside.last is None or beside.last.hole is None:
             return whole, np.full((3, 1, whole.shape[-1]), np.nan)
-        return whole, cell_steps(first[:1], brought[:1], scene.counted[0, 0], scene.last.hole[0])
+        return whole, cell_steps(first[:1], brought[:1], beside.counted[0, 0], beside.last.hole[0])
 
     def shot_values(self) -> dict[str, float]:
         """Percent over the open shot."""

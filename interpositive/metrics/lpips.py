@@ -210,15 +210,15 @@ class Lpips(LpipsMetric):
         self._frames, self._hole = MeanOfValues(), PooledMean()
 
     def _add(self, frame: JudgedFrame) -> None:
-        scene, net = frame.scene, self._net(frame)
-        assert scene.reference is not None
-        reference = net.features_of(scene.reference)
+        beside, net = frame.beside, self._net(frame)
+        assert beside.reference is not None
+        reference = net.features_of(beside.reference)
         maps = net.layer_maps(net.features_of(frame.result), reference)
         distance = float(distance_of(maps))
         self._frames.add(distance)
         self.curves[self._name].append(distance)
-        if scene.hole is not None and bool(scene.hole.any()):
-            inside = map_of(maps, frame.result.shape[-2:])[0][scene.hole]
+        if beside.hole is not None and bool(beside.hole.any()):
+            inside = map_of(maps, frame.result.shape[-2:])[0][beside.hole]
             self._hole.add(float(inside.sum(dtype=torch.float64)), inside.numel())
 
     def shot_values(self) -> dict[str, float]:

@@ -62,15 +62,15 @@ class MotionLpips(LpipsMetric):
         self._before: Features | None = None
 
     def _add(self, frame: JudgedFrame) -> None:
-        scene, net = frame.scene, self._net(frame)
+        beside, net = frame.beside, self._net(frame)
         whole = hole = math.nan
-        if self._before is not None and frame.last is not None and scene.motion is not None:
+        if self._before is not None and frame.last is not None and beside.motion is not None:
             first = frame.last.result
-            brought = torch.where(scene.motion.visible[0], scene.motion.bring(frame.result), first)
+            brought = torch.where(beside.motion.visible[0], beside.motion.bring(frame.result), first)
             maps = net.layer_maps(self._before, net.features(brought[None]))
             whole = float(distance_of(maps))
-            if scene.counted is not None and bool(scene.counted.any()):
-                hole = float(map_of(maps, first.shape[-2:])[scene.counted].mean(dtype=torch.float64))
+            if beside.counted is not None and bool(beside.counted.any()):
+                hole = float(map_of(maps, first.shape[-2:])[beside.counted].mean(dtype=torch.float64))
         self._before = net.features_of(frame.result)
         self._pairs.add(whole)
         self._pairs_hole.add(hole)

@@ -79,7 +79,7 @@ class LumaFlicker(ShotMetric):
         self._light: list[float] = []
 
     def _add(self, frame: JudgedFrame) -> None:
-        luma, hole = luma_of(frame.result), frame.scene.hole
+        luma, hole = luma_of(frame.result), frame.beside.hole
         self.curves["luma"].append(float(luma.mean(dtype=torch.float64)))
         self._light.append(float(luma_of(frame.result, linear=True).mean(dtype=torch.float64)))
         mean = math.nan

@@ -16,7 +16,7 @@ from interpositive.records.measures import MetricInfo
 
 def mattes_of(frame: JudgedFrame) -> tuple[Tensor, Tensor]:
     """The judged matte and the true one, ``h w`` each; ``MediaError`` for pictures of more channels."""
-    result, reference = frame.result, frame.scene.reference
+    result, reference = frame.result, frame.beside.reference
     assert reference is not None
     if result.shape[0] != 1:
         raise MediaError(

@@ -79,7 +79,7 @@ class Psnr(ShotMetric):
         self._frame, self._hole, self._frames = PooledMean(), PooledMean(), MeanOfValues()
 
     def _add(self, frame: JudgedFrame) -> None:
-        reference, hole = frame.scene.reference, frame.scene.hole
+        reference, hole = frame.beside.reference, frame.beside.hole
         assert reference is not None
         gap = (frame.result - reference).square_()
         total, count = squared_error_sums(gap)

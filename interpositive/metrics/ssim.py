@@ -116,13 +116,13 @@ class Ssim(ShotMetric):
         self._frame, self._hole = PooledMean(), PooledMean()
 
     def _add(self, frame: JudgedFrame) -> None:
-        assert frame.scene.reference is not None
-        similar = ssim_map(frame.result, frame.scene.reference)
+        assert frame.beside.reference is not None
+        similar = ssim_map(frame.result, frame.beside.reference)
         total, count = map_sums(similar)
         self._frame.add(total, count)
         self.curves["ssim"].append(total / count)
-        if frame.scene.hole is not None:
-            self._hole.add(*map_sums(similar, frame.scene.hole[0]))
+        if frame.beside.hole is not None:
+            self._hole.add(*map_sums(similar, frame.beside.hole[0]))
 
     def shot_values(self) -> dict[str, float]:
         """Mean similarity over the open shot."""

@@ -123,8 +123,8 @@ class SsimInpainting(ShotMetric):
         self._frames = MeanOfValues()
 
     def _add(self, frame: JudgedFrame) -> None:
-        assert frame.scene.reference is not None
-        value = ssim_inpainting(frame.result, frame.scene.reference)
+        assert frame.beside.reference is not None
+        value = ssim_inpainting(frame.result, frame.beside.reference)
         self._frames.add(value)
         self.curves["ssim_inpainting"].append(value)
 

@@ -57,8 +57,8 @@ class TemporalLpips(LpipsMetric):
 
     def _add(self, frame: JudgedFrame) -> None:
         net = self._net(frame)
-        assert frame.scene.reference is not None
-        reference = net.features_of(frame.scene.reference)
+        assert frame.beside.reference is not None
+        reference = net.features_of(frame.beside.reference)
         result = net.features_of(frame.result)
         gap = math.nan
         if self._before is not None:

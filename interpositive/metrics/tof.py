@@ -117,9 +117,9 @@ class Tof(ShotMetric):
         self._spare: dict[int, tuple[Grey, Grey, Grey, Grey]] = {}
 
     def _add(self, frame: JudgedFrame) -> None:
-        assert frame.scene.reference is not None
+        assert frame.beside.reference is not None
         inner_part(*frame.result.shape[-2:])
-        self._held.append((grey_codes(frame.scene.reference), grey_codes(frame.result)))
+        self._held.append((grey_codes(frame.beside.reference), grey_codes(frame.result)))
         curve = self.curves["tof_farneback"]
         curve.append(math.nan)
         second = self._num_frames - self.skip_ends

@@ -56,7 +56,7 @@ class UntouchedChanged(ShotMetric):
         """The curve is all there is."""
 
     def _add(self, frame: JudgedFrame) -> None:
-        plate, mask = frame.scene.plate, frame.scene.mask
+        plate, mask = frame.beside.plate, frame.beside.mask
         assert plate is not None and mask is not None
         changed = changed_outside(frame.result[None], plate[None], mask[None])
         self.curves["untouched_changed"].append(float(changed.sum()))

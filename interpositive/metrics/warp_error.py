@@ -59,11 +59,11 @@ class WarpError(ShotMetric):
 
     def _add(self, frame: JudgedFrame) -> None:
         whole = hole = math.nan
-        if frame.gap is not None and frame.scene.motion is not None:
-            whole = mean_gap(frame.gap, frame.scene.motion.visible)
+        if frame.gap is not None and frame.beside.motion is not None:
+            whole = mean_gap(frame.gap, frame.beside.motion.visible)
             self._pairs.add(whole)
-            if frame.scene.counted is not None:
-                hole = mean_gap(frame.gap, frame.scene.counted)
+            if frame.beside.counted is not None:
+                hole = mean_gap(frame.gap, frame.beside.counted)
                 self._pairs_hole.add(hole)
         self.curves[self._name].append(whole)
         self.curves[self._hole_name].append(hole)

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from interpositive.metrics.contract import STEADINESS, ShotMetric
-from interpositive.metrics.judged import JudgedFrame, Scene
+from interpositive.metrics.judged import Beside, JudgedFrame
 from interpositive.metrics.means import MeanOfValues
 from interpositive.metrics.pair_motion import FlowEngine, flow_engine
 from interpositive.metrics.warp_error import mean_gap
@@ -68,21 +68,21 @@ class RelativeWarpError(ShotMetric):
         self._whole, self._hole = _Compared(), _Compared()
 
     def _add(self, frame: JudgedFrame) -> None:
-        scene, excess = frame.scene, math.nan
-        self._has_reference = scene.reference is not None
-        if frame.gap is not None and scene.source_gap is not None and scene.motion is not None:
+        beside, excess = frame.beside, math.nan
+        self._has_reference = beside.reference is not None
+        if frame.gap is not None and beside.source_gap is not None and beside.motion is not None:
             if self._has_reference:
-                self._whole.add(frame.gap, scene.source_gap, scene.motion.visible)
-            if scene.counted is not None:
+                self._whole.add(frame.gap, beside.source_gap, beside.motion.visible)
+            if beside.counted is not None:
                 if self._has_reference:
-                    self._hole.add(frame.gap, scene.source_gap, scene.counted)
-                excess = mean_gap(frame.gap, scene.counted) - self._clean_error(scene)
+                    self._hole.add(frame.gap, beside.source_gap, beside.counted)
+                excess = mean_gap(frame.gap, beside.counted) - self._clean_error(beside)
         self.curves[self._excess_name].append(excess)
 
-    def _clean_error(self, scene: Scene) -> float:
-        assert scene.source_gap is not None and scene.counted is not None and scene.motion is not None
-        clean = scene.counted if self._has_reference else scene.motion.visible & ~scene.counted
-        return mean_gap(scene.source_gap, clean)
+    def _clean_error(self, beside: Beside) -> float:
+        assert beside.source_gap is not None and beside.counted is not None and beside.motion is not None
+        clean = beside.counted if self._has_reference else beside.motion.visible & ~beside.counted
+        return mean_gap(beside.source_gap, clean)
 
     def shot_values(self) -> dict[str, float]:
         """Ratios of means over the open shot's pairs."""

@@ -85,16 +85,16 @@ def test_motion_lpips_is_lpips_of_the_frame_brought_back(net: LpipsNet, chosen: 
     values = _values(metric, result, reference, mask=mask)
     expected, inside = [], []
     for judged in JudgedShot(["a"]).frames({"a": result}, reference=reference, mask=mask):
-        frame, last, motion = judged["a"], judged["a"].last, judged["a"].scene.motion
+        frame, last, motion = judged["a"], judged["a"].last, judged["a"].beside.motion
         if last is None:
             continue
-        assert motion is not None and frame.scene.counted is not None
+        assert motion is not None and frame.beside.counted is not None
         lost = ~motion.visible[0]
         assert bool(lost.any()) and not bool(lost.all())
         brought = motion.bring(frame.result)
         brought[lost.expand_as(brought)] = last.result[lost.expand_as(brought)]
         expected.append(float(net.distance(last.result[None], brought[None])))
-        inside.append(float(net.distance_map(last.result[None], brought[None])[frame.scene.counted].mean()))
+        inside.append(float(net.distance_map(last.result[None], brought[None])[frame.beside.counted].mean()))
     assert values["lpips_motion_alex_dis"] == pytest.approx(np.mean(expected), rel=1e-4)
     assert values["lpips_motion_alex_dis_hole"] == pytest.approx(np.mean(inside), rel=1e-4)
     assert metric.curves["lpips_motion_alex_dis"][1:] == pytest.approx(expected, rel=1e-4)
