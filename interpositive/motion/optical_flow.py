@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Preset = Literal["ultrafast", "fast", "medium"]
 
 STRIPES = 2
-"""OpenCV searches a frame in as many stripes as it has threads, and the flow depends on them: one number for all."""
+"""OpenCV searches the frame in as many stripes as it has threads, and the flow depends on them: one number everywhere."""
 
 _PRESETS: dict[str, int] = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
