@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 
 Preset = Literal["ultrafast", "fast", "medium"]
 
-STRIPES = 2
-"""OpenCV searches the frame in as many stripes as it has threads, and the flow depends on them: one number everywhere."""
-
 _PRESETS: dict[str, int] = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
     "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
@@ -45,12 +42,5 @@ def dis_flow(source: NDArray[np.uint8], target: NDArray[np.uint8], preset: Prese
         source = np.pad(source, ((0, pad_y), (0, pad_x)), mode="edge")
         target = np.pad(target, ((0, pad_y), (0, pad_x)), mode="edge")
     flow = np.zeros((*source.shape, 2), np.float32)
-    threads = cv2.getNumThreads()
-    try:
-        if threads != STRIPES:
-            cv2.setNumThreads(STRIPES)
-        flow = _engine(preset).calc(np.ascontiguousarray(source), np.ascontiguousarray(target), flow)
-    finally:
-        if threads != STRIPES:
-            cv2.setNumThreads(threads)
+    flow = _engine(preset).calc(np.ascontiguousarray(source), np.ascontiguousarray(target), flow)
     return np.asarray(flow[:height, :width], dtype=np.float32)

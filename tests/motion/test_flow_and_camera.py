@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -207,19 +206,3 @@ def test_a_window_knows_the_pan_behind_its_masks() -> None:
 def test_a_window_refuses_masks_of_another_raster() -> None:
     with pytest.raises(MaskError, match="masks do not fit"):
         WindowMotion(np.zeros((2, 8, 8, 3), np.float32), np.zeros((2, 8, 9), np.float32))
-
-
-def test_flow_is_the_same_however_many_threads_the_machine_has() -> None:
-    draw = np.random.default_rng(0)
-    first, second = (draw.integers(0, 255, (96, 128)).astype(np.uint8) for _ in range(2))
-    before = cv2.getNumThreads()
-    flows = []
-    try:
-        for threads in (1, 2, 4):
-            cv2.setNumThreads(threads)
-            flows.append(dis_flow(first, second))
-            assert cv2.getNumThreads() == threads
-    finally:
-        cv2.setNumThreads(before)
-    np.testing.assert_array_equal(flows[0], flows[1])
-    np.testing.assert_array_equal(flows[0], flows[2])
