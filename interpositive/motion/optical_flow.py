@@ -19,7 +19,10 @@ _PRESETS: dict[str, int] = {
 
 
 @lru_cache(maxsize=4)
-def _engine(preset: Preset) -> cv2.DISOpticalFlow:
+def _engine(preset: Preset, size: tuple[int, ...]) -> cv2.DISOpticalFlow:
+    # One for each size: an engine that meets a frame of 32 px or less searches finer ever after. A new one for each
+    # pair would cost a fifth more at 1080p, for its buffers.
+    del size
     return cv2.DISOpticalFlow.create(_PRESETS[preset])
 
 
@@ -42,5 +45,5 @@ def dis_flow(source: NDArray[np.uint8], target: NDArray[np.uint8], preset: Prese
         source = np.pad(source, ((0, pad_y), (0, pad_x)), mode="edge")
         target = np.pad(target, ((0, pad_y), (0, pad_x)), mode="edge")
     flow = np.zeros((*source.shape, 2), np.float32)
-    flow = _engine(preset).calc(np.ascontiguousarray(source), np.ascontiguousarray(target), flow)
+    flow = _engine(preset, source.shape).calc(np.ascontiguousarray(source), np.ascontiguousarray(target), flow)
     return np.asarray(flow[:height, :width], dtype=np.float32)

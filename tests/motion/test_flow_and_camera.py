@@ -206,3 +206,12 @@ def test_a_window_knows_the_pan_behind_its_masks() -> None:
 def test_a_window_refuses_masks_of_another_raster() -> None:
     with pytest.raises(MaskError, match="masks do not fit"):
         WindowMotion(np.zeros((2, 8, 8, 3), np.float32), np.zeros((2, 8, 9), np.float32))
+
+
+def test_a_tiny_frame_does_not_change_the_flow_of_those_after_it() -> None:
+    draw = np.random.default_rng(0)
+    large, tiny = (draw.integers(0, 255, (2, *size)).astype(np.uint8) for size in ((72, 96), (24, 32)))
+    before = dis_flow(large[0], large[1])
+    once, again = dis_flow(tiny[0], tiny[1]), dis_flow(tiny[0], tiny[1])
+    np.testing.assert_array_equal(dis_flow(large[0], large[1]), before)
+    np.testing.assert_array_equal(once, again)
