@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Preset = Literal["ultrafast", "fast", "medium"]
 
+LEAST_SIDE_PX = 96
+"""Smaller frames are padded: for them OpenCV takes other settings, which it keeps for all frames after, or it crashes."""
+
 _PRESETS: dict[str, int] = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
     "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
@@ -19,10 +22,7 @@ _PRESETS: dict[str, int] = {
 
 
 @lru_cache(maxsize=4)
-def _engine(preset: Preset, size: tuple[int, ...]) -> cv2.DISOpticalFlow:
-    # One for each size: an engine that meets a frame of 32 px or less searches finer ever after. A new one for each
-    # pair would cost a fifth more at 1080p, for its buffers.
-    del size
+def _engine(preset: Preset) -> cv2.DISOpticalFlow:
     return cv2.DISOpticalFlow.create(_PRESETS[preset])
 
 
@@ -40,10 +40,10 @@ def dis_flow(source: NDArray[np.uint8], target: NDArray[np.uint8], preset: Prese
     flow lines it up with ``source``. Both are ``h w`` 8-bit luma.
     """
     height, width = source.shape
-    pad_y, pad_x = max(0, 16 - height), max(0, 16 - width)
+    pad_y, pad_x = max(0, LEAST_SIDE_PX - height), max(0, LEAST_SIDE_PX - width)
     if pad_y or pad_x:
         source = np.pad(source, ((0, pad_y), (0, pad_x)), mode="edge")
         target = np.pad(target, ((0, pad_y), (0, pad_x)), mode="edge")
     flow = np.zeros((*source.shape, 2), np.float32)
-    flow = _engine(preset, source.shape).calc(np.ascontiguousarray(source), np.ascontiguousarray(target), flow)
+    flow = _engine(preset).calc(np.ascontiguousarray(source), np.ascontiguousarray(target), flow)
     return np.asarray(flow[:height, :width], dtype=np.float32)

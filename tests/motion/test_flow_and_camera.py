@@ -10,6 +10,7 @@ from productions import panning_shot, textured_wall
 
 from interpositive.errors import MaskError
 from interpositive.metrics.pair_motion import PairMotion
+from interpositive.motion import optical_flow
 from interpositive.motion.camera_motion import CameraPath, fit_homography, homography_flow
 from interpositive.motion.flow_completion import complete_flow
 from interpositive.motion.occlusion import hidden, inconsistent, motion_boundary
@@ -208,10 +209,13 @@ def test_a_window_refuses_masks_of_another_raster() -> None:
         WindowMotion(np.zeros((2, 8, 8, 3), np.float32), np.zeros((2, 8, 9), np.float32))
 
 
-def test_a_tiny_frame_does_not_change_the_flow_of_those_after_it() -> None:
+@pytest.mark.parametrize("size", [(24, 32), (40, 40), (20, 200), (1, 1)])
+def test_a_tiny_frame_does_not_change_the_flow_of_those_after_it(size: tuple[int, int]) -> None:
+    optical_flow._engine.cache_clear()
     draw = np.random.default_rng(0)
-    large, tiny = (draw.integers(0, 255, (2, *size)).astype(np.uint8) for size in ((72, 96), (24, 32)))
+    large, tiny = (draw.integers(0, 255, (2, *size)).astype(np.uint8) for size in ((72, 96), size))
     before = dis_flow(large[0], large[1])
     once, again = dis_flow(tiny[0], tiny[1]), dis_flow(tiny[0], tiny[1])
+    assert once.shape == (*size, 2)
     np.testing.assert_array_equal(dis_flow(large[0], large[1]), before)
     np.testing.assert_array_equal(once, again)
