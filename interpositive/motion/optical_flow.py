@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Preset = Literal["ultrafast", "fast", "medium"]
 
 LEAST_SIDE_PX = 96
-"""Smaller frames are padded: for them OpenCV takes other settings, which it keeps for all frames after, or it crashes."""
+"""Smaller frames are padded: OpenCV would take other settings for them, keep these for all frames after, or crash."""
 
 _PRESETS: dict[str, int] = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
