@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Preset = Literal["ultrafast", "fast", "medium"]
 
-LEAST_SIDE_PX = 96
+LEAST_SIDE_PX, LEAST_LONG_SIDE_PX = 32, 96
 """Smaller frames are padded: OpenCV would take other settings for them, keep these for all frames after, or crash."""
 
 _PRESETS: dict[str, int] = {
@@ -41,6 +41,8 @@ def dis_flow(source: NDArray[np.uint8], target: NDArray[np.uint8], preset: Prese
     """
     height, width = source.shape
     pad_y, pad_x = max(0, LEAST_SIDE_PX - height), max(0, LEAST_SIDE_PX - width)
+    if max(height, width) < LEAST_LONG_SIDE_PX:
+        pad_x = LEAST_LONG_SIDE_PX - width
     if pad_y or pad_x:
         source = np.pad(source, ((0, pad_y), (0, pad_x)), mode="edge")
         target = np.pad(target, ((0, pad_y), (0, pad_x)), mode="edge")

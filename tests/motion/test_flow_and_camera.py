@@ -209,13 +209,16 @@ def test_a_window_refuses_masks_of_another_raster() -> None:
         WindowMotion(np.zeros((2, 8, 8, 3), np.float32), np.zeros((2, 8, 9), np.float32))
 
 
-@pytest.mark.parametrize("size", [(24, 32), (40, 40), (20, 200), (1, 1)])
-def test_a_tiny_frame_does_not_change_the_flow_of_those_after_it(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", [(24, 32), (40, 40), (20, 200), (90, 40), (1, 1)])
+@pytest.mark.parametrize("preset", ["ultrafast", "fast", "medium"])
+def test_a_tiny_frame_does_not_change_the_flow_of_those_after_it(
+    size: tuple[int, int], preset: optical_flow.Preset
+) -> None:
     optical_flow._engine.cache_clear()
     draw = np.random.default_rng(0)
     large, tiny = (draw.integers(0, 255, (2, *size)).astype(np.uint8) for size in ((72, 96), size))
-    before = dis_flow(large[0], large[1])
-    once, again = dis_flow(tiny[0], tiny[1]), dis_flow(tiny[0], tiny[1])
+    before = dis_flow(large[0], large[1], preset)
+    once, again = dis_flow(tiny[0], tiny[1], preset), dis_flow(tiny[0], tiny[1], preset)
     assert once.shape == (*size, 2)
-    np.testing.assert_array_equal(dis_flow(large[0], large[1]), before)
+    np.testing.assert_array_equal(dis_flow(large[0], large[1], preset), before)
     np.testing.assert_array_equal(once, again)

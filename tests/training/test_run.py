@@ -142,8 +142,8 @@ def test_a_cut_run_ends_byte_for_byte_like_a_whole_one(
 
 
 def test_the_archive_holds_the_averaged_weights_of_the_kept_checkpoint(train: Train, tmp_path: Path) -> None:
-    # On so small a production all training does harm: the first judged checkpoint is kept, and later ones are not.
-    record = train(tmp_path, checkpoint_every=4)
+    # At such a rate all training does harm: the first judged checkpoint is kept, and later ones are not.
+    record = train(tmp_path, checkpoint_every=4, learning_rate=0.1)
     course = HeldOutCourse.read(tmp_path)
     scores = {point.step: point.values["trained"]["psnr_hole"] for point in course.points}
     assert scores[course.kept_step] == max(scores.values()) == record.scores["held_out/psnr_hole/trained"]
