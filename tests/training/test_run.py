@@ -141,9 +141,20 @@ def test_a_cut_run_ends_byte_for_byte_like_a_whole_one(
     assert without_seconds(whole) == without_seconds(cut)
 
 
-def test_the_archive_holds_the_averaged_weights_of_the_kept_checkpoint(train: Train, tmp_path: Path) -> None:
-    # At such a rate all training does harm: the first judged checkpoint is kept, and later ones are not.
-    record = train(tmp_path, checkpoint_every=4, learning_rate=0.1)
+def test_the_archive_holds_the_averaged_weights_of_the_kept_checkpoint(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, calls = held_out_judge.measure_window, []
+
+    def ever_worse(*given: Any) -> Any:
+        measured = original(*given)
+        calls.append(measured)
+        measured.values["trained"]["psnr_hole"] -= len(calls)
+        return measured
+
+    # The first judged checkpoint is kept, and later ones are not.
+    monkeypatch.setattr(held_out_judge, "measure_window", ever_worse)
+    record = train(tmp_path, checkpoint_every=4)
     course = HeldOutCourse.read(tmp_path)
     scores = {point.step: point.values["trained"]["psnr_hole"] for point in course.points}
     assert scores[course.kept_step] == max(scores.values()) == record.scores["held_out/psnr_hole/trained"]
