@@ -100,11 +100,13 @@ def _settings_in_words(shot: JudgedPaths, settings: ResultSettings) -> dict[str,
     lacks = {}
     for metric in [make() for make in settings.metrics]:
         unmet = unmet_needs(metric, **has)
-        lacks[metric.infos[0].name] = " and ".join(unmet) if unmet else "weights" if metric.absence else ""
+        absence = " ".join((metric.absence or "").split("\n")[0].split())
+        unmet_words = "lacks a " + " and a ".join(unmet) if unmet else ""
+        lacks[metric.infos[0].name] = unmet_words or (f"cannot be measured: {absence}" if absence else "")
     if not lacks or all(lacks.values()):
         raise ConfigError(
             "nothing can be measured with what is given",
-            found="; ".join(f"{name} lacks a {lack}" for name, lack in lacks.items()) or "no metric",
+            found="; ".join(f"{name} {lack}" for name, lack in lacks.items()) or "no metric",
             expected="what at least one metric needs",
             remedy="give reference=, plate= or mask=, or choose other metrics with metric=[…]",
         )
