@@ -48,7 +48,7 @@ def main() -> None:
             make_movies(source, num_files)
             first = ingest(source, catalogue, num_workers=choices.workers)
             again = ingest(source, catalogue, num_workers=choices.workers, progress=False)
-            assert len(first.accepted) == len(again.known) == num_files, first.refused[:3]
+            assert len(first.accepted) == len(again.known) == num_files, first.quarantined[:3]
         # Linux counts ru_maxrss in KiB.
         own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

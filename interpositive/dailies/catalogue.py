@@ -21,13 +21,14 @@ from interpositive.records.digests import sha256_of_value
 from interpositive.records.publishing import storage_error, write_file_whole
 from interpositive.records.slates import Slate
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _APPLICATION_ID = 0x494E5450
 _SLATE_COLUMNS = tuple(Slate.model_fields)
 _TAKE_COLUMNS = tuple(name for name in Take.model_fields if name != "slate")
 _COLUMNS = (*_TAKE_COLUMNS, *_SLATE_COLUMNS)
-_INTEGERS = {"num_frames", "width", "height", "bits", "intra_only"}
-_NULLABLE = {"proxy_path", "start_timecode", "reel"}
+_BOOLEANS = {"intra_only", "drop_frame"}
+_INTEGERS = {"num_frames", "width", "height", "bits", "start_frame", *_BOOLEANS}
+_NULLABLE = {"proxy_path", "start_frame", "reel"}
 
 
 @dataclass(frozen=True)
@@ -268,8 +269,8 @@ class Catalogue:
         """Write all takes as a Parquet table, a row each, whole or not at all."""
         takes = self.takes()
         columns = {name: [_flat(take)[name] for take in takes] for name in _COLUMNS}
-        kinds = {name: pa.int64() if name in _INTEGERS - {"intra_only"} else pa.string() for name in _COLUMNS}
-        kinds["intra_only"] = pa.bool_()
+        kinds = {name: pa.int64() if name in _INTEGERS - _BOOLEANS else pa.string() for name in _COLUMNS}
+        kinds |= dict.fromkeys(_BOOLEANS, pa.bool_())
         table = pa.table(columns, schema=pa.schema(list(kinds.items())))
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink)

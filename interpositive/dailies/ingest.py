@@ -50,7 +50,7 @@ def ingest(
 
     Files are probed and digested in ``num_workers`` spawned processes (0: in
     this one), each given ``timeout_seconds`` plus the time to read its bytes
-    at 10 MB/s; one that crashes or hangs is refused like any other file that
+    at 10 MB/s; one that crashes or hangs is quarantined like any other file that
     cannot be trusted, and the rest goes on. Takes enter the catalogue in path
     order, one transaction each, so a killed ingest goes on where it stopped
     when it is run again. With ``proxy_height`` (lines), takes that are taller
@@ -120,7 +120,7 @@ class _Ingest:
         for path, reason in walk.ignored:
             self._row(path, "ignored", reason)
         for path, reason in walk.refused:
-            self._row(path, "refused", reason)
+            self._row(path, "quarantined", reason)
         self._sheet_slates = self._read_sheets(walk.sheets)
 
     def _unchanged_paths(self) -> set[str]:
@@ -144,7 +144,7 @@ class _Ingest:
         met = {footage.path for footage in self._walk.footage}
         for sheet in map(read_slate_sheet, paths):
             for line, reason in sheet.refused:
-                self._row(f"{sheet.path}, line {line}", "refused", reason)
+                self._row(f"{sheet.path}, line {line}", "quarantined", reason)
             self._refuse_idle_lines(sheet, met)
             slates.update(sheet.slates)
         return slates
@@ -153,7 +153,7 @@ class _Ingest:
         for path, line in sheet.lines.items():
             if path not in met:
                 reason = f"{path.relative_to(sheet.path.parent)} is no footage in this folder"
-                self._row(f"{sheet.path}, line {line}", "refused", reason)
+                self._row(f"{sheet.path}, line {line}", "quarantined", reason)
 
     def _slate(self, path: Path) -> Slate:
         return self._sheet_slates.get(path) or self._slate_rules.slate_for(path)
@@ -220,7 +220,7 @@ class _Ingest:
         if outcome.result is None:
             if former is not None:
                 self._forget(former)
-            self._row(path, "refused", outcome.reason.removeprefix(f"{path.name} "))
+            self._row(path, "quarantined", outcome.reason.removeprefix(f"{path.name} "))
             return
         sha256, slate = outcome.result.sha256, self._slate(path)
         twin = self._by_digest.get(sha256)

@@ -13,7 +13,9 @@ from pydantic import Field
 from interpositive.records.base import Record
 from interpositive.records.publishing import write_file_whole
 
-OutcomeKind = Literal["accepted", "changed", "moved", "reslated", "known", "duplicate", "refused", "missing", "ignored"]
+OutcomeKind = Literal[
+    "accepted", "changed", "moved", "reslated", "known", "duplicate", "quarantined", "missing", "ignored"
+]
 REPORT_STEM = "ingest_report"
 _MEANINGS = {
     "accepted": "new in the catalogue",
@@ -22,7 +24,7 @@ _MEANINGS = {
     "reslated": "known, with a corrected slate",
     "known": "unchanged since the last ingest",
     "duplicate": "same content as another file",
-    "refused": "cannot be trusted",
+    "quarantined": "cannot be trusted",
     "missing": "in the catalogue, no longer on disk",
     "ignored": "no footage",
 }
@@ -70,9 +72,9 @@ class IngestReport(Record):
         return [(row.path, row.take) for row in self.of("duplicate")]
 
     @property
-    def refused(self) -> list[tuple[str, str]]:
+    def quarantined(self) -> list[tuple[str, str]]:
         """Paths that cannot be trusted, each with its reason."""
-        return [(row.path, row.reason) for row in self.of("refused")]
+        return [(row.path, row.reason) for row in self.of("quarantined")]
 
     @property
     def missing(self) -> list[str]:
@@ -107,7 +109,7 @@ def format_report(report: IngestReport) -> str:
     if not report.num_takes:
         lines.append("no take was found")
     lines.append(f"{report.num_takes:>7}  takes in the catalogue, after {report.seconds:.1f} seconds")
-    for outcome in ("refused", "missing", "duplicate", "changed", "moved", "reslated"):
+    for outcome in ("quarantined", "missing", "duplicate", "changed", "moved", "reslated"):
         rows = [row for row in report.rows if row.outcome == outcome]
         if rows:
             lines += ["", f"{outcome.capitalize()}:"]

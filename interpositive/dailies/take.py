@@ -8,6 +8,7 @@ from pathlib import Path
 from interpositive.media.contract import MediaInfo
 from interpositive.records.base import Record
 from interpositive.records.slates import Slate
+from interpositive.records.timecode import frame_to_timecode, is_drop_frame, timecode_to_frame
 
 SPLITS = ("train", "val", "test")
 UNASSIGNED = ""
@@ -17,15 +18,24 @@ class Take(Record):
     """One take of the dailies, as found on disk when it was ingested.
 
     ``path`` is absolute; ``sha256`` is over the file's bytes, for a frame
-    sequence over its files' names and digests. ``rate`` is exact text such as
+    sequence over its files' names and digests; ``blake3`` is the root of the
+    digests by which every later read is checked. ``rate`` is exact text such as
     ``"24/1"`` or ``"24000/1001"``, frames a second. ``split`` is train, val
     or test, and empty only between a killed ingest and its repetition.
+
+    A frame's identity is (``reel``, ``start_frame`` + n, ``rate``): frames counted from
+    00:00:00:00 of the recorder; timecode is a view of it. ``start_frame`` is None where the
+    footage carries no timecode. ``encoding`` names how codes become light and is empty while nobody has
+    said; ``encoding_source`` is ``"tagged"`` by the file, ``"named"`` by the production, or empty.
+    ``hash_list`` is the hash list that vouched for the file when it was ingested, or empty.
     """
 
     name: str
     path: str
     proxy_path: str | None = None
     sha256: str
+    blake3: str = ""
+    hash_list: str = ""
     slate: Slate
     num_frames: int
     rate: str
@@ -34,13 +44,16 @@ class Take(Record):
     codec: str
     pixel_format: str
     bits: int
-    start_timecode: str | None = None
+    start_frame: int | None = None
+    drop_frame: bool = False
     reel: str | None = None
     matrix: str
     range: str
     primaries: str
     transfer: str
     colour_source: str
+    encoding: str = ""
+    encoding_source: str = ""
     kind: str
     intra_only: bool = False
     split: str = UNASSIGNED
@@ -51,6 +64,13 @@ class Take(Record):
         return Fraction(self.rate)
 
     @property
+    def start_timecode(self) -> str | None:
+        """The first frame's identity as SMPTE timecode; None where the footage carries none."""
+        if self.start_frame is None:
+            return None
+        return frame_to_timecode(self.start_frame, self.frame_rate, self.drop_frame)
+
+    @property
     def duration_seconds(self) -> float:
         """Running time at the take's own rate."""
         return float(self.num_frames / self.frame_rate)
@@ -58,6 +78,7 @@ class Take(Record):
 
 def take_from_info(info: MediaInfo, name: str, path: Path, sha256: str, slate: Slate) -> Take:
     """Join what a probe saw with how the take is marked; the split is still open."""
+    start = info.start_timecode
     return Take(
         name=name,
         path=str(path),
@@ -70,7 +91,8 @@ def take_from_info(info: MediaInfo, name: str, path: Path, sha256: str, slate: S
         codec=info.codec,
         pixel_format=info.pixel_format,
         bits=info.bits,
-        start_timecode=info.start_timecode,
+        start_frame=None if start is None else timecode_to_frame(start, info.rate),
+        drop_frame=start is not None and is_drop_frame(start),
         reel=info.reel,
         matrix=info.colour.matrix,
         range=info.colour.range,

@@ -43,6 +43,8 @@ class MediaInfo:
     frames; ``rate`` is exact; ``start_timecode`` is SMPTE text or None.
     ``width`` and ``height`` are as shown, after ``rotation_degrees``
     (anticlockwise) is applied; ``interlaced`` media have two moments in a frame.
+    ``encoding`` names how codes become light, by the names of the colour
+    room, where the file itself says so; empty where it does not.
     """
 
     path: Path
@@ -61,6 +63,7 @@ class MediaInfo:
     intra_only: bool = False
     rotation_degrees: int = 0
     interlaced: bool = False
+    encoding: str = ""
 
 
 @runtime_checkable

@@ -24,7 +24,7 @@ from interpositive.records.slates import Slate
 def some_take(name: str = "12A_1_A", sha256: str = "", split: str = "train") -> Take:
     slate = Slate(scene="12A", take="1", camera="A", roll="R1")
     take = take_from_info(cheap_info(Path(name)), name, Path("/dailies") / f"{name}.mov", sha256 or name, slate)
-    return take.model_copy(update={"split": split, "start_timecode": "01:00:00:00"})
+    return take.model_copy(update={"split": split, "start_frame": 86400})
 
 
 def test_a_take_comes_back_as_it_went_in(tmp_path: Path) -> None:

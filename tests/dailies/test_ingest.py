@@ -57,7 +57,7 @@ def test_real_files_come_in_with_all_that_is_known(source: Path, catalogue_path:
     write_bytes(source / "day1" / "words.mov", b"#EXTM3U\nother.mov\n")
     report = ingest(source, catalogue_path, num_workers=2, progress=False)
     assert report.accepted == ["12A_01_A", "12A_01_B", "plate"]
-    refused = dict(report.refused)
+    refused = dict(report.quarantined)
     assert set(refused) == {f"day1/{name}" for name in ("cut_short.mov", "empty.mov", "renamed.mkv", "words.mov")}
     assert "cut short" in refused["day1/cut_short.mov"] and refused["day1/empty.mov"].startswith("is empty")
     assert "not what its name says" in refused["day1/renamed.mkv"]
@@ -83,7 +83,7 @@ def test_report_is_written_in_three_forms_that_agree(source: Path, catalogue_pat
         rows = list(csv.DictReader(stream))
     assert rows == json.loads(report.model_dump_json())["rows"]
     assert {row["path"]: row["outcome"] for row in rows} == {
-        ".hidden.mov": "ignored", "a.mov": "accepted", "damaged.mov": "refused", "notes.txt": "ignored"
+        ".hidden.mov": "ignored", "a.mov": "accepted", "damaged.mov": "quarantined", "notes.txt": "ignored"
     }  # fmt: skip
     assert "damaged.mov  it is cut short (3 of 9 frames)" in (folder / "ingest_report.txt").read_text()
 
@@ -104,7 +104,7 @@ def test_crash_hang_and_exit_cost_one_file_each(source: Path, catalogue_path: Pa
     report = cheap_ingest(source, catalogue_path, num_workers=2, timeout_seconds=6, probe=moody_probe)
     assert time.monotonic() - began < 30
     assert report.accepted == ["a", "c", "g"]
-    reasons = dict(report.refused)
+    reasons = dict(report.quarantined)
     assert "crashed" in reasons["b_crash.mov"] and "-11" in reasons["b_crash.mov"]
     assert "longer than 6 seconds" in reasons["d_hang.mov"]
     assert "crashed" in reasons["e_leave.mov"]
@@ -127,7 +127,7 @@ def test_links_and_special_files(source: Path, catalogue_path: Path, tmp_path: P
     write_bytes(Path(os.fsdecode(os.fsencode(source) + b"/caf\xe9.mov")), b"latin")
     report = cheap_ingest(source, catalogue_path)
     assert report.accepted == ["in", "stored"]
-    reasons = dict(report.refused)
+    reasons = dict(report.quarantined)
     assert set(reasons) == {"leads_out.mov", "folder_out", "dangling.mov", "pipe.mov", "caf\\xe9.mov"}
     assert "leads out" in reasons["leads_out.mov"] and "leads out" in reasons["folder_out"]
     assert "regular" in reasons["pipe.mov"] and "UTF-8" in reasons["caf\\xe9.mov"]
@@ -197,7 +197,7 @@ def test_a_take_that_became_untrustworthy_leaves(source: Path, catalogue_path: P
         raise MediaError("a.mov is cut short")
 
     report = cheap_ingest(source, catalogue_path, probe=probe)
-    assert report.refused == [("a.mov", "is cut short")]
+    assert report.quarantined == [("a.mov", "is cut short")]
     assert list(takes_in(catalogue_path)) == ["b"]
 
 
@@ -208,7 +208,7 @@ def test_sheet_wins_over_names_and_corrects_known_takes(source: Path, catalogue_
     assert set(takes_in(catalogue_path)) == {"12A_01_A", "IMG_0007"}
     (source / "slates.csv").write_text("file,scene,take,camera,roll\nIMG_0007.mov,12A,1,B,\nlost.mov,1,1,,\nshort\n")
     report = cheap_ingest(source, catalogue_path)
-    assert dict(report.refused).keys() == {"slates.csv, line 3", "slates.csv, line 4"}
+    assert dict(report.quarantined).keys() == {"slates.csv, line 3", "slates.csv, line 4"}
     assert [row.reason for row in report.of("reslated")] == ["IMG_0007 is now 12A_1_B"]
     takes = takes_in(catalogue_path)
     assert set(takes) == {"12A_01_A", "12A_1_B"}
@@ -254,7 +254,7 @@ def test_a_file_that_grows_is_refused(source: Path, catalogue_path: Path) -> Non
             stream.write(b"more")
         return cheap_info(path)
 
-    assert "being copied" in dict(cheap_ingest(source, catalogue_path, probe=probe).refused)["a.mov"]
+    assert "being copied" in dict(cheap_ingest(source, catalogue_path, probe=probe).quarantined)["a.mov"]
 
 
 def test_odd_folders_of_frames(source: Path, catalogue_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_odd_folders_of_frames(source: Path, catalogue_path: Path) -> None:
     ):
         write_bytes(source / name, name.encode())
     report = cheap_ingest(source, catalogue_path)
-    reasons = dict(report.refused)
+    reasons = dict(report.quarantined)
     assert set(reasons) == {"one/a.1001.png", "two", "still.png"} and "2 sequences" in reasons["two"]
 
 
@@ -338,5 +338,5 @@ def test_broken_files_from_the_wild_have_one_reason_each(material: Path, catalog
     folder = material / "hostile" / "mp4parse_capi"
     report = ingest(folder, catalogue_path, num_workers=1, progress=False)
     assert [row.path for row in report.rows] == sorted(path.name for path in folder.iterdir())
-    assert report.refused and all(reason for _, reason in report.refused)
-    assert {"chunk_out_of_range.mp4", "sine-3s-xhe-aac-44khz-mono.mp4"} <= dict(report.refused).keys()
+    assert report.quarantined and all(reason for _, reason in report.quarantined)
+    assert {"chunk_out_of_range.mp4", "sine-3s-xhe-aac-44khz-mono.mp4"} <= dict(report.quarantined).keys()
