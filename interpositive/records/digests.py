@@ -4,23 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 CHUNK_BYTES = 1 << 20
 
 
-def sha256_of_file(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
-    """Hex SHA-256 of a file's bytes, read in chunks of 1 MiB.
+class Hasher(Protocol):
+    """Anything that digests bytes as they come: of hashlib, blake3 or xxhash."""
+
+    def update(self, chunk: Any, /) -> Any:
+        """Take in some more bytes."""
+
+
+def hash_file(path: Path, hashers: Sequence[Hasher], on_bytes: Callable[[int], None] | None = None) -> int:
+    """Feed a file's bytes to all ``hashers`` in one pass, in chunks of 1 MiB; gives the number of bytes.
 
     ``on_bytes`` is told the size of each chunk, for progress bars.
     """
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    num_bytes = 0
+    with path.open("rb", buffering=0) as stream:
         while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
+            for hasher in hashers:
+                hasher.update(chunk)
+            num_bytes += len(chunk)
             if on_bytes is not None:
                 on_bytes(len(chunk))
+    return num_bytes
+
+
+def sha256_of_file(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
+    """Hex SHA-256 of a file's bytes; ``on_bytes`` as in :func:`hash_file`."""
+    digest = hashlib.sha256()
+    hash_file(path, [digest], on_bytes)
     return digest.hexdigest()
 
 
