@@ -60,6 +60,12 @@ class TimecodeError(InterpositiveError):
     exit_code = 3
 
 
+class ColourError(InterpositiveError):
+    """A colour encoding or grade that is unknown, unsaid, or cannot be used as asked."""
+
+    exit_code = 3
+
+
 class CatalogueError(InterpositiveError):
     """A catalogue that is missing, of another version, or lacks what was asked of it."""
 
