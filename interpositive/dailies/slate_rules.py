@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from interpositive.errors import ConfigError
+from interpositive.dailies.inside import path_inside
+from interpositive.errors import ConfigError, MediaError
 from interpositive.records.slates import Slate
 
 SIDECAR_NAME = "slates.csv"
@@ -118,10 +119,11 @@ def _read_row(sheet: SlateSheet, line: int, header: list[str], cells: list[str])
     if not file or empty:
         sheet.refused.append((line, f"no {'file' if not file else ' and '.join(empty)} given"))
         return
-    if Path(file).is_absolute() or ".." in Path(file).parts:
-        sheet.refused.append((line, f"{file!r} leads out of the folder of the sheet"))
+    try:
+        key = path_inside(sheet.path.parent, file)
+    except MediaError as refusal:
+        sheet.refused.append((line, f"{file!r} leads out of the folder of the sheet: {refusal.found}"))
         return
-    key = sheet.path.parent / file
     if key in sheet.slates:
         sheet.refused.append((line, f"{file!r} was already given on line {sheet.lines[key]}"))
         return
