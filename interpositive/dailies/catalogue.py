@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from interpositive.dailies.selection import SelectedTakes
 from interpositive.dailies.take import SPLITS, UNASSIGNED, Take
+from interpositive.dailies.take_rows import (
+    APPLICATION_ID,
+    BOOLEANS,
+    COLUMNS,
+    INTEGERS,
+    SCHEMA_VERSION,
+    connect_to_read,
+    row_to_take,
+    schema,
+    take_to_row,
+)
 from interpositive.errors import CatalogueError
-from interpositive.records.digests import sha256_of_value
 from interpositive.records.publishing import storage_error, write_file_whole
 from interpositive.records.slates import Slate
 
-SCHEMA_VERSION = 2
-_APPLICATION_ID = 0x494E5450
-_SLATE_COLUMNS = tuple(Slate.model_fields)
-_TAKE_COLUMNS = tuple(name for name in Take.model_fields if name != "slate")
-_COLUMNS = (*_TAKE_COLUMNS, *_SLATE_COLUMNS)
-_BOOLEANS = {"intra_only", "drop_frame"}
-_INTEGERS = {"num_frames", "width", "height", "bits", "start_frame", *_BOOLEANS}
-_NULLABLE = {"proxy_path", "start_frame", "reel"}
+_CACHE_KIB = 65536
+_ROWS_AT_A_TIME = 50_000
+_FILLED = ("id", *COLUMNS, "num_bytes", "mtime_ns")
+_INSERT = f"INSERT INTO takes ({', '.join(_FILLED)}) VALUES ({', '.join('?' * len(_FILLED))})"
 
 
 @dataclass(frozen=True)
@@ -39,21 +49,12 @@ class FileState:
     mtime_ns: int
 
 
-def _schema() -> list[str]:
-    unique = {"name": " UNIQUE", "path": " PRIMARY KEY", "sha256": " UNIQUE"}
-    columns = [
-        f"{name} {'INTEGER' if name in _INTEGERS else 'TEXT'}"
-        f"{'' if name in _NULLABLE else ' NOT NULL'}{unique.get(name, '')}"
-        for name in _COLUMNS
-    ]
-    state = "num_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL"
-    return [
-        f"CREATE TABLE takes ({', '.join(columns)}, {state})",
-        f"CREATE TABLE duplicates (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL, {state})",
-        "CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
-        f"PRAGMA application_id = {_APPLICATION_ID}",
-        f"PRAGMA user_version = {SCHEMA_VERSION}",
-    ]
+class MarkedTake(NamedTuple):
+    """What the splits depend on: a take's name, how it is marked, and the split it has."""
+
+    name: str
+    slate: Slate
+    split: str
 
 
 class Catalogue:
@@ -68,23 +69,12 @@ class Catalogue:
     def __init__(self, path: Path, *, writable: bool = False) -> None:
         self.path = Path(path).absolute()
         self._lock_handle: int | None = None
-        self._connection = self._open_writable() if writable else self._open_readable()
+        self._connection = self._open_writable() if writable else connect_to_read(self.path)
         try:
             self._check_version(make=writable)
         except BaseException:
             self.close()
             raise
-
-    def _open_readable(self) -> sqlite3.Connection:
-        if not self.path.is_file():
-            raise CatalogueError(
-                f"there is no catalogue at {self.path}",
-                remedy="run interpositive ingest first, or give the path that it printed",
-            )
-        # A finished catalogue in a folder that cannot be written needs no log files to be read.
-        frozen = not os.access(self.path.parent, os.W_OK) and not Path(f"{self.path}-wal").exists()
-        uri = f"{self.path.as_uri()}?mode=ro{'&immutable=1' if frozen else ''}"
-        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
 
     def _open_writable(self) -> sqlite3.Connection:
         try:
@@ -111,10 +101,10 @@ class Catalogue:
             empty = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
             if make and empty and version == 0:
                 self._make_schema()
-                version, owner = SCHEMA_VERSION, _APPLICATION_ID
+                version, owner = SCHEMA_VERSION, APPLICATION_ID
         except sqlite3.DatabaseError as error:
             raise CatalogueError(f"{self.path} is not a catalogue", found=str(error)) from None
-        if owner != _APPLICATION_ID:
+        if owner != APPLICATION_ID:
             raise CatalogueError(
                 f"{self.path} is not a catalogue of takes",
                 found="an empty database" if empty else "a database of another program",
@@ -127,6 +117,7 @@ class Catalogue:
                 expected=f"schema version {SCHEMA_VERSION}",
                 remedy="use the version that wrote it, or ingest the footage into a new catalogue",
             )
+        self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         if make:
             # In a log, NORMAL can lose the last takes to a power cut, never the file; a kill loses nothing.
             self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -134,7 +125,7 @@ class Catalogue:
     def _make_schema(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
         with self._transaction():
-            for statement in _schema():
+            for statement in schema():
                 self._connection.execute(statement)
 
     @contextmanager
@@ -174,50 +165,125 @@ class Catalogue:
 
     # Reading
 
-    def takes(self, split: str | None = None) -> list[Take]:
-        """All takes, or those of one split, by name.
+    def select(
+        self,
+        *,
+        split: str | None = None,
+        name: str | None = None,
+        scene: str | None = None,
+        take: str | None = None,
+        camera: str | None = None,
+        roll: str | None = None,
+        reel: str | None = None,
+        rate: Fraction | None = None,
+        frames: tuple[int, int] | None = None,
+    ) -> SelectedTakes:
+        """The takes that meet every condition given, by name; none found is an empty selection.
 
-        Raises ``CatalogueError`` for a split that is unknown, and for any
-        split while an ingest has not been finished.
+        ``name`` is a pattern as a shell has it (``12A_*``). ``frames``
+        is a half-open range of a recorder's frames, counted as ``Take.start_frame`` is: takes that
+        hold any of them. The other conditions are met by equal text. Raises ``CatalogueError`` for
+        a split that is unknown, and for any split while an ingest has not been finished.
         """
-        rows = self._connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM takes ORDER BY name").fetchall()
-        takes = [_take(row) for row in rows]
-        if split is None:
-            return takes
+        if split is not None:
+            self._refuse_open_split(split)
+        equal = {"scene": scene, "take": take, "camera": camera, "roll": roll, "reel": reel}
+        equal["rate"] = None if rate is None else f"{rate.numerator}/{rate.denominator}"
+        conditions: list[tuple[str, object]] = [(f"{k} = ?", v) for k, v in equal.items() if v is not None]
+        if name is not None:
+            conditions.append(("name GLOB ?", name.replace("[!", "[^")))
+        if frames is not None:
+            conditions += [("start_frame < ?", frames[1]), ("start_frame + num_frames > ?", frames[0])]
+        order = "name"
+        if conditions:
+            # The signs keep SQLite from the indexes by split and by name: a scene or a reel is far fewer rows.
+            order = "+name"
+        if split is not None:
+            conditions.append(("+split = ?" if conditions else "split = ?", split))
+        where = " AND ".join(condition for condition, _ in conditions) or "TRUE"
+        values = [value for _, value in conditions]
+        found = self._connection.execute(f"SELECT id FROM takes WHERE {where} ORDER BY {order}", values)
+        return SelectedTakes(self.path, np.fromiter((number for (number,) in found), np.int64))
+
+    def takes(self, split: str | None = None) -> SelectedTakes:
+        """All takes, or those of one split, by name: see :meth:`select`."""
+        return self.select(split=split)
+
+    def _refuse_open_split(self, split: str) -> None:
         if split not in SPLITS:
             raise CatalogueError("there is no such split", found=split, expected=list(SPLITS))
-        open_takes = [take.name for take in takes if take.split == UNASSIGNED]
-        if open_takes:
+        count, first = self._connection.execute(
+            "SELECT count(*), min(name) FROM takes WHERE split = ?", (UNASSIGNED,)
+        ).fetchone()
+        if count:
             raise CatalogueError(
                 f"the ingest into {self.path} was not finished",
-                found=f"{len(open_takes)} takes without a split, the first is {open_takes[0]}",
+                found=f"{count} takes without a split, the first is {first}",
                 remedy="run the same interpositive ingest again; it goes on where it stopped",
             )
-        return [take for take in takes if take.split == split]
 
     def take(self, name: str) -> Take:
         """The take of that name; ``CatalogueError`` lists the nearest names if there is none."""
-        rows = self._connection.execute(f"SELECT {', '.join(_COLUMNS)} FROM takes WHERE name = ?", (name,))
-        row = rows.fetchone()
-        if row is None:
+        found = self._one("name", name)
+        if found is None:
             known = [row[0] for row in self._connection.execute("SELECT name FROM takes ORDER BY name LIMIT 8")]
             raise CatalogueError("there is no such take", found=name, expected=f"one of {known} …")
-        return _take(row)
+        return found
+
+    def take_at(self, path: str) -> Take | None:
+        """The take whose footage lies at ``path``, if there is one."""
+        return self._one("path", path)
+
+    def take_of_content(self, sha256: str) -> Take | None:
+        """The take whose footage has this digest, if there is one."""
+        return self._one("sha256", sha256)
+
+    def _one(self, column: str, value: str) -> Take | None:
+        row = self._connection.execute(
+            f"SELECT {', '.join(COLUMNS)} FROM takes WHERE {column} = ?", (value,)
+        ).fetchone()
+        return None if row is None else row_to_take(row)
+
+    def __contains__(self, name: str) -> bool:
+        return self._connection.execute("SELECT 1 FROM takes WHERE name = ?", (name,)).fetchone() is not None
+
+    def paths_under(self, folder: Path) -> Iterator[tuple[str, str]]:
+        """Path and name of every take whose footage lies somewhere in ``folder``, by path."""
+        # "0" follows "/" in the order of characters.
+        stem = str(folder).rstrip("/")
+        yield from self._connection.execute(
+            "SELECT path, name FROM takes WHERE path > ? AND path < ? ORDER BY path", (f"{stem}/", f"{stem}0")
+        ).fetchall()
+
+    def marked_takes(self) -> Iterator[MarkedTake]:
+        """How every take is marked and held out, one after the other, by name."""
+        columns = ", ".join(("name", "split", *Slate.model_fields))
+        for name, split, *marks in self._connection.execute(f"SELECT {columns} FROM takes ORDER BY name"):
+            yield MarkedTake(name, Slate.model_construct(**dict(zip(Slate.model_fields, marks, strict=True))), split)
+
+    def split_sizes(self) -> dict[str, int]:
+        """How many takes each split has."""
+        found = dict(self._connection.execute("SELECT split, count(*) FROM takes GROUP BY split").fetchall())
+        return {split: found.get(split, 0) for split in SPLITS}
 
     def digest(self) -> str:
-        """SHA-256 over the sorted (name, sha256, split) of all takes: which footage, held out how."""
-        rows = self._connection.execute("SELECT name, sha256, split FROM takes").fetchall()
-        return sha256_of_value(sorted([list(row) for row in rows]))
+        """SHA-256 over (name, sha256, split) of all takes by name: which footage, held out how."""
+        digest = hashlib.sha256()
+        for (line,) in self._connection.execute("SELECT json_array(name, sha256, split) FROM takes ORDER BY name"):
+            digest.update(f"{line}\n".encode())
+        return digest.hexdigest()
 
-    def file_states(self) -> dict[str, FileState]:
-        """Size and time of every take's file when it was ingested, by path."""
-        rows = self._connection.execute("SELECT path, num_bytes, mtime_ns FROM takes")
-        return {path: FileState(num_bytes, mtime_ns) for path, num_bytes, mtime_ns in rows}
+    def file_state(self, path: str) -> FileState | None:
+        """Size and time of the file at ``path`` when it was ingested as a take."""
+        row = self._connection.execute("SELECT num_bytes, mtime_ns FROM takes WHERE path = ?", (path,)).fetchone()
+        return FileState(*row) if row else None
 
-    def duplicates(self) -> dict[str, tuple[str, FileState]]:
-        """Digest and state of files left out because a take has the same content, by path."""
-        rows = self._connection.execute("SELECT path, sha256, num_bytes, mtime_ns FROM duplicates")
-        return {path: (sha256, FileState(size, mtime)) for path, sha256, size, mtime in rows}
+    def duplicate_at(self, path: str) -> tuple[str, FileState] | None:
+        """Digest and state of the file at ``path`` if it was left out because a take has the same content."""
+        row = self._connection.execute(
+            "SELECT sha256, num_bytes, mtime_ns FROM duplicates WHERE path = ?", (path,)
+        ).fetchone()
+        return (row[0], FileState(*row[1:])) if row else None
 
     def fact(self, key: str) -> str:
         """A remembered fact about the catalogue, empty if there is none."""
@@ -228,13 +294,19 @@ class Catalogue:
 
     def put(self, take: Take, state: FileState, replaces: str | None = None) -> None:
         """Add a take, or put it in the place of the one at path ``replaces``."""
-        values = [*_row(take), state.num_bytes, state.mtime_ns]
-        marks = ", ".join("?" * len(values))
         with self._transaction():
+            former = self._connection.execute(
+                "SELECT id FROM takes WHERE path IN (?, ?) AND sha256 = ?", (replaces, take.path, take.sha256)
+            ).fetchone()
             self._connection.execute("DELETE FROM takes WHERE path IN (?, ?)", (replaces, take.path))
             self._connection.execute("DELETE FROM duplicates WHERE path = ?", (take.path,))
-            self._connection.execute(
-                f"INSERT INTO takes ({', '.join(_COLUMNS)}, num_bytes, mtime_ns) VALUES ({marks})", values
+            self._connection.execute(_INSERT, [former and former[0], *take_to_row(take), *astuple(state)])
+
+    def put_new(self, takes: Iterable[tuple[Take, FileState]]) -> None:
+        """Add many takes that are not in the catalogue, all or none."""
+        with self._transaction():
+            self._connection.executemany(
+                _INSERT, ([None, *take_to_row(take), state.num_bytes, state.mtime_ns] for take, state in takes)
             )
 
     def put_duplicate(self, path: str, sha256: str, state: FileState) -> None:
@@ -267,26 +339,13 @@ class Catalogue:
 
     def export_parquet(self, path: Path) -> None:
         """Write all takes as a Parquet table, a row each, whole or not at all."""
-        takes = self.takes()
-        columns = {name: [_flat(take)[name] for take in takes] for name in _COLUMNS}
-        kinds = {name: pa.int64() if name in _INTEGERS - _BOOLEANS else pa.string() for name in _COLUMNS}
-        kinds |= dict.fromkeys(_BOOLEANS, pa.bool_())
-        table = pa.table(columns, schema=pa.schema(list(kinds.items())))
+        kinds = {name: pa.int64() if name in INTEGERS - BOOLEANS else pa.string() for name in COLUMNS}
+        table_schema = pa.schema(list((kinds | dict.fromkeys(BOOLEANS, pa.bool_())).items()))
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink)
+        rows = self._connection.execute(f"SELECT {', '.join(COLUMNS)} FROM takes ORDER BY name")
+        with pq.ParquetWriter(sink, table_schema) as writer:
+            while block := rows.fetchmany(_ROWS_AT_A_TIME):
+                values = dict(zip(COLUMNS, map(list, zip(*block, strict=True)), strict=True))
+                values |= {name: [bool(value) for value in values[name]] for name in BOOLEANS}
+                writer.write_table(pa.table(values, schema=table_schema))
         write_file_whole(Path(path), sink.getvalue().to_pybytes())
-
-
-def _flat(take: Take) -> dict[str, object]:
-    return {**take.model_dump(exclude={"slate"}), **take.slate.model_dump()}
-
-
-def _row(take: Take) -> list[object]:
-    flat = _flat(take)
-    return [flat[name] for name in _COLUMNS]
-
-
-def _take(row: tuple[object, ...]) -> Take:
-    flat = dict(zip(_COLUMNS, row, strict=True))
-    slate = {name: flat.pop(name) for name in _SLATE_COLUMNS}
-    return Take.model_validate({**flat, "slate": slate})

@@ -6,7 +6,6 @@ import os
 import re
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +18,7 @@ from interpositive.dailies.proxies import PROXY_FOLDER, make_proxies
 from interpositive.dailies.report import FileOutcome, IngestReport, OutcomeKind, report_paths
 from interpositive.dailies.slate_rules import SlateRules, SlateSheet, read_slate_sheet
 from interpositive.dailies.splitting import SplitRule, plan_splits
-from interpositive.dailies.take import SPLITS, Take, name_for, take_from_info
+from interpositive.dailies.take import Take, name_for, take_from_info
 from interpositive.dailies.walking import Footage, Walk, state_of, walk_source
 from interpositive.dailies.workers import Outcome, run_jobs
 from interpositive.errors import MediaError
@@ -70,14 +69,13 @@ def ingest(
         failures: dict[str, str] = {}
         if proxy_height is not None:
             failures = make_proxies(catalogue, proxy_height, num_workers, progress)
-        counts = Counter(take.split for take in catalogue.takes())
         report = IngestReport(
             source=str(walk.source),
             catalogue=str(catalogue_path),
             num_takes=len(catalogue),
             seconds=round(time.monotonic() - began, 3),
             rows=sorted(run.rows, key=lambda row: Path(row.path).parts),
-            splits={split: counts[split] for split in SPLITS},
+            splits=catalogue.split_sizes(),
             split_note=note,
             proxy_failures=failures,
         )
@@ -112,26 +110,18 @@ class _Ingest:
         self._walk = walk
         self._catalogue = catalogue
         self._slate_rules = slate_rules
-        self._by_path = {take.path: take for take in catalogue.takes()}
-        self._by_digest = {take.sha256: take for take in self._by_path.values()}
-        self._names = {take.name for take in self._by_path.values()}
-        self._repeats = catalogue.duplicates()
-        self._current = self._unchanged_paths()
+        self._states = {str(footage.path): footage.state for footage in walk.footage}
         for path, reason in walk.ignored:
             self._row(path, "ignored", reason)
         for path, reason in walk.refused:
             self._row(path, "quarantined", reason)
         self._sheet_slates = self._read_sheets(walk.sheets)
 
-    def _unchanged_paths(self) -> set[str]:
-        """Takes whose files are what the catalogue says, as far as size and time tell."""
-        states = self._catalogue.file_states()
-        met = {str(footage.path): footage.state for footage in self._walk.footage}
-        return {
-            path
-            for path, state in states.items()
-            if met.get(path) == state or (not Path(path).is_relative_to(self._walk.source) and Path(path).exists())
-        }
+    def _is_current(self, path: str) -> bool:
+        """Whether the take at ``path`` is still there as it was ingested, as far as size and time tell."""
+        if path in self._states:
+            return self._catalogue.file_state(path) == self._states[path]
+        return not Path(path).is_relative_to(self._walk.source) and Path(path).exists()
 
     def _row(self, path: Path | str, outcome: OutcomeKind, reason: str = "", take: str = "") -> None:
         path = Path(path)
@@ -158,13 +148,12 @@ class _Ingest:
     def _slate(self, path: Path) -> Slate:
         return self._sheet_slates.get(path) or self._slate_rules.slate_for(path)
 
-    def _unique_name(self, slate: Slate, path: Path) -> str:
+    def _unique_name(self, slate: Slate, path: Path, former: str = "") -> str:
         wanted = re.sub(r"[^\w.-]+", "-", name_for(slate, path)).strip("-.") or "take"
         name, count = wanted, 1
-        while name in self._names:
+        while name != former and name in self._catalogue:
             count += 1
             name = f"{wanted}_{count}"
-        self._names.add(name)
         return name
 
     def take_in(
@@ -190,95 +179,71 @@ class _Ingest:
 
     def _is_settled(self, footage: Footage) -> bool:
         path = str(footage.path)
-        take = self._by_path.get(path)
-        if take is not None and path in self._current:
-            self._keep(take, footage)
+        if self._catalogue.file_state(path) == footage.state:
+            self._keep(footage)
             return True
-        sha256, state = self._repeats.get(path, ("", None))
-        original = self._by_digest.get(sha256)
-        if state == footage.state and original is not None and original.path in self._current:
+        sha256, state = self._catalogue.duplicate_at(path) or ("", None)
+        original = self._catalogue.take_of_content(sha256) if state == footage.state else None
+        if original is not None and self._is_current(original.path):
             self._row(path, "duplicate", f"same content as {original.path}", original.name)
             return True
         return False
 
-    def _keep(self, take: Take, footage: Footage) -> None:
+    def _keep(self, footage: Footage) -> None:
+        take = self._catalogue.take_at(str(footage.path))
+        assert take is not None
         slate = self._slate(footage.path)
         if slate == take.slate:
             self._row(take.path, "known", take=take.name)
             return
         renamed = self._renamed(take, slate, footage.path)
-        self._enter(renamed, footage.state, replaces=take)
+        self._catalogue.put(renamed, footage.state, replaces=take.path)
         self._row(take.path, "reslated", f"{take.name} is now {renamed.name}", renamed.name)
 
     def _renamed(self, take: Take, slate: Slate, path: Path) -> Take:
-        self._names.discard(take.name)
-        return take.model_copy(update={"slate": slate, "name": self._unique_name(slate, path)})
+        return take.model_copy(update={"slate": slate, "name": self._unique_name(slate, path, former=take.name)})
 
     def _settle(self, outcome: Outcome[Footage, _Inspection]) -> None:
         path, state = outcome.job.path, outcome.job.state
-        former = self._by_path.get(str(path))
+        former = self._catalogue.take_at(str(path))
         if outcome.result is None:
-            if former is not None:
-                self._forget(former)
+            self._catalogue.remove(str(path))
             self._row(path, "quarantined", outcome.reason.removeprefix(f"{path.name} "))
             return
         sha256, slate = outcome.result.sha256, self._slate(path)
-        twin = self._by_digest.get(sha256)
+        twin = self._catalogue.take_of_content(sha256)
         if twin is not None and twin.path != str(path):
-            if twin.path in self._current:
-                if former is not None:
-                    self._forget(former)
+            if self._is_current(twin.path):
                 self._catalogue.put_duplicate(str(path), sha256, state)
                 self._row(path, "duplicate", f"same content as {twin.path}", twin.name)
             else:
-                self._move(twin, path, state, slate, former)
+                self._move(twin, path, state, slate)
             return
-        if former is not None:
-            self._names.discard(former.name)
-        name = former.name if former and former.slate == slate else self._unique_name(slate, path)
+        keeps_name = former is not None and former.slate == slate
+        name = former.name if former and keeps_name else self._unique_name(slate, path, former.name if former else "")
         take = take_from_info(outcome.result.info, name, path, sha256, slate)
         if former is not None:
             take = take.model_copy(update={"split": former.split})
-        self._enter(take, state, replaces=former)
+        self._catalogue.put(take, state)
         self._row(path, "changed" if former else "accepted", take=take.name)
 
-    def _move(self, take: Take, path: Path, state: FileState, slate: Slate, former: Take | None) -> None:
-        if former is not None:
-            self._forget(former)
+    def _move(self, take: Take, path: Path, state: FileState, slate: Slate) -> None:
+        self._catalogue.remove(str(path))
         moved = take if take.slate == slate else self._renamed(take, slate, path)
         moved = moved.model_copy(update={"path": str(path)})
-        self._enter(moved, state, replaces=take)
+        self._catalogue.put(moved, state, replaces=take.path)
         self._row(path, "moved", f"was at {take.path}", moved.name)
-
-    def _enter(self, take: Take, state: FileState, replaces: Take | None) -> None:
-        if replaces is not None:
-            self._drop(replaces)
-        self._catalogue.put(take, state, replaces=replaces.path if replaces else None)
-        self._by_path[take.path] = take
-        self._by_digest[take.sha256] = take
-        self._names.add(take.name)
-        self._current.add(take.path)
-
-    def _forget(self, take: Take) -> None:
-        self._drop(take)
-        self._catalogue.remove(take.path)
-
-    def _drop(self, take: Take) -> None:
-        self._by_path.pop(take.path, None)
-        self._by_digest.pop(take.sha256, None)
-        self._names.discard(take.name)
 
     def note_missing(self) -> None:
         """Report takes of this source whose files are gone; they stay in the catalogue."""
-        met = {str(footage.path) for footage in self._walk.footage}
-        met |= {str(path) for path, _ in (*self._walk.refused, *self._walk.ignored)}
-        for path, take in sorted(self._by_path.items()):
-            if path not in met and Path(path).is_relative_to(self._walk.source):
-                self._row(path, "missing", "no longer on disk", take.name)
+        met = {str(path) for path, _ in (*self._walk.refused, *self._walk.ignored)}
+        for path, name in self._catalogue.paths_under(self._walk.source):
+            if path not in met and path not in self._states:
+                self._row(path, "missing", "no longer on disk", name)
 
 
 def _assign_splits(catalogue: Catalogue, rule: SplitRule) -> str:
     same_rule = catalogue.fact(_SPLIT_RULE_FACT) == rule.digest()
-    plan = plan_splits(catalogue.takes(), rule, keep=same_rule)
-    catalogue.set_splits(plan.splits, {_SPLIT_RULE_FACT: rule.digest()})
+    plan = plan_splits(catalogue.marked_takes(), rule, keep=same_rule)
+    catalogue.set_splits(plan.changes, {_SPLIT_RULE_FACT: rule.digest()})
     return plan.note

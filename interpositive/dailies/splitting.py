@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Literal
+from fractions import Fraction
+from itertools import islice
+from typing import Literal, Protocol
 
-from interpositive.dailies.take import SPLITS, Take
+from interpositive.dailies.selection import take_columns
+from interpositive.dailies.take import SPLITS, UNASSIGNED, Take
 from interpositive.errors import ConfigError
 from interpositive.records.digests import sha256_of_value
 from interpositive.records.slates import Slate
@@ -54,10 +57,27 @@ class SplitRule:
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """``splits`` by take name, and ``note``: what a reader must know about them, or empty."""
+    """``splits`` by take name, the ``changes`` among them, and ``note``: what a reader must know, or empty."""
 
     splits: dict[str, str]
+    changes: dict[str, str]
     note: str = ""
+
+
+class Marked(Protocol):
+    """What a split depends on; a :class:`Take` has it."""
+
+    @property
+    def name(self) -> str:
+        """The take's name."""
+
+    @property
+    def slate(self) -> Slate:
+        """How it is marked."""
+
+    @property
+    def split(self) -> str:
+        """The split it has, or empty."""
 
 
 def setup_of(slate: Slate, by: Literal["take", "scene"] = "take") -> str:
@@ -71,7 +91,7 @@ def setup_of(slate: Slate, by: Literal["take", "scene"] = "take") -> str:
     return scene if by == "scene" else f"{scene}/{slate.take.casefold().lstrip('0')}"
 
 
-def plan_splits(takes: Iterable[Take], rule: SplitRule, keep: bool = True) -> SplitPlan:
+def plan_splits(takes: Iterable[Marked], rule: SplitRule, keep: bool = True) -> SplitPlan:
     """Give every take its split.
 
     With ``keep``, takes that have a split stay in it and draw new cameras of
@@ -79,34 +99,46 @@ def plan_splits(takes: Iterable[Take], rule: SplitRule, keep: bool = True) -> Sp
     validates (or tests, where no validation was asked for); given three, every
     split that was asked for gets one. One setup alone trains, and the note says so.
     """
-    groups: dict[str, list[Take]] = defaultdict(list)
+    setups: dict[str, _Setup] = defaultdict(_Setup)
     for take in takes:
-        groups[setup_of(take.slate, rule.by)].append(take)
+        setups[setup_of(take.slate, rule.by)].add(take, rule)
     fixed: dict[str, str] = {}
-    for setup, members in groups.items():
-        pinned = _explicit_split(members, rule) or (_kept_split(members) if keep else "")
-        if pinned:
-            fixed[setup] = pinned
-    drawn = {setup: _share(rule.seed, setup) for setup in groups if setup not in fixed}
-    chosen = {setup: _split_at(share, rule) for setup, share in drawn.items()}
+    for name, setup in setups.items():
+        if split := setup.pinned(rule) or (setup.kept() if keep else ""):
+            fixed[name] = split
+    drawn = {name: _share(rule.seed, name) for name in setups if name not in fixed}
+    chosen = {name: _split_at(share, rule) for name, share in drawn.items()}
     _fill_empty_splits(chosen, fixed, drawn, rule)
     chosen.update(fixed)
-    splits = {take.name: chosen[setup] for setup, members in groups.items() for take in members}
-    return SplitPlan(splits, _note(chosen, rule))
+    members = [(name, split, chosen[key]) for key, setup in setups.items() for name, split in setup.members]
+    return SplitPlan(
+        {name: given for name, _, given in members},
+        {name: given for name, split, given in members if given != split},
+        _note(chosen, rule),
+    )
 
 
-def _explicit_split(members: list[Take], rule: SplitRule) -> str:
-    for pattern, split in rule.explicit.items():
-        for take in members:
+@dataclass(slots=True)
+class _Setup:
+    """The takes of one setup with the splits they have, and the first pattern of the rule that one of them meets."""
+
+    members: list[tuple[str, str]] = field(default_factory=list)
+    pattern: int | None = None
+
+    def add(self, take: Marked, rule: SplitRule) -> None:
+        self.members.append((take.name, take.split))
+        for number, pattern in enumerate(islice(rule.explicit, self.pattern)):
             if fnmatchcase(take.name, pattern) or fnmatchcase(take.slate.setup, pattern):
-                return split
-    return ""
+                self.pattern = number
+                return
 
+    def pinned(self, rule: SplitRule) -> str:
+        return "" if self.pattern is None else list(rule.explicit.values())[self.pattern]
 
-def _kept_split(members: list[Take]) -> str:
-    # A setup that was once held out must not leak into training when slates are corrected.
-    present = {take.split for take in members}
-    return next((split for split in ("test", "val", "train") if split in present), "")
+    def kept(self) -> str:
+        # A setup that was once held out must not leak into training when slates are corrected.
+        present = {split for _, split in self.members}
+        return next((split for split in ("test", "val", "train") if split in present), "")
 
 
 def _share(seed: int, setup: str) -> float:
@@ -124,17 +156,17 @@ def _fill_empty_splits(chosen: dict[str, str], fixed: dict[str, str], drawn: dic
     wanted += ["val"] if rule.val_fraction > 0 else []
     wanted += ["test"] if rule.test_fraction > 0 else []
     wanted = wanted[: len(chosen) + len(fixed)]
-
-    def members(split: str) -> list[str]:
-        return [setup for setup, given in (*chosen.items(), *fixed.items()) if given == split]
-
+    sizes = Counter((*chosen.values(), *fixed.values()))
     for split in wanted:
-        if members(split):
+        if sizes[split]:
             continue
-        spare = [setup for setup in chosen if len(members(chosen[setup])) > 1 or chosen[setup] not in wanted]
+        spare = [setup for setup, given in chosen.items() if sizes[given] > 1 or given not in wanted]
         if spare:
             pick = max if split == "train" else min
-            chosen[pick(spare, key=lambda setup: (drawn[setup], setup))] = split
+            moved = pick(spare, key=lambda setup: (drawn[setup], setup))
+            sizes[chosen[moved]] -= 1
+            sizes[split] += 1
+            chosen[moved] = split
 
 
 def _note(chosen: dict[str, str], rule: SplitRule) -> str:
@@ -152,19 +184,23 @@ def _note(chosen: dict[str, str], rule: SplitRule) -> str:
     return f"no take is in {' or '.join(lacking)}" if chosen and lacking else ""
 
 
-def format_splits(takes: Iterable[Take]) -> str:
+def format_splits(takes: Sequence[Take]) -> str:
     """A table for the terminal: takes, setups, frames and minutes of each split, then its setups."""
-    by_split: dict[str, list[Take]] = defaultdict(list)
-    for take in takes:
-        by_split[take.split or "unassigned"].append(take)
+    num_takes: Counter[str] = Counter()
+    num_frames: dict[str, Counter[str]] = defaultdict(Counter)
+    setups: dict[str, set[str]] = defaultdict(set)
+    for split, rate, frames, scene, take in take_columns(takes, "split", "rate", "num_frames", "scene", "take"):
+        num_takes[split] += 1
+        num_frames[split][rate] += frames
+        setups[split].add(f"{scene}/{take}")
     lines = [f"{'split':<11}{'takes':>7}{'setups':>8}{'frames':>10}{'minutes':>9}  setups"]
-    for split in (*SPLITS, "unassigned"):
-        members = by_split.get(split, [])
-        if not members and split == "unassigned":
+    for split in (*SPLITS, UNASSIGNED):
+        if not num_takes[split] and split == UNASSIGNED:
             continue
-        setups = sorted({take.slate.setup for take in members})
-        shown = ", ".join(setups[:6]) + (f", … {len(setups) - 6} more" if len(setups) > 6 else "")
-        frames = sum(take.num_frames for take in members)
-        minutes = sum(take.duration_seconds for take in members) / 60
-        lines.append(f"{split:<11}{len(members):>7}{len(setups):>8}{frames:>10}{minutes:>9.2f}  {shown}".rstrip())
+        named = sorted(setups[split])
+        shown = ", ".join(named[:6]) + (f", … {len(named) - 6} more" if len(named) > 6 else "")
+        frames = num_frames[split].total()
+        minutes = float(sum(count / Fraction(rate) for rate, count in num_frames[split].items())) / 60
+        label = split or "unassigned"
+        lines.append(f"{label:<11}{num_takes[split]:>7}{len(named):>8}{frames:>10}{minutes:>9.2f}  {shown}".rstrip())
     return "\n".join(lines)
