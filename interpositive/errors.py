@@ -54,6 +54,12 @@ class MaskError(InterpositiveError):
     exit_code = 3
 
 
+class PaperworkError(InterpositiveError):
+    """A report, list or sheet beside the footage that is damaged, or not what it says it is."""
+
+    exit_code = 3
+
+
 class TimecodeError(InterpositiveError):
     """A timecode or frame rate that the standard does not allow."""
 

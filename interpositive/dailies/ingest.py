@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from interpositive.dailies.camera_reports.attaching import CAMERA_FOLDER, attach_reports, find_reports
 from interpositive.dailies.catalogue import Catalogue, FileState
 from interpositive.dailies.proxies import PROXY_FOLDER, make_proxies
 from interpositive.dailies.report import FileOutcome, IngestReport, OutcomeKind, report_paths
@@ -60,11 +61,12 @@ def ingest(
     source, catalogue_path = Path(source), Path(catalogue_path).absolute()
     folder = catalogue_path.parent
     own = [Path(f"{catalogue_path}{suffix}") for suffix in ("", "-wal", "-shm", "-journal", ".lock")]
-    walk = walk_source(source, leave_out=[*own, *report_paths(folder), folder / PROXY_FOLDER])
+    walk = walk_source(source, leave_out=[*own, *report_paths(folder), folder / PROXY_FOLDER, folder / CAMERA_FOLDER])
     with Catalogue(catalogue_path, writable=True) as catalogue:
         run = _Ingest(walk, catalogue, slate_rules or SlateRules())
         run.take_in(partial(_inspect, probe=probe), num_workers, timeout_seconds, progress)
         run.note_missing()
+        run.attach_camera_reports(folder)
         note = _assign_splits(catalogue, split_rule or SplitRule())
         failures: dict[str, str] = {}
         if proxy_height is not None:
@@ -111,8 +113,10 @@ class _Ingest:
         self._catalogue = catalogue
         self._slate_rules = slate_rules
         self._states = {str(footage.path): footage.state for footage in walk.footage}
+        self._camera_reports = find_reports(path for path, _ in walk.ignored)
         for path, reason in walk.ignored:
-            self._row(path, "ignored", reason)
+            if path not in self._camera_reports:
+                self._row(path, "ignored", reason)
         for path, reason in walk.refused:
             self._row(path, "quarantined", reason)
         self._sheet_slates = self._read_sheets(walk.sheets)
@@ -240,6 +244,11 @@ class _Ingest:
         for path, name in self._catalogue.paths_under(self._walk.source):
             if path not in met and path not in self._states:
                 self._row(path, "missing", "no longer on disk", name)
+
+    def attach_camera_reports(self, folder: Path) -> None:
+        """Lay what the cameras wrote down onto the takes, under their final names."""
+        for attached in attach_reports(self._camera_reports, self._catalogue.takes(), folder):
+            self._row(attached.path, attached.outcome, attached.reason, attached.take)
 
 
 def _assign_splits(catalogue: Catalogue, rule: SplitRule) -> str:

@@ -14,7 +14,7 @@ from interpositive.records.base import Record
 from interpositive.records.publishing import write_file_whole
 
 OutcomeKind = Literal[
-    "accepted", "changed", "moved", "reslated", "known", "duplicate", "quarantined", "missing", "ignored"
+    "accepted", "changed", "moved", "reslated", "known", "duplicate", "attached", "quarantined", "missing", "ignored"
 ]
 REPORT_STEM = "ingest_report"
 _MEANINGS = {
@@ -24,6 +24,7 @@ _MEANINGS = {
     "reslated": "known, with a corrected slate",
     "known": "unchanged since the last ingest",
     "duplicate": "same content as another file",
+    "attached": "camera data of a take",
     "quarantined": "cannot be trusted",
     "missing": "in the catalogue, no longer on disk",
     "ignored": "no footage",
@@ -109,7 +110,7 @@ def format_report(report: IngestReport) -> str:
     if not report.num_takes:
         lines.append("no take was found")
     lines.append(f"{report.num_takes:>7}  takes in the catalogue, after {report.seconds:.1f} seconds")
-    for outcome in ("quarantined", "missing", "duplicate", "changed", "moved", "reslated"):
+    for outcome in ("quarantined", "missing", "duplicate", "changed", "moved", "reslated", "attached"):
         rows = [row for row in report.rows if row.outcome == outcome]
         if rows:
             lines += ["", f"{outcome.capitalize()}:"]
