@@ -3,13 +3,12 @@
 FFmpeg follows references: a playlist, a ``concat:`` list or a QuickTime data
 reference can make it read other files of the machine, of another production
 too. So the container family is recognised from the first bytes, FFmpeg is
-told to use that one demultiplexer, and only its ``file`` protocol is allowed.
+told to use that one demultiplexer, on a file that is open already, and no
+protocol to open another.
 """
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from interpositive.errors import MediaError
+from interpositive.media.media_file import MediaFile
 
 # FFmpeg logs every oddity of a damaged file to stderr; what matters is raised as MediaError.
 av.logging.set_level(None)
@@ -57,7 +57,15 @@ def sniff_container(path: Path) -> ContainerFamily:
     Raises ``MediaError`` when the path is not a regular, readable, non-empty
     file, when the bytes are no known movie, or when they contradict the extension.
     """
-    head = _first_bytes(path)
+    file = MediaFile(path)
+    try:
+        return _container_of(file)
+    finally:
+        file.close()
+
+
+def _container_of(file: MediaFile) -> ContainerFamily:
+    path, head = file.path, file.head(_SNIFF_BYTES)
     family = _family_of(head)
     if family is None:
         raise MediaError(
@@ -77,31 +85,6 @@ def sniff_container(path: Path) -> ContainerFamily:
     return family
 
 
-def _first_bytes(path: Path) -> bytes:
-    try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            raise MediaError(
-                f"{path} is not a regular file", found=stat.filemode(status.st_mode), expected="a movie file"
-            )
-        if status.st_size == 0:
-            raise MediaError(
-                f"{path.name} is empty",
-                found="0 bytes",
-                expected="a movie",
-                remedy="copy it again from the source",
-            )
-        with open(path, "rb") as stream:
-            return stream.read(_SNIFF_BYTES)
-    except OSError as error:
-        raise MediaError(
-            f"{path} cannot be read",
-            found=error.strerror or str(error),
-            expected="a readable movie file",
-            remedy="check the path and its permissions",
-        ) from error
-
-
 def _family_of(head: bytes) -> ContainerFamily | None:
     if head[4:8] in _QUICKTIME_ATOMS:
         return None if head[4:8] == b"ftyp" and head[8:12] in _STILL_BRANDS else QUICKTIME
@@ -119,20 +102,19 @@ def _family_of(head: bytes) -> ContainerFamily | None:
     return None
 
 
-def open_movie(path: Path) -> InputContainer:
-    """Open a movie with its own demultiplexer and local files only.
+def open_movie(file: MediaFile) -> InputContainer:
+    """Open a movie with its own demultiplexer, out of one open file.
 
     Raises ``MediaError`` for whatever ``sniff_container`` refuses and for a
     file whose header or index FFmpeg cannot read.
     """
-    family = sniff_container(path)
-    with media_errors(path, "its header or index cannot be read"):
+    family = _container_of(file)
+    with media_errors(file.path, "its header or index cannot be read"):
         return av.open(
-            # An explicit protocol keeps a name such as "concat:a|b.mov" a name.
-            f"file:{path}",
+            file,
             mode="r",
             format=family.demuxer,
-            options={"protocol_whitelist": "file", "format_whitelist": family.demuxer},
+            options={"protocol_whitelist": "none", "format_whitelist": family.demuxer},
             metadata_errors="replace",
         )
 

@@ -7,15 +7,20 @@ from typing import Literal
 
 from interpositive.errors import ConfigError, MediaError
 from interpositive.media.contract import FrameReader
+from interpositive.records.take_digests import TakeDigests
 
 Backend = Literal["auto", "decord", "pyav", "sequence"]
 
 
-def open_reader(path: Path, backend: Backend = "auto", matrix: str | None = None) -> FrameReader:
+def open_reader(
+    path: Path, backend: Backend = "auto", matrix: str | None = None, digests: TakeDigests | None = None
+) -> FrameReader:
     """Choose the reader for a take: a folder of numbered frames or a movie file.
 
     ``auto`` reads movies by PyAV, the reference, exact above 8 bits too.
     ``matrix`` names the colour matrix of a movie that has no or a wrong tag.
+    With ``digests`` every read is checked before it is decoded; decord, which
+    reads files by itself, is then refused.
     Nothing is opened yet except to see whether the path is there.
     """
     path = Path(path)
@@ -35,11 +40,18 @@ def open_reader(path: Path, backend: Backend = "auto", matrix: str | None = None
     if is_folder:
         from interpositive.media.sequence_reader import SequenceReader
 
-        return SequenceReader(path)
+        return SequenceReader(path, digests=digests)
     if backend == "decord":
+        if digests is not None:
+            raise ConfigError(
+                "decord cannot check what it reads",
+                found=f"digests for {path.name}",
+                expected="the pyav reader for originals, decord for proxies",
+                remedy="set the reader to auto",
+            )
         from interpositive.media.decord_reader import DecordReader
 
         return DecordReader(path, matrix=matrix)
     from interpositive.media.pyav_reader import PyAVReader
 
-    return PyAVReader(path, matrix=matrix)
+    return PyAVReader(path, matrix=matrix, digests=digests.files[0] if digests else None)

@@ -20,7 +20,9 @@ from interpositive.media.colour import RgbConverter
 from interpositive.media.containers import media_errors, open_movie, video_stream
 from interpositive.media.contract import Frames, MediaInfo
 from interpositive.media.frame_index import FrameIndex, index_frames
+from interpositive.media.media_file import MediaFile
 from interpositive.media.movie_info import describe_movie
+from interpositive.records.take_digests import FileDigests
 
 # A forked worker shares its parent's file position and has none of its decoder threads, so it opens its own
 # handle; the parent's is kept here unused, since closing it would wait for threads that are not there.
@@ -33,13 +35,17 @@ class PyAVReader:
     Opens at the first use, anew in each process that uses it, and can be pickled
     at any time: what is open stays behind. A window that begins where the last
     one ended goes on decoding instead of seeking. Alpha is left out and a
-    display rotation by quarter turns is applied.
+    display rotation by quarter turns is applied. With ``digests`` every byte is
+    checked before it is decoded, and a wrong one raises ``IntegrityError``.
     """
 
-    def __init__(self, path: Path, matrix: str | None = None, num_threads: int = 1) -> None:
+    def __init__(
+        self, path: Path, matrix: str | None = None, num_threads: int = 1, digests: FileDigests | None = None
+    ) -> None:
         self.path = Path(path)
         self.matrix = matrix
         self.num_threads = num_threads
+        self.digests = digests
         self._opened: _OpenMovie | None = None
         self._process_id = 0
 
@@ -66,7 +72,8 @@ class PyAVReader:
         """Decode frames ``start <= n < stop`` as ``t h w 3``."""
         movie = self._movie()
         check_window(self.path, start, stop, len(movie.index))
-        return movie.window(start, stop)
+        with movie.file.vouched_for():
+            return movie.window(start, stop)
 
     def close(self) -> None:
         """Let go of the file; a later read opens it again."""
@@ -82,7 +89,7 @@ class PyAVReader:
             INHERITED.append(self._opened)
             self._opened = None
         if self._opened is None:
-            self._opened = _OpenMovie(self.path, self.matrix, self.num_threads)
+            self._opened = _OpenMovie(MediaFile(self.path, self.digests), self.matrix, self.num_threads)
             self._process_id = os.getpid()
         return self._opened
 
@@ -101,33 +108,14 @@ def check_window(path: Path, start: int, stop: int, num_frames: int) -> None:
 class _OpenMovie:
     """An open container, its index, and a decoder that knows which frame comes next."""
 
-    def __init__(self, path: Path, matrix: str | None, num_threads: int) -> None:
-        self.path = path
+    def __init__(self, file: MediaFile, matrix: str | None, num_threads: int) -> None:
+        self.path = file.path
+        self.file = file
         self._decoded: Generator[av.VideoFrame] | None = None
-        self.container: InputContainer = open_movie(path)
         try:
-            self.stream: VideoStream = video_stream(self.container, path)
-            context = self.stream.codec_context
-            # FFV1 carries checksums, but FFmpeg only logs that they do not match, and the log is
-            # listened to by thread.
-            self._has_checksums = context.codec.canonical_name == "ffv1"
-            alone = num_threads == 1 or self._has_checksums
-            context.thread_count = 1 if alone else num_threads
-            context.thread_type = "NONE" if alone else "AUTO"
-            self.index = index_frames(self.container, self.stream, path)
-            self._number_of = {pts: n for n, pts in enumerate(self.index.pts)}
-            # The first frame describes the movie, and its packet may tell the decoder which encoder's
-            # faults to allow for (x264 names itself there alone): a decoder that never saw it decodes
-            # some movies wrongly.
-            self._seek(0)
-            with media_errors(path, "its first frame cannot be decoded"):
-                first = self._decode(0)
-            self.info = describe_movie(path, self.container, self.stream, self.index, first, matrix)
-            self._end_decoding()
-            # A frame that was asked for its side data refers to itself; it is young, so this is quick,
-            # and a whole picture does not wait for the next full collection.
-            del first
-            gc.collect(1)
+            with file.vouched_for():
+                self.container: InputContainer = open_movie(file)
+                self._begin(matrix, num_threads)
         except BaseException:
             self.close()
             raise
@@ -135,11 +123,37 @@ class _OpenMovie:
         # The first frame is spent, so the next window has to seek.
         self._next = len(self.index)
 
+    def _begin(self, matrix: str | None, num_threads: int) -> None:
+        self.stream: VideoStream = video_stream(self.container, self.path)
+        context = self.stream.codec_context
+        # FFV1 carries checksums, but FFmpeg only logs that they do not match, and the log is
+        # listened to by thread.
+        self._has_checksums = context.codec.canonical_name == "ffv1"
+        alone = num_threads == 1 or self._has_checksums
+        context.thread_count = 1 if alone else num_threads
+        context.thread_type = "NONE" if alone else "AUTO"
+        self.index = index_frames(self.container, self.stream, self.path)
+        self._number_of = {pts: n for n, pts in enumerate(self.index.pts)}
+        # The first frame describes the movie, and its packet may tell the decoder which encoder's
+        # faults to allow for (x264 names itself there alone): a decoder that never saw it decodes
+        # some movies wrongly.
+        self._seek(0)
+        with media_errors(self.path, "its first frame cannot be decoded"):
+            first = self._decode(0)
+        self.info = describe_movie(self.path, self.container, self.stream, self.index, first, matrix)
+        self._end_decoding()
+        # A frame that was asked for its side data refers to itself; it is young, so this is quick,
+        # and a whole picture does not wait for the next full collection.
+        del first
+        gc.collect(1)
+
     def close(self) -> None:
         # The suspended decoder holds this object, which holds it: without an end to it both would wait
         # for the garbage collector, with their frames.
         self._end_decoding()
-        self.container.close()
+        if hasattr(self, "container"):
+            self.container.close()
+        self.file.close()
 
     def window(self, start: int, stop: int) -> Frames:
         entry = self.index.entry_before(start)

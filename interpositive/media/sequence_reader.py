@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,8 @@ import OpenImageIO as oiio
 
 from interpositive.errors import MediaError
 from interpositive.media.contract import ColourTags, Frames, MediaInfo
+from interpositive.media.media_file import check_file, refuse_touched
+from interpositive.records.take_digests import TakeDigests
 
 FRAME_EXTENSIONS = frozenset({".png", ".exr", ".tif", ".tiff", ".jpg", ".jpeg", ".dpx"})
 DEFAULT_RATE = Fraction(24)
@@ -42,11 +44,16 @@ class SequenceReader:
     channels; alpha and other layers are left out. ``rate`` is for files that
     carry none: without it 24 frames per second is noted. Raises ``MediaError``
     for gaps, mixed names, rasters or formats, and for what cannot be read.
+
+    With ``digests`` the frames are those it lists, only the first one's header
+    describes them, and each file is checked before it is decoded:
+    ``IntegrityError`` names the one that changed.
     """
 
-    def __init__(self, path: Path, rate: Fraction | None = None) -> None:
+    def __init__(self, path: Path, rate: Fraction | None = None, digests: TakeDigests | None = None) -> None:
         self.path = Path(path)
         self.rate = rate
+        self.digests = digests
         self._opened: tuple[list[Path], MediaInfo] | None = None
 
     @property
@@ -75,7 +82,8 @@ class SequenceReader:
         dtype = _DTYPES[info.pixel_format]
         frames = np.empty((stop - start, info.height, info.width, 3), dtype)
         for place, path in enumerate(paths[start:stop]):
-            frames[place] = _read_frame(path, dtype, info)
+            with self._checked(path):
+                frames[place] = _read_frame(path, dtype, info)
         return cast(Frames, frames)
 
     def close(self) -> None:
@@ -84,9 +92,26 @@ class SequenceReader:
 
     def _sequence(self) -> tuple[list[Path], MediaInfo]:
         if self._opened is None:
-            paths = list_frames(self.path)
-            self._opened = (paths, _describe(self.path, paths, self.rate))
+            if self.digests is None:
+                paths = list_frames(self.path)
+                self._opened = (paths, _describe(self.path, paths, self.rate))
+            else:
+                # All headers agreed when the list was made, and a frame is checked before it is used.
+                paths = [self.path / file.name for file in self.digests.files]
+                with self._checked(paths[0]):
+                    first = _describe(self.path, paths[:1], self.rate)
+                self._opened = (paths, replace(first, num_frames=len(paths)))
         return self._opened
+
+    @contextmanager
+    def _checked(self, path: Path) -> Iterator[None]:
+        """Hold a file to its digest before the body reads it, and to being left alone meanwhile."""
+        if self.digests is None:
+            yield
+            return
+        state = check_file(path, self.digests.by_name[path.name])
+        yield
+        refuse_touched(path, state)
 
 
 def list_frames(folder: Path) -> list[Path]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 CHUNK_BYTES = 1 << 20
 
@@ -23,14 +23,19 @@ def hash_file(path: Path, hashers: Sequence[Hasher], on_bytes: Callable[[int], N
 
     ``on_bytes`` is told the size of each chunk, for progress bars.
     """
-    num_bytes = 0
     with path.open("rb", buffering=0) as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            for hasher in hashers:
-                hasher.update(chunk)
-            num_bytes += len(chunk)
-            if on_bytes is not None:
-                on_bytes(len(chunk))
+        return hash_stream(stream, hashers, on_bytes)
+
+
+def hash_stream(stream: IO[bytes], hashers: Sequence[Hasher], on_bytes: Callable[[int], None] | None = None) -> int:
+    """Feed the rest of an open file to all ``hashers``, as :func:`hash_file`."""
+    num_bytes = 0
+    while chunk := stream.read(CHUNK_BYTES):
+        for hasher in hashers:
+            hasher.update(chunk)
+        num_bytes += len(chunk)
+        if on_bytes is not None:
+            on_bytes(len(chunk))
     return num_bytes
 
 
