@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from interpositive.dailies.prepared_windows import (
     batch_to_example,
     prepare_windows,
 )
+from interpositive.dailies.selection import pick_takes, take_columns
 from interpositive.dailies.take import Take
 from interpositive.dailies.windows import TakeWindows, calm_worker
 from interpositive.errors import CatalogueError, MaskError
@@ -61,7 +64,7 @@ class ProductionDataModule(lightning.LightningDataModule):
         progress: bool = True,
     ) -> None:
         super().__init__()
-        self.takes = list(takes)
+        self.takes = takes
         self.make_example = make_example
         self.prepare_example = prepare
         self.folder = Path(folder)
@@ -84,18 +87,24 @@ class ProductionDataModule(lightning.LightningDataModule):
         self.progress = progress
         self.prepared: dict[str, PreparedWindows] = {}
 
-    def takes_of(self, split: str) -> list[Take]:
+    def takes_of(self, split: str) -> Sequence[Take]:
         """The takes of one split; a production too small for a val split validates on its training takes."""
-        takes = [take for take in self.takes if take.split == split]
+        marks = take_columns(self.takes, "split")
+        takes = pick_takes(self.takes, [position for position, (given,) in enumerate(marks) if given == split])
         return takes or (self.takes_of("train") if split == "val" else [])
 
     def window_groups(self, split: str) -> tuple[TakeWindows, ...]:
         """Windows of a split, grouped by the takes' shape, whole frames at the training height."""
-        shapes: dict[tuple[int, int], list[Take]] = {}
-        for take in self.takes_of(split):
-            height = min(self.height, take.height)
-            shapes.setdefault((height, max(8, round(take.width * height / take.height / 2) * 2)), []).append(take)
-        if not shapes:
+        takes = self.takes_of(split)
+        groups: dict[tuple[int, int], _ShapeGroup] = defaultdict(_ShapeGroup)
+        columns = take_columns(takes, "height", "width", "num_frames", "bits", "kind")
+        for position, (lines, width, num_frames, bits, kind) in enumerate(columns):
+            height = min(self.height, lines)
+            group = groups[height, max(8, round(width * height / lines / 2) * 2)]
+            group.positions.append(position)
+            group.longest = max(group.longest, num_frames)
+            group.is_8_bit &= bits == 8 and kind == "movie"
+        if not groups:
             raise CatalogueError(
                 f"no take is in the {split} split",
                 found=f"{len(self.takes)} takes",
@@ -103,14 +112,14 @@ class ProductionDataModule(lightning.LightningDataModule):
             )
         return tuple(
             TakeWindows(
-                takes,
-                min(self.window_frames, max(take.num_frames for take in takes)),
+                pick_takes(takes, group.positions),
+                min(self.window_frames, group.longest),
                 size=size,
                 seed=self.seed + (split == "val"),
                 windows_per_epoch=1 << 20,
-                backend="decord" if all(take.bits == 8 and take.kind == "movie" for take in takes) else "pyav",
+                backend="decord" if group.is_8_bit else "pyav",
             )
-            for size, takes in sorted(shapes.items())
+            for size, group in sorted(groups.items())
         )
 
     def store_path(self, split: str) -> Path:
@@ -119,7 +128,7 @@ class ProductionDataModule(lightning.LightningDataModule):
             {
                 "version": __version__,
                 "recipe": self.recipe_digest,
-                "takes": sorted((take.name, take.sha256) for take in self.takes_of(split)),
+                "takes": sorted(take_columns(self.takes_of(split), "name", "sha256")),
                 "damage": {name: sha256_of_path(Path(path)) for name, path in sorted(self.damage_paths.items())},
                 "height": self.height,
                 "frames": self.window_frames,
@@ -176,6 +185,15 @@ class ProductionDataModule(lightning.LightningDataModule):
         """Hand the batch on as an example."""
         del dataloader_idx
         return batch_to_example(batch)
+
+
+@dataclass
+class _ShapeGroup:
+    """Takes of one shape: where they lie in the split, the longest's frames, and whether all are 8-bit movies."""
+
+    positions: list[int] = field(default_factory=list)
+    longest: int = 0
+    is_8_bit: bool = True
 
 
 class SeededOrder(Sampler[list[int]]):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -18,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 import interpositive._torchvision_guard  # noqa: F401
 from interpositive.dailies.proxies import resize_frames
+from interpositive.dailies.selection import pick_takes, take_columns
 from interpositive.dailies.take import Take
 from interpositive.errors import CatalogueError, ConfigError, MediaError
 from interpositive.functional.seeds import generator_from
@@ -85,7 +84,7 @@ class TakeWindows(Dataset[Window]):
             )
         if backend not in ("decord", "pyav"):
             raise ConfigError("there is no such reader for windows", found=backend, expected="decord or pyav")
-        self.takes = list(takes)
+        self.takes = takes
         self.num_frames = num_frames
         self.stride = stride
         self.size = size
@@ -93,32 +92,32 @@ class TakeWindows(Dataset[Window]):
         self.seed = seed
         self.backend = backend
         self.span = (num_frames - 1) * stride + 1
-        self._ends = list(accumulate(max(0, take.num_frames - self.span + 1) for take in self.takes))
-        if not self._ends or self._ends[-1] == 0:
-            longest = max((take.num_frames for take in self.takes), default=0)
+        lengths = np.fromiter((frames for (frames,) in take_columns(takes, "num_frames")), np.int64, len(takes))
+        self._places = np.maximum(0, lengths - self.span + 1)
+        self._ends = np.cumsum(self._places)
+        if not self._places.any():
             raise CatalogueError(
                 "no take is long enough for a window",
-                found=f"{len(self.takes)} takes, the longest with {longest} frames",
+                found=f"{len(takes)} takes, the longest with {max(lengths, default=0)} frames",
                 expected=f"at least {self.span} frames",
                 remedy="use fewer frames or a smaller stride, or add takes to this split",
             )
         self._check_crop()
-        covering = sum(take.num_frames // self.span for take in self.takes)
-        self._length = windows_per_epoch or max(1, covering)
+        self._length = windows_per_epoch or max(1, int((lengths // self.span).sum()))
         # Shared, so that workers that outlive an epoch see the next one begin.
         self._epoch = torch.zeros((), dtype=torch.int64)
         self._epoch.share_memory_()  # type: ignore[no-untyped-call]
         self._readers: OrderedDict[str, FrameReader] = OrderedDict()
 
     @property
-    def too_short(self) -> list[Take]:
+    def too_short(self) -> Sequence[Take]:
         """The takes with fewer frames than a window spans; they are never read."""
-        return [take for take in self.takes if take.num_frames < self.span]
+        return pick_takes(self.takes, np.flatnonzero(self._places == 0))
 
     def _check_crop(self) -> None:
         if self.crop is None:
             return
-        rasters = [self.size] if self.size else [(take.height, take.width) for take in self.takes]
+        rasters = {self.size} if self.size else set(take_columns(self.takes, "height", "width"))
         for raster in rasters:
             if self.crop[0] > raster[0] or self.crop[1] > raster[1]:
                 raise ConfigError(
@@ -137,9 +136,9 @@ class TakeWindows(Dataset[Window]):
     def place(self, index: int, epoch: int) -> WindowPlace:
         """Where window ``index`` of an epoch lies: the pure function behind ``self[index]``."""
         generator = generator_from("take window", self.seed, epoch, index)
-        position = int(torch.randint(self._ends[-1], (), generator=generator))
-        take = bisect_right(self._ends, position)
-        start = position - (self._ends[take - 1] if take else 0)
+        position = int(torch.randint(int(self._ends[-1]), (), generator=generator))
+        take = int(np.searchsorted(self._ends, position, side="right"))
+        start = position - int(self._ends[take] - self._places[take])
         top, left = torch.rand(2, generator=generator, dtype=torch.float64).tolist()
         return WindowPlace(take, start, top, left)
 

@@ -15,6 +15,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger
 
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.dailies.prepared_windows import MakeExample
+from interpositive.dailies.selection import take_columns
 from interpositive.errors import ConfigError, StorageError
 from interpositive.metrics.contract import MakeMetric
 from interpositive.metrics.psnr import Psnr
@@ -80,6 +81,13 @@ def train_mini_model(
     judge = HeldOutJudge(mini_model, metrics, dailies, averaging, settings, folder, wait_meter.pause)
     keep_config(folder, config_text)
     lightning.seed_everything(settings.seed, verbose=False)
+    # Read before training: afterwards the catalogue may hold other takes.
+    run_takes = [
+        RunTake(name=name, split=split, path=path, sha256=sha256, num_frames=num_frames)
+        for name, split, path, sha256, num_frames in take_columns(
+            dailies.takes, "name", "split", "path", "sha256", "num_frames"
+        )
+    ]
     notes: list[str] = []
     newest, damaged = newest_valid_checkpoint(folder / "checkpoints")
     notes += [f"a checkpoint was damaged and left out: {line.splitlines()[0]}" for line in damaged]
@@ -87,7 +95,7 @@ def train_mini_model(
     dailies.start_batch = int(newest.stem.split("=")[1]) if newest else 0
     if newest is not None:
         judge.load_state_dict(SafeCheckpointIO().load_checkpoint(newest)["callbacks"][judge.state_key])
-    if not any(take.split == "val" for take in dailies.takes):
+    if not any(take.split == "val" for take in run_takes):
         notes.append("no take is held out: scores are measured on training takes under other damage")
 
     tuner = FineTuner(
@@ -139,10 +147,7 @@ def train_mini_model(
         steps=max(trainer.global_step, dailies.start_batch),
         seconds_training=round(seconds, 1),
         num_parameters=mini_model.num_parameters,
-        takes=[
-            RunTake(name=t.name, split=t.split, path=t.path, sha256=t.sha256, num_frames=t.num_frames)
-            for t in dailies.takes
-        ],
+        takes=run_takes,
         catalogue=str(catalogue_path),
         catalogue_sha256=catalogue_sha256,
         config_sha256=sha256_of_value(config_text),

@@ -122,7 +122,9 @@ def _held_out(settings: EvaluateConfig, catalogue_path: Path, recorded: Mapping[
     """The run's takes of the chosen splits, none of them changed since it was trained."""
     with Catalogue(catalogue_path) as catalogue:
         takes = [
-            take for take in catalogue.takes() if take.name in recorded and recorded[take.name].split in settings.splits
+            catalogue.take(name)
+            for name in sorted(recorded)
+            if recorded[name].split in settings.splits and name in catalogue
         ]
     if not takes:
         raise CatalogueError(

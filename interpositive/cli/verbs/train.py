@@ -74,12 +74,12 @@ def run(config: DictConfig) -> float | None:
     mini_model: MiniModel = assemble(settings.mini_model, "mini_model", MiniModel)
     with production.catalogue() as catalogue:
         takes, catalogue_sha256 = catalogue.takes(), catalogue.digest()
-    unknown = set(settings.damage) - {take.name for take in takes}
+        unknown = sorted(name for name in settings.damage if name not in catalogue)
     if unknown:
         raise ConfigError(
             "damage names takes that the catalogue does not hold",
-            found=sorted(unknown),
-            expected=[take.name for take in takes],
+            found=unknown,
+            expected=f"names of its {len(takes)} takes, such as {[take.name for take in takes[:8]]}",
         )
     folder = settings.run_folder or _new_run_folder(production.name, task.name)
     dailies = ProductionDataModule(
