@@ -66,6 +66,12 @@ class TimecodeError(InterpositiveError):
     exit_code = 3
 
 
+class CutListError(InterpositiveError):
+    """A cut list or log that cannot be read, or from which frames, reels or events would be lost."""
+
+    exit_code = 3
+
+
 class ColourError(InterpositiveError):
     """A colour encoding or grade that is unknown, unsaid, or cannot be used as asked."""
 

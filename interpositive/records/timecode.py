@@ -79,6 +79,11 @@ def frame_to_timecode(frame: int, rate: Fraction, drop_frame: bool = False) -> s
     return f"{hours:02d}:{minutes:02d}:{seconds:02d}{';' if drop_frame else ':'}{frames:02d}"
 
 
+def wrapped_timecode(frame: int, rate: Fraction, drop_frame: bool = False) -> str:
+    """Label of any frame of a reel: the clock begins again at midnight, before frame 0 it is the day before."""
+    return frame_to_timecode(frame % frames_per_day(rate, drop_frame), rate, drop_frame)
+
+
 def _counting(rate: Fraction, drop_frame: bool) -> tuple[int, int]:
     """Labels a second, and labels left out at the start of nine minutes in ten."""
     rate = Fraction(rate)
