@@ -1,20 +1,16 @@
-"""Which matrix and range turn a movie's codes into RGB, and the conversion itself.
+"""Which matrix and range turn a movie's codes into RGB (ITU-T H.273 names).
 
-Every conversion names its matrix and ranges (ITU-T H.273 names): FFmpeg's own
-default for untagged HD is BT.601, wrong by up to 30 of 255 codes.
+Every conversion names them: FFmpeg's own default for untagged HD is BT.601,
+wrong by up to 30 of 255 codes.
 """
 
 from __future__ import annotations
 
-from typing import cast
-
 import av
-import numpy as np
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
-from interpositive.errors import MediaError
+from interpositive.errors import ConfigError, MediaError
 from interpositive.media.contract import ColourTags
 
 MATRICES = {
@@ -42,16 +38,27 @@ _TRANSFER_NAMES = {
     17: "smpte428", 18: "arib-std-b67",
 }  # fmt: skip
 _HD_LINES = 720
+_UNSPECIFIED = 2
 _FULL_RANGE = 2
-# One set of flags for both directions: exact rounding, full-resolution chroma, no processor-dependent
-# shortcuts.
-EXACT = (
-    Interpolation.BILINEAR
-    | Interpolation.FULL_CHR_H_INT
-    | Interpolation.FULL_CHR_H_INP
-    | Interpolation.ACCURATE_RND
-    | Interpolation.BITEXACT
-)
+
+
+def primaries_tag(name: str) -> int:
+    """The H.273 number of primaries; 2 (unspecified) for ``unknown``."""
+    return _tag(_PRIMARIES_NAMES, name, "primaries")
+
+
+def transfer_tag(name: str) -> int:
+    """The H.273 number of a transfer function; 2 (unspecified) for ``unknown``."""
+    return _tag(_TRANSFER_NAMES, name, "transfer function")
+
+
+def _tag(names: dict[int, str], name: str, kind: str) -> int:
+    if name == "unknown":
+        return _UNSPECIFIED
+    numbers = {text: number for number, text in names.items()}
+    if name not in numbers:
+        raise ConfigError(f"there are no such {kind}", found=name, expected=f"one of {', '.join(numbers)}, or unknown")
+    return numbers[name]
 
 
 def canonical_matrix(name: str) -> str:
@@ -91,36 +98,3 @@ def read_colour_tags(stream: VideoStream, matrix: str | None) -> ColourTags:
     # Lines are counted on the short side, so that portrait footage falls on the same side as landscape.
     rule = "bt709" if min(context.width, context.height) >= _HD_LINES else "smpte170m"
     return ColourTags(rule, code_range, primaries, transfer, "rule")
-
-
-class RgbConverter:
-    """Decoded frames to RGB codes: ``uint8`` up to 8 bits, ``uint16`` over the full scale above.
-
-    More than 8 bits go through float planes: FFmpeg's 16-bit RGB path is less precise.
-    """
-
-    def __init__(self, colour: ColourTags, bits: int) -> None:
-        self._matrix = MATRICES.get(colour.matrix)
-        self._range = ColorRange.JPEG if colour.range == "full" else ColorRange.MPEG
-        self._deep = bits > 8
-        self._reformatter = VideoReformatter()
-
-    def rgb_codes(self, frame: av.VideoFrame) -> NDArray[np.uint8] | NDArray[np.uint16]:
-        """Convert one frame to ``h w 3``, turned as its display matrix says."""
-        rgb = self._reformatter.reformat(
-            frame,
-            format="gbrpf32le" if self._deep else "rgb24",
-            src_colorspace=self._matrix,
-            src_color_range=self._range,
-            dst_color_range=ColorRange.JPEG,
-            interpolation=EXACT,
-            threads=1,
-        )
-        codes: NDArray[np.uint8] | NDArray[np.uint16]
-        if self._deep:
-            values = cast("NDArray[np.float32]", rgb.to_ndarray())
-            codes = np.rint(np.clip(values, 0.0, 1.0) * np.float32(65535)).astype(np.uint16)
-        else:
-            codes = cast("NDArray[np.uint8]", rgb.to_ndarray())
-        turns = (frame.rotation // 90) % 4
-        return cast("NDArray[np.uint8] | NDArray[np.uint16]", np.ascontiguousarray(np.rot90(codes, turns)))

@@ -1,9 +1,11 @@
-"""Frames to a movie file: review movies, proxies and 10-bit masters, tagged so that nobody has to guess."""
+"""Frames to a movie file: review movies, proxies and masters of up to 16 bits, tagged so that nobody has to guess."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass
+import errno
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -11,56 +13,41 @@ from typing import Self, cast
 
 import av
 import numpy as np
-from av.video.reformatter import (
-    ColorPrimaries,
-    ColorRange,
-    Colorspace,
-    ColorTrc,
-    VideoReformatter,
-)
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from interpositive.errors import ConfigError, MediaError
-from interpositive.media.colour import EXACT
-from interpositive.media.contract import Frames
+from interpositive.media.colour import primaries_tag, transfer_tag
+from interpositive.media.contract import ColourTags, Frames
+from interpositive.media.movie_codecs import MovieCodec, check_raster, choose_codec
+from interpositive.media.rgb_codes import Codes, PictureMaker
 from interpositive.records.publishing import refuse_existing, storage_error
 
 # H.264 depends on how many threads share a frame, so the number is fixed, not taken from the machine.
 _NUM_THREADS = 4
-_BT709_MATRIX_TAG = 1
-
-
-@dataclass(frozen=True)
-class _Codec:
-    encoder: str
-    pixel_format: str
-    options: dict[str, str]
-    takes_quality: bool
-    gop: int | None
-    extensions: tuple[str, ...]
-
-
-_CODECS = {
-    "h264": _Codec("libx264", "yuv420p", {"preset": "medium", "crf": "18"}, True, None, (".mp4", ".mov", ".mkv")),
-    "h264_intra": _Codec("libx264", "yuv420p", {"preset": "veryfast", "crf": "12"}, True, 1, (".mp4", ".mov", ".mkv")),
-    "prores": _Codec("prores_ks", "yuv422p10le", {"profile": "3", "vendor": "apl0"}, False, None, (".mov",)),
-    "ffv1": _Codec("ffv1", "yuv444p10le", {"level": "3", "slicecrc": "1"}, False, 1, (".mkv", ".mov")),
-}
+_MATRIX_TAGS = {"rgb": 0, "bt709": 1, "bt470bg": 5}
+_LIMITED_TAG, _FULL_TAG = 1, 2
+_DISK_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
 class MovieWriter:
-    """Writes one movie; BT.709 matrix, primaries and transfer, limited range, all of it tagged.
+    """Writes one movie: RGB, or YUV by the BT.709 matrix in limited range, all of it tagged.
 
     ``write`` takes ``t h w 3`` RGB codes, ``uint8`` or full-scale ``uint16``.
-    ``codec`` is ``h264`` (review), ``h264_intra`` (proxies: every frame an entry
-    point), ``prores`` (422 HQ, 10 bit) or ``ffv1`` (10-bit 4:4:4, nothing lost
-    after the conversion). ``quality`` is the H.264 rate factor, lower is better.
-    ``gop`` is the longest distance between entry points, in frames.
+    ``codec`` is a row of :data:`~interpositive.media.movie_codecs.CODECS`:
+    ``h264`` (review), ``h264_intra`` (proxies: every frame an entry point),
+    ``hevc``, ``av1``, ``prores`` (422 HQ, or 4444 by ``pixel_format``), ``dnxhr``
+    (HQX, HQ or 444), ``cineform``, ``ffv1`` (nothing lost after the conversion;
+    with an RGB format nothing at all), ``uncompressed`` or ``mjpeg``.
+    ``quality`` is the rate factor of the first four, lower is better. ``gop``
+    is the longest distance between entry points, in frames. ``primaries`` and
+    ``transfer`` only tag (H.273 names); no code is changed by them.
+    ``first_time`` is when the first frame is shown, in frames: a movie may
+    begin late, and frames before time 0 are hidden by an edit list where the
+    container has one. ``encoder_options`` go to the encoder as they are.
 
     Raises ``StorageError`` when the path exists or the disk refuses the bytes,
-    ``ConfigError`` for what the codec cannot do, ``MediaError`` for frames that
-    do not fit. A movie that was not finished is removed; nothing else is.
+    ``ConfigError`` for what the codec or container cannot do, ``MediaError`` for
+    frames that do not fit. A movie that was not finished is removed; nothing else is.
     """
 
     def __init__(
@@ -76,42 +63,40 @@ class MovieWriter:
         gop: int | None = None,
         start_timecode: str | None = None,
         reel: str | None = None,
+        primaries: str = "bt709",
+        transfer: str = "bt709",
+        first_time: int = 0,
+        encoder_options: Mapping[str, str] | None = None,
     ) -> None:
         self.path = Path(path)
         self.width, self.height = width, height
-        kind = _check_codec(codec, self.path, quality)
-        self._pixel_format = pixel_format or kind.pixel_format
-        _check_raster(width, height, self._pixel_format)
-        self._deep = max(part.bits for part in av.VideoFormat(self._pixel_format).components) > 8
-        refuse_existing(self.path)
-        options = dict(kind.options)
+        row, self._pixel_format = choose_codec(codec, self.path, pixel_format, quality)
+        check_raster(width, height, self._pixel_format)
+        self._tags = _tags_for(self._pixel_format, primaries, transfer)
+        self._maker = PictureMaker(self._tags, self._pixel_format)
+        self._first_time = first_time
+        self._num_written = 0
+        self._closed = False
+        options = row.options | row.pixel_formats[self._pixel_format]
         if quality is not None:
             options["crf"] = str(quality)
+        for key, value in (encoder_options or {}).items():
+            # x264 and x265 take a list of their own settings in one option.
+            options[key] = f"{options[key]}:{value}" if key.endswith("-params") and key in options else value
+        refuse_existing(self.path)
         try:
             # Without the bit-exact flag the muxer writes its version and random identifiers.
             self._container = av.open(f"file:{self.path}", mode="w", container_options={"fflags": "+bitexact"})
-            self._stream = cast(VideoStream, self._container.add_stream(kind.encoder, rate=rate, options=options))
         except OSError as error:
             raise storage_error(error, self.path) from error
-        self._stream.width, self._stream.height = width, height
-        self._stream.pix_fmt = self._pixel_format
-        self._stream.time_base = 1 / rate
-        context = self._stream.codec_context
-        context.time_base = 1 / rate
-        context.thread_count = _NUM_THREADS
-        context.colorspace = _BT709_MATRIX_TAG
-        context.color_primaries = ColorPrimaries.BT709
-        context.color_trc = ColorTrc.BT709
-        context.color_range = ColorRange.MPEG
-        if (gop or kind.gop) is not None:
-            context.gop_size = cast(int, gop or kind.gop)
-        if start_timecode is not None:
-            self._stream.metadata["timecode"] = start_timecode
-        if reel is not None:
-            self._stream.metadata["reel_name"] = reel
-        self._reformatter = VideoReformatter()
-        self._num_written = 0
-        self._closed = False
+        try:
+            with self._refusals(codec):
+                self._stream = self._add_stream(row, rate, options, gop)
+                self._name_reel(start_timecode, reel)
+                self._container.start_encoding()
+        except BaseException:
+            self._give_up()
+            raise
 
     def write(self, frames: Frames) -> None:
         """Append frames ``t h w 3``."""
@@ -128,8 +113,14 @@ class MovieWriter:
                 expected="uint8, or uint16 over the full scale",
                 remedy="scale to codes and round before writing",
             )
-        for codes in frames:
-            self._encode(self._picture(cast("NDArray[np.uint8] | NDArray[np.uint16]", codes)))
+        context = self._stream.codec_context
+        for codes in cast("list[Codes]", list(frames)):
+            picture = self._maker.picture(codes)
+            picture.colorspace, picture.color_range = context.colorspace, context.color_range
+            picture.color_primaries, picture.color_trc = context.color_primaries, context.color_trc
+            picture.pts = self._first_time + self._num_written
+            picture.time_base = context.time_base
+            self._encode(picture)
 
     def close(self) -> None:
         """Finish the movie; a second call does nothing."""
@@ -157,29 +148,58 @@ class MovieWriter:
         elif not self._closed:
             self._give_up()
 
-    def _picture(self, codes: NDArray[np.uint8] | NDArray[np.uint16]) -> av.VideoFrame:
-        # FFmpeg widens 8-bit RGB without filling the low bits and narrows 16-bit RGB by cutting:
-        # both lose up to a code, so codes are brought to the target's depth class here.
-        if self._deep and codes.dtype == np.uint8:
-            codes = codes.astype(np.uint16) * np.uint16(257)
-        elif not self._deep and codes.dtype == np.uint16:
-            codes = ((codes.astype(np.uint32) + 128) // 257).astype(np.uint8)
-        packed = cast("NDArray[np.uint8] | NDArray[np.uint16]", np.ascontiguousarray(codes))
-        picture = av.VideoFrame.from_ndarray(packed, format="rgb48le" if self._deep else "rgb24")
-        converted = self._reformatter.reformat(
-            picture,
-            format=self._pixel_format,
-            src_color_range=ColorRange.JPEG,
-            dst_colorspace=Colorspace.ITU709,
-            dst_color_range=ColorRange.MPEG,
-            interpolation=EXACT,
-            threads=1,
-        )
-        converted.color_primaries = ColorPrimaries.BT709
-        converted.color_trc = ColorTrc.BT709
-        converted.pts = self._num_written
-        converted.time_base = self._stream.codec_context.time_base
-        return converted
+    def _add_stream(self, row: MovieCodec, rate: Fraction, options: dict[str, str], gop: int | None) -> VideoStream:
+        if row.encoder == "libsvtav1":
+            # It prints its settings unless the environment says otherwise.
+            os.environ.setdefault("SVT_LOG", "1")
+        stream = cast(VideoStream, self._container.add_stream(row.encoder, rate=rate, options=options))
+        stream.width, stream.height, stream.pix_fmt = self.width, self.height, self._pixel_format
+        stream.time_base = 1 / rate
+        context = stream.codec_context
+        context.time_base = 1 / rate
+        context.thread_count = _NUM_THREADS
+        context.colorspace = _MATRIX_TAGS[self._tags.matrix]
+        context.color_range = _FULL_TAG if self._tags.range == "full" else _LIMITED_TAG
+        context.color_primaries = primaries_tag(self._tags.primaries)
+        context.color_trc = transfer_tag(self._tags.transfer)
+        if row.encoder == "libx265" and self.path.suffix.lower() in (".mov", ".mp4"):
+            # The other tag that FFmpeg knows is not played by QuickTime.
+            context.codec_tag = "hvc1"
+        if self.path.suffix.lower() == ".mxf" and not av.Codec(row.encoder, "w").intra_only:
+            # FFmpeg's MXF notes no showing order: a frame stored before its turn would be shown there.
+            context.max_b_frames = 0
+        if (gop or row.gop) is not None:
+            context.gop_size = cast(int, gop or row.gop)
+        return stream
+
+    def _name_reel(self, start_timecode: str | None, reel: str | None) -> None:
+        # QuickTime and Matroska keep them on the track, MXF on the file; MP4 and MPEG-TS have no place for a reel.
+        for table in (self._stream.metadata, self._container.metadata):
+            if start_timecode is not None:
+                table["timecode"] = start_timecode
+            if reel is not None:
+                table["reel_name"] = reel
+
+    @contextmanager
+    def _refusals(self, codec: str) -> Iterator[None]:
+        """Tell an encoder or container that refuses its settings from a disk that refuses bytes."""
+        level = av.logging.get_level()
+        av.logging.set_level(av.logging.ERROR)
+        try:
+            with av.logging.Capture() as messages:
+                yield
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in _DISK_ERRNOS:
+                raise storage_error(error, self.path) from error
+            said = [text.strip() for _, _, text in messages if text.strip()]
+            raise ConfigError(
+                f"{codec} cannot be written into {self.path.name}",
+                found=said[0] if said else str(error),
+                expected=f"a setting that encoder and container allow together (asked for {self._pixel_format})",
+                remedy="choose another container, pixel format or codec",
+            ) from error
+        finally:
+            av.logging.set_level(level)
 
     def _encode(self, picture: av.VideoFrame | None) -> None:
         try:
@@ -198,28 +218,10 @@ class MovieWriter:
         self.path.unlink(missing_ok=True)
 
 
-def _check_codec(codec: str, path: Path, quality: int | None) -> _Codec:
-    kind = _CODECS.get(codec)
-    if kind is None:
-        raise ConfigError("there is no such movie codec", found=codec, expected=f"one of {', '.join(_CODECS)}")
-    if path.suffix.lower() not in kind.extensions:
-        raise ConfigError(
-            f"{codec} does not go into this container",
-            found=path.suffix or "no extension",
-            expected=", ".join(kind.extensions),
-        )
-    if quality is not None and not kind.takes_quality:
-        raise ConfigError(f"{codec} has no quality setting", found=quality, expected="quality: null")
-    return kind
-
-
-def _check_raster(width: int, height: int, pixel_format: str) -> None:
-    chroma = av.VideoFormat(pixel_format, 64, 64)
-    step_x, step_y = 64 // chroma.chroma_width(64), 64 // chroma.chroma_height(64)
-    if width <= 0 or height <= 0 or width % step_x or height % step_y:
-        raise ConfigError(
-            f"{pixel_format} cannot hold this raster",
-            found=f"{width}x{height}",
-            expected=f"a width divisible by {step_x} and a height divisible by {step_y}",
-            remedy="choose a 4:4:4 pixel format, or a frame sequence, for odd rasters",
-        )
+def _tags_for(pixel_format: str, primaries: str, transfer: str) -> ColourTags:
+    if av.VideoFormat(pixel_format).is_rgb:
+        return ColourTags("rgb", "full", primaries, transfer, "rgb")
+    if pixel_format.startswith("yuvj"):
+        # JPEG has one matrix and one range, whatever the tags around it say.
+        return ColourTags("bt470bg", "full", primaries, transfer, "tagged")
+    return ColourTags("bt709", "limited", primaries, transfer, "tagged")

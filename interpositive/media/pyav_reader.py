@@ -16,12 +16,12 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from interpositive.errors import MediaError
-from interpositive.media.colour import RgbConverter
 from interpositive.media.containers import media_errors, open_movie, video_stream
 from interpositive.media.contract import Frames, MediaInfo
 from interpositive.media.frame_index import FrameIndex, index_frames
 from interpositive.media.media_file import MediaFile
 from interpositive.media.movie_info import describe_movie
+from interpositive.media.rgb_codes import RgbConverter
 from interpositive.records.take_digests import FileDigests
 
 # A forked worker shares its parent's file position and has none of its decoder threads, so it opens its own
@@ -119,7 +119,7 @@ class _OpenMovie:
         except BaseException:
             self.close()
             raise
-        self._converter = RgbConverter(self.info.colour, self.info.bits)
+        self._converter = RgbConverter(self.info.colour, self.info.pixel_format)
         # The first frame is spent, so the next window has to seek.
         self._next = len(self.index)
 
@@ -141,6 +141,7 @@ class _OpenMovie:
         with media_errors(self.path, "its first frame cannot be decoded"):
             first = self._decode(0)
         self.info = describe_movie(self.path, self.container, self.stream, self.index, first, matrix)
+        self._raster = (first.width, first.height)
         self._end_decoding()
         # A frame that was asked for its side data refers to itself; it is young, so this is quick,
         # and a whole picture does not wait for the next full collection.
@@ -159,38 +160,39 @@ class _OpenMovie:
         entry = self.index.entry_before(start)
         if not self.index.entries[entry].frame <= self._next <= start:
             self._seek(entry)
-        frames: Frames | None = None
+        info = self.info
+        frames = np.empty((stop - start, info.height, info.width, 3), self._converter.dtype)
         try:
             with media_errors(self.path, f"frames {start} to {stop} cannot be decoded"):
                 for n in range(self._next, stop):
                     decoded = self._decode(n)
                     if n < start:
                         continue
-                    codes = self._converter.rgb_codes(decoded)
-                    if frames is None:
-                        frames = cast(Frames, np.empty((stop - start, *codes.shape), codes.dtype))
-                    if codes.shape[:2] != (self.info.height, self.info.width):
-                        raise self._lost(n, f"a raster of {codes.shape[1]}x{codes.shape[0]} in mid-movie")
-                    frames[n - start] = codes
+                    if (decoded.width, decoded.height) != self._raster:
+                        raise self._lost(n, f"a raster of {decoded.width}x{decoded.height} in mid-movie")
+                    self._converter.write_rgb(decoded, frames[n - start])
         except BaseException:
             self._next = len(self.index)
             raise
-        assert frames is not None
         return frames
 
     def _decode(self, n: int) -> av.VideoFrame:
         assert self._decoded is not None
         for frame in self._decoded:
             number = self._number_of.get(cast(int, frame.pts))
-            if number is None or number < n:
+            if number is None or number < self._next:
+                # Hidden by an edit list, or shown before the entry point.
                 continue
-            if number > n:
-                raise self._lost(n, f"the decoder skipped to frame {number}")
+            if number > self._next:
+                raise self._lost(
+                    self._next, f"the decoder skipped to frame {number}: a lost frame, or no showing order in the file"
+                )
             if frame.is_corrupt:
-                raise self._lost(n, "the decoder marks it as damaged")
-            self._next = n + 1
-            return frame
-        raise self._lost(n, "the decoder ended before it")
+                raise self._lost(number, "the decoder marks it as damaged")
+            self._next += 1
+            if number == n:
+                return frame
+        raise self._lost(self._next, "the decoder ended before it")
 
     def _lost(self, n: int, found: str) -> MediaError:
         return MediaError(

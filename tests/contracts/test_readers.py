@@ -13,6 +13,7 @@ import pickle
 import random
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -212,6 +213,15 @@ def test_readers_open_in_the_parent_serve_forked_workers(made: Callable[[str], P
         assert not alive
         assert read_numbers.get() == [17, 18, 19]
         assert [read_number(frame) for frame in reader.window(9, 12)] == [9, 10, 11]
+
+
+def test_a_movie_that_does_not_say_its_showing_order_is_refused(tmp_path: Path) -> None:
+    # FFmpeg's MXF counts stored frames; reordered ones would be given under their neighbours' numbers.
+    path = tmp_path / "reordered.mxf"
+    write_raw_movie(path, NUM_FRAMES, options=PYRAMID)
+    for start in (1, 3, 30):
+        with pytest.raises(MediaError, match="order"), closing(PyAVReader(path)) as reader:
+            reader.window(start, start + 1)
 
 
 def test_decord_colours_equal_the_reference_on_tagged_media(made: Callable[[str], Path]) -> None:

@@ -16,8 +16,11 @@ SQUARE_PX = 8
 WIDTH, HEIGHT = NUM_BITS * SQUARE_PX, 64
 
 
-def numbered_frames(start: int, stop: int, dtype: type = np.uint8) -> NDArray[Any]:
-    """Frames ``start <= n < stop`` as ``t h w 3`` codes: the number above, a moving smooth gradient below."""
+def numbered_frames(start: int, stop: int, dtype: type = np.uint8, scale: int = 1) -> NDArray[Any]:
+    """Frames ``start <= n < stop`` as ``t h w 3`` codes: the number above, a moving smooth gradient below.
+
+    They are ``scale`` times as wide and high as usual, for codecs that need it.
+    """
     top = np.iinfo(dtype).max
     y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     frames = np.empty((stop - start, HEIGHT, WIDTH, 3), dtype)
@@ -27,15 +30,17 @@ def numbered_frames(start: int, stop: int, dtype: type = np.uint8) -> NDArray[An
         for bit in range(NUM_BITS):
             code = top if n >> bit & 1 else 0
             frames[place, : 2 * SQUARE_PX, bit * SQUARE_PX : (bit + 1) * SQUARE_PX] = code
-    return frames
+    return frames.repeat(scale, axis=1).repeat(scale, axis=2) if scale > 1 else frames
 
 
 def read_number(frame: NDArray[Any]) -> int:
     """Read the number back from the squares' middles."""
     values = frame.astype(np.float64)
     middle = (values.max() + values.min()) / 2
+    square = frame.shape[1] // NUM_BITS
+    edge, rows = square // 4, slice(square // 2, 3 * square // 2)
     return sum(
-        int(values[4:12, bit * SQUARE_PX + 2 : (bit + 1) * SQUARE_PX - 2].mean() > middle) << bit
+        int(values[rows, bit * square + edge : (bit + 1) * square - edge].mean() > middle) << bit
         for bit in range(NUM_BITS)
     )
 

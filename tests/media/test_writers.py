@@ -113,30 +113,36 @@ def test_a_frame_that_exists_is_not_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "intra"),
+    ("name", "settings", "intra", "colour"),
     [
-        ("review.mp4", {"codec": "h264"}, False),
-        ("proxy.mp4", {"codec": "h264_intra"}, True),
-        ("master.mov", {"codec": "prores", "reel": "A001C002"}, True),
-        ("lossless.mkv", {"codec": "ffv1"}, True),
+        ("review.mp4", {"codec": "h264"}, False, ("bt709", "limited")),
+        ("proxy.mov", {"codec": "h264_intra", "reel": "A001C002_221014_R1AB"}, True, ("bt709", "limited")),
+        ("master.mov", {"codec": "prores", "reel": "A001C002"}, True, ("bt709", "limited")),
+        ("edit.mxf", {"codec": "dnxhr", "reel": "A001C002"}, True, ("bt709", "limited")),
+        ("lossless.mkv", {"codec": "ffv1", "pixel_format": "gbrp16le", "reel": "A001C002"}, True, ("rgb", "full")),
+        ("camera.mov", {"codec": "mjpeg"}, True, ("bt470bg", "full")),
     ],
 )
-def test_movies_say_what_they_are(tmp_path: Path, name: str, settings: dict[str, str], intra: bool) -> None:
+def test_movies_say_what_they_are(
+    tmp_path: Path, name: str, settings: dict[str, str], intra: bool, colour: tuple[str, str]
+) -> None:
     digests = set()
+    frames = numbered_frames(0, 20, scale=2)
     for attempt in ("first", "second"):
         path = tmp_path / attempt / name
         path.parent.mkdir()
-        with MovieWriter(path, RATE, WIDTH, HEIGHT, start_timecode="10:00:00:00", **settings) as writer:
-            writer.write(numbered_frames(0, 20))
+        tags = {"start_timecode": "10:00:00:00", "primaries": "bt2020", "transfer": "smpte2084"}
+        with MovieWriter(path, RATE, 2 * WIDTH, 2 * HEIGHT, **tags, **settings) as writer:
+            writer.write(frames)
         digests.add(hashlib.sha256(path.read_bytes()).hexdigest())
     assert len(digests) == 1
     info = PyAVReader(path).info
     assert (info.rate, info.num_frames, info.variable_rate, info.intra_only) == (RATE, 20, False, intra)
     assert info.start_timecode == "10:00:00:00"
     assert info.reel == settings.get("reel")
-    tags = info.colour
-    assert (tags.matrix, tags.range, tags.primaries, tags.transfer) == ("bt709", "limited", "bt709", "bt709")
-    assert tags.source == "tagged"
+    tagged = info.colour
+    assert (tagged.matrix, tagged.range, tagged.primaries, tagged.transfer) == (*colour, "bt2020", "smpte2084")
+    assert tagged.source in ("tagged", "rgb")
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -165,6 +171,10 @@ def test_gop_is_kept(tmp_path: Path) -> None:
         ("a.mp4", {"codec": "vp9"}),
         ("a.mov", {"codec": "prores", "quality": 3}),
         ("a.mp4", {"width": 127}),
+        ("a.mkv", {"codec": "dnxhr"}),
+        ("a.mxf", {"codec": "dnxhr"}),
+        ("a.mov", {"codec": "prores", "pixel_format": "yuv420p"}),
+        ("a.mp4", {"transfer": "log3"}),
     ],
 )
 def test_what_a_codec_cannot_do_is_refused(tmp_path: Path, name: str, settings: dict[str, object]) -> None:
