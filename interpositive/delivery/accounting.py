@@ -28,6 +28,7 @@ from interpositive.records.delivery_manifest import (
     SourceFile,
 )
 from interpositive.records.digests import sha256_of_file, sha256_of_path
+from interpositive.records.hash_lists.sealing import generation_path, seal_folder
 from interpositive.records.measures import Measures, ShotMeasures
 from interpositive.records.timecode import frame_to_timecode, is_drop_frame, timecode_to_frame
 
@@ -147,9 +148,13 @@ def write_manifest(
     seed: int,
     gate: GateResult,
     accounts: list[FrameAccount],
+    name: str,
 ) -> DeliveryManifest:
-    """Write the manifest over everything that lies in the folder so far."""
-    info = shot.info
+    """Write the manifest over everything that lies in the folder so far, and seal all with an ASC MHL hash list.
+
+    ``name`` is the one that the folder will be published under.
+    """
+    info, created = shot.info, datetime.now(UTC)
     files = [
         DeliveredFile(
             path=path.relative_to(scratch).as_posix(),
@@ -165,7 +170,7 @@ def write_manifest(
         task=source.task,
         shot=shot.name,
         method=gate.chosen,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=created.isoformat(timespec="seconds"),
         rate=str(info.rate),
         width=info.width,
         height=info.height,
@@ -187,7 +192,9 @@ def write_manifest(
         gate={f"psnr_hole/{method}": score for method, score in gate.scores.items()},
         frames=accounts,
         files=files,
+        hash_list=generation_path(1, name, created),
         notes=[gate.note] if gate.note else [],
     )
     (scratch / MANIFEST_NAME).write_text(manifest.model_dump_json(indent=1))
+    seal_folder(scratch, name, created)
     return manifest

@@ -1,4 +1,4 @@
-"""One shot repaired and handed over: frames, matte, review movies, measures, and the manifest for them all."""
+"""One shot repaired and handed over: frames, matte, review movies, measures, the manifest and the hash list of all."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def _deliver(
             pictures = {role: f"review/{name}" for role, name in movies.close().items()}
         verify_untouched(scratch, shot, settings.frame_format)
         write_measures(scratch, shot, gate, meter, pictures)
-        return write_manifest(scratch, shot, source, settings.frame_format, settings.seed, gate, accounts)
+        return write_manifest(scratch, shot, source, settings.frame_format, settings.seed, gate, accounts, folder.name)
 
 
 def preference(mini_model: MiniModel) -> list[str]:

@@ -9,6 +9,8 @@ from pydantic import Field
 from interpositive.errors import IntegrityError
 from interpositive.records.base import Record
 from interpositive.records.digests import sha256_of_file
+from interpositive.records.hash_lists.expecting import expected_by_history
+from interpositive.records.hash_lists.histories import History, ListProblem, has_history, read_history
 
 MANIFEST_NAME = "manifest.json"
 
@@ -41,7 +43,10 @@ class FrameAccount(Record):
 
 
 class DeliveryManifest(Record):
-    """Digests of plate, mask, model, config and every frame; versions, seeds and per-frame account."""
+    """Digests of plate, mask, model, config and every frame; versions, seeds and per-frame account.
+
+    ``hash_list`` is the ASC MHL generation that seals all files of the delivery, this record among them.
+    """
 
     schema_version: int = 1
     production: str
@@ -65,11 +70,12 @@ class DeliveryManifest(Record):
     gate: dict[str, float | None] = Field(default_factory=dict)
     frames: list[FrameAccount]
     files: list[DeliveredFile]
+    hash_list: str = ""
     notes: list[str] = Field(default_factory=list)
 
 
 def read_and_verify(folder: Path) -> DeliveryManifest:
-    """Read a delivery's manifest and check every file against it.
+    """Read a delivery's manifest and check every file against it, and it against the hash list it names.
 
     ``IntegrityError`` names the first file that is missing, added to frames or
     matte, or changed, and refuses a manifest that points out of its folder.
@@ -88,6 +94,8 @@ def read_and_verify(folder: Path) -> DeliveryManifest:
                 f"{path} names a file outside its delivery", found=entry.path, expected="a path relative to the folder"
             )
         delivered = folder / entry.path
+        if not delivered.resolve().is_relative_to(folder.resolve()):
+            raise IntegrityError(f"{delivered} is a link out of its delivery", found=str(delivered.resolve()))
         if not delivered.is_file():
             raise IntegrityError(f"{delivered} is missing from the delivery", expected=f"sha256 {entry.sha256}")
         found = sha256_of_file(delivered)
@@ -102,7 +110,28 @@ def read_and_verify(folder: Path) -> DeliveryManifest:
         for stray in sorted((folder / group).glob("*")):
             if stray.relative_to(folder).as_posix() not in known:
                 raise IntegrityError(f"{stray} was added after delivery", expected="only files named in the manifest")
+    if manifest.hash_list:
+        _refuse_unsealed(folder, manifest)
     return manifest
+
+
+def _refuse_unsealed(folder: Path, manifest: DeliveryManifest) -> None:
+    history = read_history(folder) if has_history(folder) else History(folder)
+    if manifest.hash_list not in {entry.path.relative_to(folder).as_posix() for entry in history.generations}:
+        history.problems.append(ListProblem(folder / manifest.hash_list, "it is missing"))
+    for problem in history.problems:
+        raise IntegrityError(
+            f"the hash list of {folder} cannot be trusted",
+            found=f"{problem.path.name}: {problem.reason}",
+            expected=f"the seal that {MANIFEST_NAME} names",
+            remedy="restore the folder ascmhl as it was delivered",
+        )
+    sealed = expected_by_history(history)
+    for path in (MANIFEST_NAME, *(entry.path for entry in manifest.files)):
+        if path not in sealed:
+            raise IntegrityError(f"{folder / path} is not in the hash list of its delivery", found=manifest.hash_list)
+    if reason := sealed[MANIFEST_NAME].check(folder / MANIFEST_NAME):
+        raise IntegrityError(f"{folder / MANIFEST_NAME} is not the file that was delivered", found=reason)
 
 
 def _stays_inside(path: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from fractions import Fraction
@@ -38,6 +39,7 @@ from interpositive.errors import ConfigError, IntegrityError, MaskError, MediaEr
 from interpositive.media.opening import open_reader
 from interpositive.mini_models.contract import MiniModel
 from interpositive.records.delivery_manifest import DeliveryManifest, read_and_verify
+from interpositive.records.hash_lists.verifying import verify_folder
 from interpositive.records.measures import Measures
 from interpositive.records.timecode import frame_to_timecode, timecode_to_frame
 
@@ -320,7 +322,7 @@ class TestManifest:
         manifest = read_and_verify(delivered)
         named = {entry.path for entry in manifest.files}
         there = {p.relative_to(delivered).as_posix() for p in delivered.rglob("*") if p.is_file()}
-        assert there - named == {"manifest.json"} and not named - there
+        assert there - named == {"manifest.json", manifest.hash_list, "ascmhl/ascmhl_chain.xml"} and not named - there
         assert [s.role for s in manifest.sources] == ["plate", "mask", "mini-model"]
         assert all(len(s.sha256) == 64 for s in manifest.sources)
         assert manifest.training_takes == ["10A_01"] and manifest.production == "tiny"
@@ -340,6 +342,35 @@ class TestManifest:
             path = path.with_name("stray.png")
             path.write_bytes(b"")
         with pytest.raises(IntegrityError, match=path.name):
+            read_and_verify(delivered)
+
+    def test_any_asc_mhl_tool_can_verify_it_and_nobody_is_named(self, delivered: Path) -> None:
+        manifest, check = read_and_verify(delivered), verify_folder(delivered)
+        assert check.verified, check.describe()
+        assert {file.path for file in check.files} == {"manifest.json", *(entry.path for entry in manifest.files)}
+        text = (delivered / manifest.hash_list).read_text()
+        assert "<hostname></hostname>" in text and str(delivered.parent) not in text
+
+    @pytest.mark.parametrize(
+        ("path", "old", "new", "said"),
+        [
+            ("manifest.json", '"production": "tiny"', '"production": "huge"', "manifest.json is not the file"),
+            ("measures.json", '"role"', '"rule"', "measures.json is not the file"),
+            ("ascmhl/ascmhl_chain.xml", 'sequencenr="1"', 'sequencenr="2"', "does not count its generations"),
+            ("{hash_list}", 'action="original"', 'action="verified"', "changed after it was sealed"),
+        ],
+    )
+    def test_an_edited_record_is_found(self, delivered: Path, path: str, old: str, new: str, said: str) -> None:
+        edited = delivered / path.format(hash_list=read_and_verify(delivered).hash_list)
+        text = edited.read_text()
+        assert old in text
+        edited.write_text(text.replace(old, new))
+        with pytest.raises(IntegrityError, match=said):
+            read_and_verify(delivered)
+
+    def test_a_dropped_hash_list_is_found(self, delivered: Path) -> None:
+        shutil.rmtree(delivered / "ascmhl")
+        with pytest.raises(IntegrityError, match="it is missing"):
             read_and_verify(delivered)
 
 

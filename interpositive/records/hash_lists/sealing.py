@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,12 @@ TOOL_NAME = "interpositive"
 SEAL_FORMATS = ("c4", "xxh128")
 
 
+def generation_path(number: int, name: str, created: datetime) -> str:
+    """Where in a folder of this ``name`` a generation lies that was made at ``created``."""
+    plain = re.sub(r"[^\w. -]", "_", name)[:64]
+    return f"{HISTORY_FOLDER}/{number:04d}_{plain}_{created.astimezone(UTC):%Y-%m-%d_%H%M%SZ}.mhl"
+
+
 def seal_folder(folder: Path, name: str, created: datetime | None = None) -> Path:
     """Write a folder's next ASC MHL generation over all files in it, and extend its chain; gives the manifest's path.
 
@@ -50,8 +57,7 @@ def seal_folder(folder: Path, name: str, created: datetime | None = None) -> Pat
         for path, digest in computed_folder_digests(files, digests, hash_format).items():
             digests[path][hash_format] = digest
     number = len(chain) + 1
-    manifest = folder / HISTORY_FOLDER / f"{number:04d}_{name[:100]}_{created:%Y-%m-%d_%H%M%SZ}.mhl"
-    stay_inside(manifest.name)
+    manifest = folder / generation_path(number, name, created)
     date = created.isoformat()
     write_file_whole(manifest, _manifest_xml(folder, files, digests, ignored, set(known), date))
     chain = [*chain, ChainLink(number, manifest.name, c4_of_file(manifest))]
