@@ -8,8 +8,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from interpositive.dailies.catalogue import Catalogue
+from interpositive.dailies.encoding_rules import EncodingRules
 from interpositive.dailies.splitting import SplitRule
 from interpositive.errors import CatalogueError
+from interpositive.media.plate_colour import NATIVE
 
 
 class SplitConfig(BaseModel):
@@ -40,6 +42,12 @@ class ProductionConfig(BaseModel):
     proxy_height: int | None = None
     slate_patterns: list[str] = Field(default_factory=list)
     split: SplitConfig = Field(default_factory=SplitConfig)
+    encodings: dict[str, str] = Field(default_factory=dict)
+    training_encoding: str = NATIVE
+
+    def encoding_rules(self) -> EncodingRules:
+        """The encodings that the production names for its takes; ``ColourError`` for unknown ones."""
+        return EncodingRules(self.encodings)
 
     @property
     def catalogue_path(self) -> Path:

@@ -266,6 +266,18 @@ class Catalogue:
         found = dict(self._connection.execute("SELECT split, count(*) FROM takes GROUP BY split").fetchall())
         return {split: found.get(split, 0) for split in SPLITS}
 
+    def encoding_sizes(self) -> dict[tuple[str, str], int]:
+        """How many takes have each colour encoding, by its name and who said it; ``("", "")`` is not known."""
+        rows = self._connection.execute(
+            "SELECT encoding, encoding_source, count(*) FROM takes GROUP BY encoding, encoding_source ORDER BY 1, 2"
+        )
+        return {(encoding, source): count for encoding, source, count in rows}
+
+    def without_encoding(self, most: int) -> list[str]:
+        """Names of takes whose colour encoding is not known, ``most`` at most, in order."""
+        rows = self._connection.execute("SELECT name FROM takes WHERE encoding = '' ORDER BY name LIMIT ?", (most,))
+        return [name for (name,) in rows]
+
     def digest(self) -> str:
         """SHA-256 over (name, sha256, split) of all takes by name: which footage, held out how."""
         digest = hashlib.sha256()

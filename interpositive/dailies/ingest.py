@@ -15,8 +15,9 @@ from tqdm import tqdm
 
 from interpositive.dailies.camera_reports.attaching import CAMERA_FOLDER, attach_reports, find_reports
 from interpositive.dailies.catalogue import Catalogue, FileState
+from interpositive.dailies.encoding_rules import NAMED, EncodingRules
 from interpositive.dailies.proxies import PROXY_FOLDER, make_proxies
-from interpositive.dailies.report import FileOutcome, IngestReport, OutcomeKind, report_paths
+from interpositive.dailies.report import MOST_LISTED, FileOutcome, IngestReport, OutcomeKind, report_paths
 from interpositive.dailies.slate_rules import SlateRules, SlateSheet, read_slate_sheet
 from interpositive.dailies.splitting import SplitRule, plan_splits
 from interpositive.dailies.take import Take, name_for, take_from_info
@@ -40,6 +41,7 @@ def ingest(
     *,
     slate_rules: SlateRules | None = None,
     split_rule: SplitRule | None = None,
+    encoding_rules: EncodingRules | None = None,
     num_workers: int = 2,
     proxy_height: int | None = None,
     progress: bool = True,
@@ -63,7 +65,7 @@ def ingest(
     own = [Path(f"{catalogue_path}{suffix}") for suffix in ("", "-wal", "-shm", "-journal", ".lock")]
     walk = walk_source(source, leave_out=[*own, *report_paths(folder), folder / PROXY_FOLDER, folder / CAMERA_FOLDER])
     with Catalogue(catalogue_path, writable=True) as catalogue:
-        run = _Ingest(walk, catalogue, slate_rules or SlateRules())
+        run = _Ingest(walk, catalogue, slate_rules or SlateRules(), encoding_rules or EncodingRules())
         run.take_in(partial(_inspect, probe=probe), num_workers, timeout_seconds, progress)
         run.note_missing()
         run.attach_camera_reports(folder)
@@ -79,6 +81,8 @@ def ingest(
             rows=sorted(run.rows, key=lambda row: Path(row.path).parts),
             splits=catalogue.split_sizes(),
             split_note=note,
+            encodings={" ".join(key).strip(): count for key, count in catalogue.encoding_sizes().items()},
+            without_encoding=catalogue.without_encoding(MOST_LISTED),
             proxy_failures=failures,
         )
         report.write(folder)
@@ -107,11 +111,14 @@ def _inspect(footage: Footage, probe: Probe) -> _Inspection:
 class _Ingest:
     """One pass over a source; ``rows`` grows as files find their outcome."""
 
-    def __init__(self, walk: Walk, catalogue: Catalogue, slate_rules: SlateRules) -> None:
+    def __init__(
+        self, walk: Walk, catalogue: Catalogue, slate_rules: SlateRules, encoding_rules: EncodingRules
+    ) -> None:
         self.rows: list[FileOutcome] = []
         self._walk = walk
         self._catalogue = catalogue
         self._slate_rules = slate_rules
+        self._encoding_rules = encoding_rules
         self._states = {str(footage.path): footage.state for footage in walk.footage}
         self._camera_reports = find_reports(path for path, _ in walk.ignored)
         for path, reason in walk.ignored:
@@ -184,8 +191,7 @@ class _Ingest:
     def _is_settled(self, footage: Footage) -> bool:
         path = str(footage.path)
         if self._catalogue.file_state(path) == footage.state:
-            self._keep(footage)
-            return True
+            return self._keep(footage)
         sha256, state = self._catalogue.duplicate_at(path) or ("", None)
         original = self._catalogue.take_of_content(sha256) if state == footage.state else None
         if original is not None and self._is_current(original.path):
@@ -193,16 +199,24 @@ class _Ingest:
             return True
         return False
 
-    def _keep(self, footage: Footage) -> None:
+    def _keep(self, footage: Footage) -> bool:
+        """Bring a take whose file is unchanged up to date; False if what its tags say must be read anew."""
         take = self._catalogue.take_at(str(footage.path))
         assert take is not None
         slate = self._slate(footage.path)
-        if slate == take.slate:
+        marked = take if slate == take.slate else self._renamed(take, slate, footage.path)
+        named = self._encoding_rules.name(marked)
+        if take.encoding_source == NAMED and named is marked:
+            return False
+        if named == take:
             self._row(take.path, "known", take=take.name)
-            return
-        renamed = self._renamed(take, slate, footage.path)
-        self._catalogue.put(renamed, footage.state, replaces=take.path)
-        self._row(take.path, "reslated", f"{take.name} is now {renamed.name}", renamed.name)
+            return True
+        self._catalogue.put(named, footage.state, replaces=take.path)
+        if slate != take.slate:
+            self._row(take.path, "reslated", f"{take.name} is now {named.name}", named.name)
+        else:
+            self._row(take.path, "recoded", _recoded(take, named), named.name)
+        return True
 
     def _renamed(self, take: Take, slate: Slate, path: Path) -> Take:
         return take.model_copy(update={"slate": slate, "name": self._unique_name(slate, path, former=take.name)})
@@ -226,15 +240,19 @@ class _Ingest:
         keeps_name = former is not None and former.slate == slate
         name = former.name if former and keeps_name else self._unique_name(slate, path, former.name if former else "")
         take = take_from_info(outcome.result.info, name, path, sha256, slate)
+        take = self._encoding_rules.name(take)
         if former is not None:
             take = take.model_copy(update={"split": former.split})
         self._catalogue.put(take, state)
-        self._row(path, "changed" if former else "accepted", take=take.name)
+        if former is not None and former.sha256 == take.sha256 and former.encoding != take.encoding:
+            self._row(path, "recoded", _recoded(former, take), take.name)
+        else:
+            self._row(path, "changed" if former else "accepted", take=take.name)
 
     def _move(self, take: Take, path: Path, state: FileState, slate: Slate) -> None:
         self._catalogue.remove(str(path))
         moved = take if take.slate == slate else self._renamed(take, slate, path)
-        moved = moved.model_copy(update={"path": str(path)})
+        moved = self._encoding_rules.name(moved.model_copy(update={"path": str(path)}))
         self._catalogue.put(moved, state, replaces=take.path)
         self._row(path, "moved", f"was at {take.path}", moved.name)
 
@@ -249,6 +267,10 @@ class _Ingest:
         """Lay what the cameras wrote down onto the takes, under their final names."""
         for attached in attach_reports(self._camera_reports, self._catalogue.takes(), folder):
             self._row(attached.path, attached.outcome, attached.reason, attached.take)
+
+
+def _recoded(before: Take, after: Take) -> str:
+    return f"encoding {after.encoding or 'not known'}, was {before.encoding or 'not known'}"
 
 
 def _assign_splits(catalogue: Catalogue, rule: SplitRule) -> str:

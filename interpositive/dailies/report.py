@@ -14,14 +14,27 @@ from interpositive.records.base import Record
 from interpositive.records.publishing import write_file_whole
 
 OutcomeKind = Literal[
-    "accepted", "changed", "moved", "reslated", "known", "duplicate", "attached", "quarantined", "missing", "ignored"
+    "accepted",
+    "changed",
+    "moved",
+    "reslated",
+    "recoded",
+    "known",
+    "duplicate",
+    "attached",
+    "quarantined",
+    "missing",
+    "ignored",
 ]
 REPORT_STEM = "ingest_report"
+MOST_LISTED = 50
+"""Takes that a report names one by one where the reason is the same for all."""
 _MEANINGS = {
     "accepted": "new in the catalogue",
     "changed": "read again, the file had changed",
     "moved": "known content at a new path",
     "reslated": "known, with a corrected slate",
+    "recoded": "known, with another colour encoding",
     "known": "unchanged since the last ingest",
     "duplicate": "same content as another file",
     "attached": "camera data of a take",
@@ -41,7 +54,11 @@ class FileOutcome(Record):
 
 
 class IngestReport(Record):
-    """The result of one ingest; ``rows`` in path order."""
+    """The result of one ingest; ``rows`` in path order.
+
+    ``encodings`` counts the catalogue's takes by colour encoding and who said it, empty where nobody did;
+    ``without_encoding`` names up to ``MOST_LISTED`` of those.
+    """
 
     schema_version: int = 1
     source: str
@@ -51,6 +68,8 @@ class IngestReport(Record):
     rows: list[FileOutcome]
     splits: dict[str, int]
     split_note: str = ""
+    encodings: dict[str, int] = Field(default_factory=dict)
+    without_encoding: list[str] = Field(default_factory=list)
     proxy_failures: dict[str, str] = Field(default_factory=dict)
 
     def of(self, *outcomes: OutcomeKind) -> list[FileOutcome]:
@@ -65,7 +84,7 @@ class IngestReport(Record):
     @property
     def known(self) -> list[str]:
         """Names of the takes that were in the catalogue already."""
-        return [row.take for row in self.of("known", "reslated")]
+        return [row.take for row in self.of("known", "reslated", "recoded")]
 
     @property
     def duplicates(self) -> list[tuple[str, str]]:
@@ -110,7 +129,7 @@ def format_report(report: IngestReport) -> str:
     if not report.num_takes:
         lines.append("no take was found")
     lines.append(f"{report.num_takes:>7}  takes in the catalogue, after {report.seconds:.1f} seconds")
-    for outcome in ("quarantined", "missing", "duplicate", "changed", "moved", "reslated", "attached"):
+    for outcome in ("quarantined", "missing", "duplicate", "changed", "moved", "reslated", "recoded", "attached"):
         rows = [row for row in report.rows if row.outcome == outcome]
         if rows:
             lines += ["", f"{outcome.capitalize()}:"]
@@ -119,7 +138,25 @@ def format_report(report: IngestReport) -> str:
     if report.proxy_failures:
         lines += ["", "Without a proxy:"]
         lines += [f"  {name}  {reason}" for name, reason in report.proxy_failures.items()]
+    lines += _encoding_lines(report)
     lines += ["", "Takes by split: " + ", ".join(f"{split} {n}" for split, n in report.splits.items())]
     if report.split_note:
         lines.append(f"Note: {report.split_note}.")
     return "\n".join(lines) + "\n"
+
+
+def _encoding_lines(report: IngestReport) -> list[str]:
+    if not report.encodings:
+        return []
+    counted = (f"{key or 'not known'} {count}" for key, count in report.encodings.items())
+    lines = ["", "Takes by colour encoding: " + ", ".join(counted)]
+    unknown = report.encodings.get("", 0)
+    if unknown:
+        listed = ", ".join(report.without_encoding)
+        lines += [
+            f"  not known: {listed}"
+            + (f" and {more} more" if (more := unknown - len(report.without_encoding)) else ""),
+            '  to mend:   name it in the production, as encodings: {"A001*": arri_logc3}, and ingest again;',
+            "             until then these are shown and trained on as stored",
+        ]
+    return lines

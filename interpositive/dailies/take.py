@@ -99,6 +99,8 @@ def take_from_info(info: MediaInfo, name: str, path: Path, sha256: str, slate: S
         primaries=info.colour.primaries,
         transfer=info.colour.transfer,
         colour_source=info.colour.source,
+        encoding=info.encoding,
+        encoding_source="tagged" if info.encoding else "",
         kind=info.kind,
         intra_only=info.intra_only,
     )

@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from interpositive.errors import MediaError
 from interpositive.media.colour import read_colour_tags
 from interpositive.media.contract import MediaInfo
+from interpositive.media.encoding_tags import encoding_of_movie
 from interpositive.media.frame_index import FrameIndex, measure_rate
 
 _TIMECODE = re.compile(r"\d{2}:\d{2}:\d{2}[:;]\d{2}")
@@ -43,7 +44,9 @@ def describe_movie(
     rotation = _quarter_turns(path, first) * 90
     width, height = (first.height, first.width) if rotation % 180 else (first.width, first.height)
     rate, variable = measure_rate(index, stream)
-    timecode, reel = _timecode_and_reel(container)
+    tags = _tags(container)
+    timecode, reel = _timecode_and_reel(tags)
+    colour = read_colour_tags(stream, matrix)
     return MediaInfo(
         path=path,
         kind="movie",
@@ -54,13 +57,14 @@ def describe_movie(
         codec=context.codec.canonical_name,
         pixel_format=context.pix_fmt,
         bits=max(component.bits for component in av.VideoFormat(context.pix_fmt).components),
-        colour=read_colour_tags(stream, matrix),
+        colour=colour,
         start_timecode=timecode,
         reel=reel,
         variable_rate=variable,
         intra_only=index.intra_only,
         rotation_degrees=rotation,
         interlaced=first.interlaced_frame,
+        encoding=encoding_of_movie(colour, tags),
     )
 
 
@@ -79,13 +83,17 @@ def _quarter_turns(path: Path, first: av.VideoFrame) -> int:
     return (first.rotation // 90) % 4
 
 
-def _timecode_and_reel(container: InputContainer) -> tuple[str | None, str | None]:
+def _tags(container: InputContainer) -> dict[str, str]:
     # QuickTime keeps them on the picture and timecode tracks, MXF and Matroska on the file.
     tables = [*(stream.metadata for stream in container.streams), container.metadata]
     merged: dict[str, str] = {}
     for table in tables:
         for key, value in table.items():
             merged.setdefault(key.lower(), value)
+    return merged
+
+
+def _timecode_and_reel(merged: dict[str, str]) -> tuple[str | None, str | None]:
     timecode = merged.get("timecode", "").strip()
     reel = (merged.get("reel_name") or merged.get("reel_umid_name") or "").strip()
     return (timecode if _TIMECODE.fullmatch(timecode) else None), reel or None

@@ -21,6 +21,7 @@ from interpositive.cli.productions import ProductionConfig
 from interpositive.dailies.workers import run_jobs
 from interpositive.errors import (
     CatalogueError,
+    ColourError,
     ConfigError,
     IntegrityError,
     InterpositiveError,
@@ -41,6 +42,7 @@ EXIT_CODES = {
     MaskError: 3,
     TimecodeError: 3,
     CatalogueError: 3,
+    ColourError: 3,
     RunFolderError: 3,
     IntegrityError: 4,
     StorageError: 5,

@@ -38,6 +38,7 @@ def run(config: DictConfig) -> None:
         production.catalogue_path,
         slate_rules=SlateRules([*production.slate_patterns, *DEFAULT_PATTERNS]),
         split_rule=production.split.rule(),
+        encoding_rules=production.encoding_rules(),
         num_workers=settings.num_workers,
         proxy_height=production.proxy_height,
         progress=settings.progress,
