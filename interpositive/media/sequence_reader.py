@@ -104,7 +104,7 @@ class SequenceReader:
 
     def _sequence(self) -> _Sequence:
         if self._opened is None:
-            listed = self.digests and [self.path / file.name for file in self.digests.files]
+            listed = [] if self.digests is None else [self.path / file.name for file in self.digests.files]
             self._opened = _open_sequence(self.path, listed or list_frames(self.path), self._header, self.rate)
         return self._opened
 
