@@ -34,6 +34,7 @@ from interpositive.dailies.take_rows import (
 from interpositive.errors import CatalogueError
 from interpositive.records.publishing import storage_error, write_file_whole
 from interpositive.records.slates import Slate
+from interpositive.records.take_digests import TakeDigests
 
 _CACHE_KIB = 65536
 _ROWS_AT_A_TIME = 50_000
@@ -242,7 +243,7 @@ class Catalogue:
         row = self._connection.execute(
             f"SELECT {', '.join(COLUMNS)} FROM takes WHERE {column} = ?", (value,)
         ).fetchone()
-        return None if row is None else row_to_take(row)
+        return None if row is None else row_to_take(row, self.path)
 
     def __contains__(self, name: str) -> bool:
         return self._connection.execute("SELECT 1 FROM takes WHERE name = ?", (name,)).fetchone() is not None
@@ -304,15 +305,35 @@ class Catalogue:
 
     # Writing, one transaction each
 
-    def put(self, take: Take, state: FileState, replaces: str | None = None) -> None:
-        """Add a take, or put it in the place of the one at path ``replaces``."""
+    def put(
+        self, take: Take, state: FileState, replaces: str | None = None, digests: TakeDigests | None = None
+    ) -> None:
+        """Add a take, or put it in the place of the one at path ``replaces``.
+
+        ``digests``, whose root the take has, are what its reads are checked by; a take that stays the
+        same content keeps those it has.
+        """
         with self._transaction():
             former = self._connection.execute(
                 "SELECT id FROM takes WHERE path IN (?, ?) AND sha256 = ?", (replaces, take.path, take.sha256)
             ).fetchone()
-            self._connection.execute("DELETE FROM takes WHERE path IN (?, ?)", (replaces, take.path))
+            for path in {take.path, replaces or take.path}:
+                self._drop(path, keep=take.blake3)
             self._connection.execute("DELETE FROM duplicates WHERE path = ?", (take.path,))
             self._connection.execute(_INSERT, [former and former[0], *take_to_row(take), *astuple(state)])
+            if digests is not None:
+                assert digests.root == take.blake3
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO read_digests VALUES (?, ?)", (digests.root, digests.text)
+                )
+
+    def _drop(self, path: str, keep: str = "") -> None:
+        """Take out the take at ``path`` with its digests, unless their root is ``keep``."""
+        self._connection.execute(
+            "DELETE FROM read_digests WHERE root IN (SELECT blake3 FROM takes WHERE path = ?) AND root != ?",
+            (path, keep),
+        )
+        self._connection.execute("DELETE FROM takes WHERE path = ?", (path,))
 
     def put_new(self, takes: Iterable[tuple[Take, FileState]]) -> None:
         """Add many takes that are not in the catalogue, all or none."""
@@ -324,7 +345,7 @@ class Catalogue:
     def put_duplicate(self, path: str, sha256: str, state: FileState) -> None:
         """Remember a file whose content a take already has."""
         with self._transaction():
-            self._connection.execute("DELETE FROM takes WHERE path = ?", (path,))
+            self._drop(path)
             self._connection.execute(
                 "INSERT OR REPLACE INTO duplicates VALUES (?, ?, ?, ?)",
                 (path, sha256, state.num_bytes, state.mtime_ns),
@@ -333,7 +354,7 @@ class Catalogue:
     def remove(self, path: str) -> None:
         """Forget the file at ``path``, because it is no longer what was ingested."""
         with self._transaction():
-            self._connection.execute("DELETE FROM takes WHERE path = ?", (path,))
+            self._drop(path)
             self._connection.execute("DELETE FROM duplicates WHERE path = ?", (path,))
 
     def set_proxy(self, name: str, proxy_path: str | None) -> None:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from interpositive.dailies.camera_reports.attaching import CAMERA_FOLDER, attach_reports, find_reports
 from interpositive.dailies.catalogue import Catalogue, FileState
 from interpositive.dailies.encoding_rules import NAMED, EncodingRules
+from interpositive.dailies.integrity import digest_originals
 from interpositive.dailies.proxies import PROXY_FOLDER, make_proxies
 from interpositive.dailies.report import MOST_LISTED, FileOutcome, IngestReport, OutcomeKind, report_paths
 from interpositive.dailies.slate_rules import SlateRules, SlateSheet, read_slate_sheet
@@ -26,8 +27,8 @@ from interpositive.dailies.workers import Outcome, run_jobs
 from interpositive.errors import MediaError
 from interpositive.media.contract import MediaInfo
 from interpositive.media.probing import probe_media
-from interpositive.records.digests import sha256_of_file, sha256_of_files
 from interpositive.records.slates import Slate
+from interpositive.records.take_digests import TakeDigests
 
 Probe = Callable[[Path], MediaInfo]
 # A disk or network slower than this is taken for one that hangs.
@@ -66,7 +67,7 @@ def ingest(
     walk = walk_source(source, leave_out=[*own, *report_paths(folder), folder / PROXY_FOLDER, folder / CAMERA_FOLDER])
     with Catalogue(catalogue_path, writable=True) as catalogue:
         run = _Ingest(walk, catalogue, slate_rules or SlateRules(), encoding_rules or EncodingRules())
-        run.take_in(partial(_inspect, probe=probe), num_workers, timeout_seconds, progress)
+        run.take_in(partial(_inspect, probe=probe, source=walk.source), num_workers, timeout_seconds, progress)
         run.note_missing()
         run.attach_camera_reports(folder)
         note = _assign_splits(catalogue, split_rule or SplitRule())
@@ -93,19 +94,20 @@ def ingest(
 class _Inspection:
     info: MediaInfo
     sha256: str
+    digests: TakeDigests
 
 
-def _inspect(footage: Footage, probe: Probe) -> _Inspection:
-    """Probe and digest one file or sequence; runs in a worker."""
+def _inspect(footage: Footage, probe: Probe, source: Path) -> _Inspection:
+    """Probe and digest one file or sequence of ``source``; runs in a worker."""
     info = probe(footage.path)
     if info.variable_rate:
         raise MediaError("variable frame rate: its frames cannot be counted on")
     if info.num_frames < 1:
         raise MediaError("it has no frame")
-    sha256 = sha256_of_files(footage.frames) if footage.frames else sha256_of_file(footage.path)
+    sha256, digests = digest_originals(source, footage.path, footage.frames)
     if state_of(footage.path, footage.frames) != footage.state:
         raise MediaError("it changed while it was read; is it still being copied?")
-    return _Inspection(info, sha256)
+    return _Inspection(info, sha256, digests)
 
 
 class _Ingest:
@@ -228,7 +230,7 @@ class _Ingest:
             self._catalogue.remove(str(path))
             self._row(path, "quarantined", outcome.reason.removeprefix(f"{path.name} "))
             return
-        sha256, slate = outcome.result.sha256, self._slate(path)
+        sha256, digests, slate = outcome.result.sha256, outcome.result.digests, self._slate(path)
         twin = self._catalogue.take_of_content(sha256)
         if twin is not None and twin.path != str(path):
             if self._is_current(twin.path):
@@ -240,10 +242,10 @@ class _Ingest:
         keeps_name = former is not None and former.slate == slate
         name = former.name if former and keeps_name else self._unique_name(slate, path, former.name if former else "")
         take = take_from_info(outcome.result.info, name, path, sha256, slate)
-        take = self._encoding_rules.name(take)
+        take = self._encoding_rules.name(take).model_copy(update={"blake3": digests.root})
         if former is not None:
             take = take.model_copy(update={"split": former.split})
-        self._catalogue.put(take, state)
+        self._catalogue.put(take, state, digests=digests)
         if former is not None and former.sha256 == take.sha256 and former.encoding != take.encoding:
             self._row(path, "recoded", _recoded(former, take), take.name)
         else:

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
+from interpositive.dailies.inside import open_inside
 from interpositive.dailies.take import Take
 from interpositive.errors import IntegrityError, MediaError
 from interpositive.media.sequence_reader import list_frames
-from interpositive.records.digests import sha256_of_file, sha256_of_files
+from interpositive.records.digests import hash_stream, sha256_of_file, sha256_of_files, sha256_of_value
+from interpositive.records.take_digests import ReadDigester, TakeDigests
 
 
 def take_digest(path: Path) -> str:
     """SHA-256 of a movie file; for a frame sequence, one over its frames' names and digests (no sidecars)."""
     return sha256_of_files(list_frames(path)) if path.is_dir() else sha256_of_file(path)
+
+
+def digest_originals(source: Path, path: Path, frames: Sequence[Path] = ()) -> tuple[str, TakeDigests]:
+    """Read a movie, or the ``frames`` of a sequence, once: its SHA-256 and the digests that reads are checked by.
+
+    Raises ``MediaError`` for a file that does not lie in ``source``.
+    """
+    files, sha256s = [], {}
+    for file in frames or (path,):
+        sha256, digester = hashlib.sha256(), ReadDigester()
+        with open_inside(source, file) as stream:
+            hash_stream(stream, [sha256, digester])
+        files.append(digester.digests(file.name if frames else ""))
+        sha256s[file.name] = sha256.hexdigest()
+    return sha256_of_value(sha256s) if frames else sha256s[path.name], TakeDigests(files=tuple(files))
 
 
 def refuse_changed(take: Take) -> None:

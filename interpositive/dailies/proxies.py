@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from interpositive.dailies.catalogue import Catalogue
+from interpositive.dailies.opening import open_take
 from interpositive.dailies.take import Take
 from interpositive.dailies.workers import run_jobs
 from interpositive.errors import ConfigError, MediaError
 from interpositive.media.contract import Frames
 from interpositive.media.movie_writer import MovieWriter
-from interpositive.media.opening import open_reader
 from interpositive.media.probing import probe_media
 
 PROXY_FOLDER = "proxies"
@@ -94,7 +94,7 @@ def _make_proxy(job: _ProxyJob) -> str:
 
 
 def _write_proxy(job: _ProxyJob, scratch: Path) -> None:
-    reader = open_reader(Path(job.take.path))
+    reader = open_take(job.take)
     rate = Fraction(job.take.rate)
     timecode = job.take.start_timecode
     try:

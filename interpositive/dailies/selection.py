@@ -47,7 +47,7 @@ class SelectedTakes(Sequence[Take]):
         if isinstance(index, slice):
             return SelectedTakes(self._catalogue_path, self._ids[index])
         number = int(self._ids[index])
-        take = self._kept.get(number) or row_to_take(self._rows(COLUMNS, [number])[0])
+        take = self._kept.get(number) or row_to_take(self._rows(COLUMNS, [number])[0], self._catalogue_path)
         self._kept[number] = take
         self._kept.move_to_end(number)
         if len(self._kept) > _NUM_KEPT:
@@ -55,7 +55,7 @@ class SelectedTakes(Sequence[Take]):
         return take
 
     def __iter__(self) -> Iterator[Take]:
-        return map(row_to_take, self.columns(*COLUMNS))
+        return (row_to_take(row, self._catalogue_path) for row in self.columns(*COLUMNS))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence):

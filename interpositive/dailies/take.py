@@ -5,6 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+from pydantic import Field
+
 from interpositive.media.contract import MediaInfo
 from interpositive.records.base import Record
 from interpositive.records.slates import Slate
@@ -28,6 +30,7 @@ class Take(Record):
     footage carries no timecode. ``encoding`` names how codes become light and is empty while nobody has
     said; ``encoding_source`` is ``"tagged"`` by the file, ``"named"`` by the production, or empty.
     ``hash_list`` is the hash list that vouched for the file when it was ingested, or empty.
+    ``catalogue_path`` is the catalogue that it was read from, where those digests are; it is never stored.
     """
 
     name: str
@@ -57,6 +60,14 @@ class Take(Record):
     kind: str
     intra_only: bool = False
     split: str = UNASSIGNED
+    catalogue_path: str = Field(default="", exclude=True, repr=False)
+
+    def __eq__(self, other: object) -> bool:
+        # Where a catalogue lies is no part of what a take is.
+        return isinstance(other, Take) and self.model_dump() == other.model_dump()
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.sha256))
 
     @property
     def frame_rate(self) -> Fraction:

@@ -13,7 +13,7 @@ from interpositive.records.slates import Slate
 SCHEMA_VERSION = 2
 APPLICATION_ID = 0x494E5450
 SLATE_COLUMNS = tuple(Slate.model_fields)
-TAKE_COLUMNS = tuple(name for name in Take.model_fields if name != "slate")
+TAKE_COLUMNS = tuple(name for name in Take.model_fields if name not in ("slate", "catalogue_path"))
 COLUMNS = (*TAKE_COLUMNS, *SLATE_COLUMNS)
 BOOLEANS = {"intra_only", "drop_frame"}
 INTEGERS = {"num_frames", "width", "height", "bits", "start_frame", *BOOLEANS}
@@ -43,6 +43,7 @@ def schema() -> list[str]:
         f"CREATE TABLE takes (id INTEGER PRIMARY KEY AUTOINCREMENT, {', '.join(columns)}, {state})",
         *(f"CREATE INDEX {name} ON takes ({', '.join(keys)})" for name, keys in _INDEXES.items()),
         f"CREATE TABLE duplicates (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL, {state})",
+        "CREATE TABLE read_digests (root TEXT PRIMARY KEY, list TEXT NOT NULL)",
         "CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
         f"PRAGMA application_id = {APPLICATION_ID}",
         f"PRAGMA user_version = {SCHEMA_VERSION}",
@@ -70,8 +71,8 @@ def take_to_row(take: Take) -> list[object]:
     ]
 
 
-def row_to_take(row: tuple[object, ...]) -> Take:
-    """The take whose values these are."""
+def row_to_take(row: tuple[object, ...], catalogue_path: Path) -> Take:
+    """The take whose values these are in the catalogue at ``catalogue_path``."""
     flat = dict(zip(COLUMNS, row, strict=True))
     slate = {name: flat.pop(name) for name in SLATE_COLUMNS}
-    return Take.model_validate({**flat, "slate": slate})
+    return Take.model_validate({**flat, "slate": slate, "catalogue_path": str(catalogue_path)})

@@ -130,8 +130,14 @@ def _sort_out(walk: Walk, folder: Path, files: list[Path]) -> None:
         stems = ", ".join(f"{stem}#{extension}" for stem, extension in sorted(sequences))
         walk.refused.append((folder, f"frames of {len(sequences)} sequences in one folder ({stems[:160]})"))
     elif frames:
-        ordered = tuple(sorted(frames))
+        ordered = tuple(sorted(frames, key=lambda frame: (_number(frame), frame.name)))
         walk.footage.append(Footage(folder, state_of(folder, ordered), ordered))
+
+
+def _number(frame: Path) -> int:
+    numbered = _NUMBERED.match(frame.stem)
+    assert numbered is not None
+    return int(numbered["number"])
 
 
 def _reason_to_ignore(name: str) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 import interpositive._torchvision_guard  # noqa: F401
+from interpositive.dailies.opening import open_take
 from interpositive.dailies.proxies import resize_frames
 from interpositive.dailies.selection import pick_takes, take_columns
 from interpositive.dailies.take import Take
@@ -57,8 +58,8 @@ class TakeWindows(Dataset[Window]):
     Codes become float in [0, 1] in the take's own encoding; float frames are
     cut to that range.
 
-    ``backend`` decord reads by decord where that is exact (8-bit, tagged, such
-    as proxies) and the rest by PyAV, the reference. Readers are opened in the
+    ``backend`` decord reads proxies by decord; originals are read by
+    :func:`open_take`, which checks every byte. Readers are opened in the
     process that reads, at most four at a time.
     Raises ``CatalogueError`` when no take is long enough, ``ConfigError`` for
     a crop larger than the frames, ``MediaError`` for frames that do not decode.
@@ -180,11 +181,11 @@ class TakeWindows(Dataset[Window]):
             return self._readers[path]
         while len(self._readers) >= NUM_OPEN_READERS:
             self._readers.popitem(last=False)[1].close()
-        self._readers[path] = self._open(Path(path))
+        self._readers[path] = open_take(take) if path == take.path else self._open_proxy(Path(path))
         return self._readers[path]
 
-    def _open(self, path: Path) -> FrameReader:
-        if path.is_dir() or self.backend == "pyav":
+    def _open_proxy(self, path: Path) -> FrameReader:
+        if self.backend == "pyav":
             return open_reader(path)
         quick = open_reader(path, "decord")
         try:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from interpositive.dailies.opening import open_take
 from interpositive.dailies.prepared_windows import MakeExample
 from interpositive.dailies.take import Take
 from interpositive.delivery.deliver import preference
@@ -26,7 +27,6 @@ from interpositive.delivery.review_movies import ReviewMovies, grey_picture
 from interpositive.errors import ConfigError
 from interpositive.functional.seeds import generator_from
 from interpositive.media.contract import Frames
-from interpositive.media.opening import open_reader
 from interpositive.metrics.contract import MakeMetric
 from interpositive.metrics.luma_flicker import LumaFlicker
 from interpositive.metrics.psnr import Psnr
@@ -75,7 +75,7 @@ def damage_take(take: Take, make_example: MakeExample, settings: EvaluationSetti
 
     The damaged frames are rounded to 8-bit codes, as a delivered plate would be.
     """
-    reader = open_reader(Path(take.path))
+    reader = open_take(take)
     num_frames = min(settings.max_frames, take.num_frames)
     first = (take.num_frames - num_frames) // 2
     codes = reader.window(first, first + num_frames)

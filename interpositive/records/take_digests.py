@@ -9,21 +9,17 @@ the list's own BLAKE3, its root, is in the catalogue.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import blake3
 import xxhash
-from pydantic import ValidationError
 
 from interpositive.errors import IntegrityError
 from interpositive.records.base import Record
 from interpositive.records.digests import CHUNK_BYTES, hash_file
-from interpositive.records.publishing import write_file_whole
 
-DIGESTS_FOLDER = "read_digests"
 _HEX_DIGITS = 32
 
 
@@ -113,46 +109,14 @@ def digest_file(path: Path, name: str = "") -> FileDigests:
     return digester.digests(name)
 
 
-def digests_path(folder: Path, root: str) -> Path:
-    """Where the list with this root lies in a folder of lists."""
-    return folder / root[:2] / f"{root}.json"
-
-
-def write_take_digests(digests: TakeDigests, folder: Path) -> Path:
-    """Write a take's list whole, under its root; a list that is there already is the same one."""
-    path = digests_path(folder, digests.root)
-    if not path.exists():
-        write_file_whole(path, digests.text)
-    return path
-
-
-def read_take_digests(folder: Path, root: str) -> TakeDigests:
-    """Read the list with this root; ``IntegrityError`` if it is gone or is not the one that was recorded."""
-    path = digests_path(folder, root)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise _untrusted(path, error.strerror or str(error), root) from error
-    found = blake3.blake3(content).hexdigest()
+def parse_take_digests(text: str, root: str) -> TakeDigests:
+    """Read a list from its text; ``IntegrityError`` if it is not the one with this root."""
+    found = blake3.blake3(text.encode()).hexdigest()
     if found != root:
-        raise _untrusted(path, f"a list with the root {found}", root)
-    try:
-        return TakeDigests.model_validate_json(content)
-    except ValidationError as error:
-        raise _untrusted(path, f"a list of another version: {error.errors()[0]['msg']}", root) from error
-
-
-def remove_take_digests(folder: Path, roots: Iterable[str]) -> None:
-    """Remove lists that no take needs any more."""
-    for root in roots:
-        if root:
-            digests_path(folder, root).unlink(missing_ok=True)
-
-
-def _untrusted(path: Path, found: str, root: str) -> IntegrityError:
-    return IntegrityError(
-        f"the digests to check a take by cannot be trusted: {path}",
-        found=found,
-        expected=f"a list with the root {root}",
-        remedy="restore the file, or remove it and ingest the footage again",
-    )
+        raise IntegrityError(
+            "the digests to check a take by are not those that were recorded",
+            found=f"a list with the root {found}",
+            expected=f"a list with the root {root}",
+            remedy="restore the catalogue, or ingest the footage into a new one",
+        )
+    return TakeDigests.model_validate_json(text)

@@ -44,7 +44,7 @@ def test_frames_are_those_of_the_take(takes: list[Take], backend: str) -> None:
         window = windows[index]
         take, start = takes[int(window["take"])], int(window["start"])
         assert start >= 0 and start + 5 <= take.num_frames
-        reader = open_reader(Path(take.path), backend)  # type: ignore[arg-type]
+        reader = open_reader(Path(take.path))
         expected = reader.window(start, start + 5)[::2].transpose(0, 3, 1, 2).astype(np.float64) / 255
         reader.close()
         assert window["frames"].dtype == torch.float32 and window["frames"].shape == (3, 3, 36, 64)

@@ -1,0 +1,53 @@
+"""The one way to read an original of the catalogue: every byte is checked before it is decoded."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from functools import lru_cache
+from pathlib import Path
+
+from interpositive.dailies.take import Take
+from interpositive.dailies.take_rows import connect_to_read
+from interpositive.errors import CatalogueError, MediaError
+from interpositive.media.contract import FrameReader
+from interpositive.media.opening import open_reader
+from interpositive.records.take_digests import TakeDigests, parse_take_digests
+
+_NUM_LISTS_KEPT = 16
+
+
+def open_take(take: Take) -> FrameReader:
+    """Open a take's original by the digests that ingest recorded.
+
+    A byte that is not as it was ingested raises ``IntegrityError``, naming the
+    file and the byte range, in place of any frame. A take that never was in a
+    catalogue has no digests and is read as it is. Raises ``MediaError`` for
+    footage that is gone, ``CatalogueError`` for digests that are.
+    """
+    path = Path(take.path)
+    if not path.exists():
+        raise MediaError(f"the footage of {take.name} is gone", found=f"nothing at {path}", remedy="ingest it again")
+    if not take.blake3:
+        return open_reader(path)
+    if not take.catalogue_path:
+        raise CatalogueError(
+            f"{take.name} cannot be checked",
+            found="a take with digests, but of no catalogue",
+            expected="a take as the catalogue gave it",
+            remedy="look the take up in its catalogue",
+        )
+    return open_reader(path, digests=_digests(Path(take.catalogue_path), take.blake3))
+
+
+@lru_cache(maxsize=_NUM_LISTS_KEPT)
+def _digests(catalogue_path: Path, root: str) -> TakeDigests:
+    # The root is what the list says: nothing that is kept here can go stale.
+    with closing(connect_to_read(catalogue_path)) as connection:
+        row = connection.execute("SELECT list FROM read_digests WHERE root = ?", (root,)).fetchone()
+    if row is None:
+        raise CatalogueError(
+            "a take's digests have left the catalogue since it was chosen",
+            found=f"no list with the root {root} in {catalogue_path}",
+            remedy="start again from the catalogue as it is now",
+        )
+    return parse_take_digests(row[0], root)
