@@ -16,14 +16,18 @@ from tqdm import tqdm
 from interpositive.dailies.camera_reports.attaching import CAMERA_FOLDER, attach_reports, find_reports
 from interpositive.dailies.catalogue import Catalogue, FileState
 from interpositive.dailies.encoding_rules import NAMED, EncodingRules
+<<<<<<< HEAD
 from interpositive.dailies.integrity import digest_originals
+=======
+from interpositive.dailies.engines import Engine, LocalEngine
+>>>>>>> c6a1dff (Ingest and proxies run on this machine or over a Ray cluster, with the same bytes: one contract of engines)
 from interpositive.dailies.proxies import PROXY_FOLDER, make_proxies
 from interpositive.dailies.report import MOST_LISTED, FileOutcome, IngestReport, OutcomeKind, report_paths
 from interpositive.dailies.slate_rules import SlateRules, SlateSheet, read_slate_sheet
 from interpositive.dailies.splitting import SplitRule, plan_splits
 from interpositive.dailies.take import Take, name_for, take_from_info
 from interpositive.dailies.walking import Footage, Walk, state_of, walk_source
-from interpositive.dailies.workers import Outcome, run_jobs
+from interpositive.dailies.workers import Outcome
 from interpositive.errors import MediaError
 from interpositive.media.contract import MediaInfo
 from interpositive.media.probing import probe_media
@@ -44,6 +48,7 @@ def ingest(
     split_rule: SplitRule | None = None,
     encoding_rules: EncodingRules | None = None,
     num_workers: int = 2,
+    engine: Engine | None = None,
     proxy_height: int | None = None,
     progress: bool = True,
     timeout_seconds: float = 60.0,
@@ -51,9 +56,10 @@ def ingest(
 ) -> IngestReport:
     """Bring the catalogue up to date with a folder of dailies, and write the report beside it.
 
-    Files are probed and digested in ``num_workers`` spawned processes (0: in
-    this one), each given ``timeout_seconds`` plus the time to read its bytes
-    at 10 MB/s; one that crashes or hangs is quarantined like any other file that
+    Files are probed and digested by the ``engine``, which is ``num_workers``
+    spawned processes (0: this one) unless another is given. A file may take
+    ``timeout_seconds`` plus the time to read its bytes at 10 MB/s; one that
+    crashes or hangs is quarantined like any other file that
     cannot be trusted, and the rest goes on. Takes enter the catalogue in path
     order, one transaction each, so a killed ingest goes on where it stopped
     when it is run again. With ``proxy_height`` (lines), takes that are taller
@@ -66,14 +72,16 @@ def ingest(
     own = [Path(f"{catalogue_path}{suffix}") for suffix in ("", "-wal", "-shm", "-journal", ".lock")]
     walk = walk_source(source, leave_out=[*own, *report_paths(folder), folder / PROXY_FOLDER, folder / CAMERA_FOLDER])
     with Catalogue(catalogue_path, writable=True) as catalogue:
+        engine = engine or LocalEngine(num_workers)
+        engine.check_sees([walk.source, folder])
         run = _Ingest(walk, catalogue, slate_rules or SlateRules(), encoding_rules or EncodingRules())
-        run.take_in(partial(_inspect, probe=probe, source=walk.source), num_workers, timeout_seconds, progress)
+        run.take_in(partial(_inspect, probe=probe, source=walk.source), engine, timeout_seconds, progress)
         run.note_missing()
         run.attach_camera_reports(folder)
         note = _assign_splits(catalogue, split_rule or SplitRule())
         failures: dict[str, str] = {}
         if proxy_height is not None:
-            failures = make_proxies(catalogue, proxy_height, num_workers, progress)
+            failures = make_proxies(catalogue, proxy_height, engine, progress)
         report = IngestReport(
             source=str(walk.source),
             catalogue=str(catalogue_path),
@@ -172,7 +180,7 @@ class _Ingest:
     def take_in(
         self,
         inspect: Callable[[Footage], _Inspection],
-        num_workers: int,
+        engine: Engine,
         timeout_seconds: float,
         progress: bool,
     ) -> None:
@@ -185,7 +193,7 @@ class _Ingest:
         total = sum(footage.state.num_bytes for footage in new)
         bar = tqdm(total=total, unit="B", unit_scale=True, desc="ingest", file=sys.stderr, disable=not progress)
         with bar:
-            for done, outcome in enumerate(run_jobs(inspect, new, num_workers, patience), 1):
+            for done, outcome in enumerate(engine.run(inspect, new, patience), 1):
                 self._settle(outcome)
                 bar.set_postfix_str(f"{done}/{len(new)} files", refresh=False)
                 bar.update(outcome.job.state.num_bytes)

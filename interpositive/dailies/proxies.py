@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from interpositive.dailies.catalogue import Catalogue
+<<<<<<< HEAD
 from interpositive.dailies.opening import open_take
+=======
+from interpositive.dailies.engines import Engine
+>>>>>>> c6a1dff (Ingest and proxies run on this machine or over a Ray cluster, with the same bytes: one contract of engines)
 from interpositive.dailies.take import Take
-from interpositive.dailies.workers import run_jobs
 from interpositive.errors import ConfigError, MediaError
 from interpositive.media.contract import Frames
 from interpositive.media.movie_writer import MovieWriter
@@ -36,7 +39,7 @@ class _ProxyJob:
     height: int
 
 
-def make_proxies(catalogue: Catalogue, height: int, num_workers: int, progress: bool) -> dict[str, str]:
+def make_proxies(catalogue: Catalogue, height: int, engine: Engine, progress: bool) -> dict[str, str]:
     """Make the proxies that are missing, beside the catalogue; gives the reasons for those that failed.
 
     ``height`` in lines, even; takes that are no taller need none. A proxy
@@ -57,7 +60,7 @@ def make_proxies(catalogue: Catalogue, height: int, num_workers: int, progress: 
     failures: dict[str, str] = {}
     total = sum(job.take.num_frames for job in jobs)
     with tqdm(total=total, unit=" frames", desc="proxies", file=sys.stderr, disable=not progress) as bar:
-        for outcome in run_jobs(_make_proxy, jobs, num_workers, patience):
+        for outcome in engine.run(_make_proxy, jobs, patience):
             if outcome.result is None:
                 failures[outcome.job.take.name] = outcome.reason
             else:

@@ -14,12 +14,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from interpositive.errors import InterpositiveError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+Given = TypeVar("Given", contravariant=True)
+Gained = TypeVar("Gained", covariant=True)
 
 MEMORY_LIMIT_BYTES = 16 << 30
 
@@ -49,25 +51,56 @@ def run_jobs(
     ``num_workers=0`` the jobs run here and now, without protection.
     """
     if num_workers == 0:
-        for job in jobs:
-            yield Outcome(job, *_attempt(function, job))
-        return
-    crew = _Crew(function, patience)
+        return (Outcome(job, *attempt(function, job)) for job in jobs)
+    return in_job_order(lambda: LocalCrew(function, num_workers), jobs, patience, ahead)
+
+
+class Crew(Protocol[Given, Gained]):
+    """Workers who each do one job at a time; jobs are told apart by their numbers."""
+
+    @property
+    def num_idle(self) -> int:
+        """How many could begin a job now."""
+
+    def start(self, number: int, job: Given, seconds: float) -> None:
+        """Give a job to an idle worker, who may take so many seconds."""
+
+    def collect(self) -> Iterator[tuple[int, Gained | None, str]]:
+        """Wait until somebody is done; gives number, result or None, and the reason for None."""
+
+    def dismiss(self) -> None:
+        """End every worker, whatever it is doing."""
+
+
+def in_job_order(
+    hire: Callable[[], Crew[Job, Result]],
+    jobs: Iterable[Job],
+    patience: Callable[[Job], float],
+    ahead: int,
+) -> Iterator[Outcome[Job, Result]]:
+    """Keep a crew busy, and give the outcomes in the order of the jobs; nobody is hired for none."""
     waiting = deque(enumerate(jobs))
+    if not waiting:
+        return
+    under_way: dict[int, Job] = {}
     done: dict[int, Outcome[Job, Result]] = {}
+    crew = hire()
     try:
         for turn in range(len(waiting)):
             while turn not in done:
-                while waiting and crew.num_busy < num_workers and waiting[0][0] < turn + ahead:
-                    crew.start(*waiting.popleft())
-                for number, outcome in crew.collect():
-                    done[number] = outcome
+                while waiting and crew.num_idle and waiting[0][0] < turn + ahead:
+                    number, job = waiting.popleft()
+                    under_way[number] = job
+                    crew.start(number, job, patience(job))
+                for number, result, reason in crew.collect():
+                    done[number] = Outcome(under_way.pop(number), result, reason)
             yield done.pop(turn)
     finally:
         crew.dismiss()
 
 
-def _attempt(function: Callable[[Job], Result], job: Job) -> tuple[Result | None, str]:
+def attempt(function: Callable[[Job], Result], job: Job) -> tuple[Result | None, str]:
+    """Do one job here: its result, or None and one line of words that says why not."""
     try:
         return function(job), ""
     except InterpositiveError as error:
@@ -89,7 +122,7 @@ def _work(connection: Connection, function: Callable[[Job], Result]) -> None:
             job = connection.recv()
         except (EOFError, KeyboardInterrupt):
             return
-        connection.send(_attempt(function, job))
+        connection.send(attempt(function, job))
 
 
 def _end_with_parent() -> None:
@@ -101,82 +134,77 @@ def _end_with_parent() -> None:
 
 
 @dataclass
-class _Worker(Generic[Job]):
+class _Worker:
     worker: SpawnProcess
     connection: Connection
     number: int = -1
-    job: Job | None = None
     seconds: float = 0.0
     deadline: float = 0.0
 
 
-class _Crew(Generic[Job, Result]):
-    """The workers at hand: idle ones are used again, dead and stuck ones are replaced."""
+class LocalCrew(Generic[Job, Result]):
+    """Spawned processes of this machine: idle ones are used again, dead and stuck ones are replaced."""
 
-    def __init__(self, function: Callable[[Job], Result], patience: Callable[[Job], float]) -> None:
+    def __init__(self, function: Callable[[Job], Result], num_workers: int) -> None:
         self._function = function
-        self._patience = patience
+        self._num_workers = num_workers
         self._context = multiprocessing.get_context("spawn")
-        self._idle: list[_Worker[Job]] = []
-        self._busy: dict[Connection, _Worker[Job]] = {}
+        self._idle: list[_Worker] = []
+        self._busy: dict[Connection, _Worker] = {}
 
     @property
-    def num_busy(self) -> int:
-        return len(self._busy)
+    def num_idle(self) -> int:
+        """How many could begin a job now."""
+        return self._num_workers - len(self._busy)
 
-    def start(self, number: int, job: Job) -> None:
+    def start(self, number: int, job: Job, seconds: float) -> None:
+        """Give a job to an idle worker, who may take so many seconds."""
         worker = self._idle.pop() if self._idle else self._hire()
-        worker.number, worker.job = number, job
-        worker.seconds = self._patience(job)
-        worker.deadline = time.monotonic() + worker.seconds
+        worker.number, worker.seconds = number, seconds
+        worker.deadline = time.monotonic() + seconds
         self._busy[worker.connection] = worker
         # A worker that died between two jobs is noticed by the end of its pipe below.
         with suppress(OSError):
             worker.connection.send(job)
 
-    def collect(self) -> Iterator[tuple[int, Outcome[Job, Result]]]:
-        """Outcomes of the workers that answered, died or ran out of time."""
+    def collect(self) -> Iterator[tuple[int, Result | None, str]]:
+        """What became of the jobs of workers that answered, died or ran out of time."""
         left = max(0.0, min(worker.deadline for worker in self._busy.values()) - time.monotonic())
         ready = multiprocessing.connection.wait(list(self._busy), timeout=left)
         for connection in ready:
             assert isinstance(connection, Connection)
             worker = self._busy.pop(connection)
-            yield worker.number, self._outcome(worker)
+            yield worker.number, *self._answer(worker)
         now = time.monotonic()
         for worker in [worker for worker in self._busy.values() if worker.deadline <= now]:
             del self._busy[worker.connection]
             self._discard(worker)
-            reason = f"reading it took longer than {worker.seconds:.0f} seconds"
-            yield worker.number, self._failed(worker, reason)
+            yield worker.number, None, f"reading it took longer than {worker.seconds:.0f} seconds"
 
-    def _outcome(self, worker: _Worker[Job]) -> Outcome[Job, Result]:
+    def _answer(self, worker: _Worker) -> tuple[Result | None, str]:
         try:
             result, reason = worker.connection.recv()
         except (EOFError, ConnectionResetError):
             worker.worker.join(5)
             code = worker.worker.exitcode
             self._discard(worker)
-            return self._failed(worker, f"reading it crashed the decoder (exit code {code})")
+            return None, f"reading it crashed the decoder (exit code {code})"
         self._idle.append(worker)
-        assert worker.job is not None
-        return Outcome(worker.job, result, reason)
+        return result, reason
 
-    def _failed(self, worker: _Worker[Job], reason: str) -> Outcome[Job, Result]:
-        assert worker.job is not None
-        return Outcome(worker.job, None, reason)
-
-    def _hire(self) -> _Worker[Job]:
+    def _hire(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         worker = self._context.Process(target=_work, args=(theirs, self._function), daemon=True)
         worker.start()
         theirs.close()
         return _Worker(worker, ours)
 
-    def _discard(self, worker: _Worker[Job]) -> None:
+    def _discard(self, worker: _Worker) -> None:
         worker.connection.close()
         worker.worker.kill()
         worker.worker.join()
 
     def dismiss(self) -> None:
+        """End every worker, whatever it is doing."""
         for worker in (*self._idle, *self._busy.values()):
             self._discard(worker)

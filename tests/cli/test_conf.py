@@ -27,6 +27,7 @@ from interpositive.cli.verbs.rehearse import RehearseConfig
 from interpositive.cli.verbs.review import ReviewConfig
 from interpositive.cli.verbs.soundstage import SoundstageConfig
 from interpositive.cli.verbs.train import DailiesConfig, TrainConfig
+from interpositive.dailies.engines import Engine
 from interpositive.dailies.splitting import SplitRule
 from interpositive.delivery.gate import GatePlan
 from interpositive.delivery.restoring import WindowPlan
@@ -50,7 +51,13 @@ SCHEMAS: dict[str, Any] = {
     "rehearse": RehearseConfig,
     "demo": DemoConfig,
 }
-KINDS: dict[str, type] = {"task": Task, "mini_model": MiniModel, "stage": StageSpec, "metric": ShotMetric}
+KINDS: dict[str, type] = {
+    "task": Task,
+    "mini_model": MiniModel,
+    "stage": StageSpec,
+    "metric": ShotMetric,
+    "engine": Engine,
+}
 MACHINE = {"accelerator", "devices", "precision"}
 GROUP_KEYS: dict[str, set[str]] = {
     "production": set(ProductionConfig.model_fields),

@@ -82,7 +82,7 @@ def test_from_dailies_to_pages(tiny_production: TinyProduction, tmp_path: Path) 
 
     quiet = "progress=false"
     assert "train 2, val 1, test 1" in interpositive(
-        "ingest", "production=tiny", f"source={tiny_production.source}", "num_workers=1", quiet
+        "ingest", "production=tiny", f"source={tiny_production.source}", "engine.num_workers=1", quiet
     )
     interpositive("train", "production=tiny", "run_folder=run", *SMALL, quiet)
     run = RunRecord.read(tmp_path / "run")

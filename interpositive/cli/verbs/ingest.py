@@ -8,9 +8,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict
 
-from interpositive.cli.assembling import read_config
+from interpositive.cli.assembling import assemble, read_config
 from interpositive.cli.productions import ProductionConfig
 from interpositive.dailies.catalogue import Catalogue
+from interpositive.dailies.engines import Engine
 from interpositive.dailies.ingest import ingest
 from interpositive.dailies.report import format_report
 from interpositive.dailies.slate_rules import DEFAULT_PATTERNS, SlateRules
@@ -25,7 +26,7 @@ class IngestConfig(BaseModel):
 
     production: dict[str, Any]
     source: Path
-    num_workers: int
+    engine: dict[str, Any]
     progress: bool
 
 
@@ -33,16 +34,17 @@ def run(config: DictConfig) -> None:
     """Ingest, print the report, export the catalogue to Parquet."""
     settings = read_config(IngestConfig, OmegaConf.to_container(config, resolve=True), "ingest")  # type: ignore[arg-type]
     production = read_config(ProductionConfig, settings.production, "production")
-    report = ingest(
-        settings.source,
-        production.catalogue_path,
-        slate_rules=SlateRules([*production.slate_patterns, *DEFAULT_PATTERNS]),
-        split_rule=production.split.rule(),
-        encoding_rules=production.encoding_rules(),
-        num_workers=settings.num_workers,
-        proxy_height=production.proxy_height,
-        progress=settings.progress,
-    )
+    with assemble(settings.engine, "engine", Engine) as engine:
+        report = ingest(
+            settings.source,
+            production.catalogue_path,
+            slate_rules=SlateRules([*production.slate_patterns, *DEFAULT_PATTERNS]),
+            split_rule=production.split.rule(),
+            encoding_rules=production.encoding_rules(),
+            engine=engine,
+            proxy_height=production.proxy_height,
+            progress=settings.progress,
+        )
     print(format_report(report))
     with Catalogue(production.catalogue_path) as catalogue:
         takes = catalogue.takes()
