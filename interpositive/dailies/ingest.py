@@ -16,11 +16,8 @@ from tqdm import tqdm
 from interpositive.dailies.camera_reports.attaching import CAMERA_FOLDER, attach_reports, find_reports
 from interpositive.dailies.catalogue import Catalogue, FileState
 from interpositive.dailies.encoding_rules import NAMED, EncodingRules
-<<<<<<< HEAD
-from interpositive.dailies.integrity import digest_originals
-=======
 from interpositive.dailies.engines import Engine, LocalEngine
->>>>>>> c6a1dff (Ingest and proxies run on this machine or over a Ray cluster, with the same bytes: one contract of engines)
+from interpositive.dailies.integrity import digest_originals
 from interpositive.dailies.proxies import PROXY_FOLDER, make_proxies
 from interpositive.dailies.report import MOST_LISTED, FileOutcome, IngestReport, OutcomeKind, report_paths
 from interpositive.dailies.slate_rules import SlateRules, SlateSheet, read_slate_sheet

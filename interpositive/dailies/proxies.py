@@ -15,11 +15,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from interpositive.dailies.catalogue import Catalogue
-<<<<<<< HEAD
-from interpositive.dailies.opening import open_take
-=======
 from interpositive.dailies.engines import Engine
->>>>>>> c6a1dff (Ingest and proxies run on this machine or over a Ray cluster, with the same bytes: one contract of engines)
+from interpositive.dailies.opening import open_take
 from interpositive.dailies.take import Take
 from interpositive.errors import ConfigError, MediaError
 from interpositive.media.contract import Frames
