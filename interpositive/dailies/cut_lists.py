@@ -17,6 +17,7 @@ import opentimelineio as otio
 
 from interpositive.dailies.avid_logs import cut_list_from_ale
 from interpositive.dailies.edl_shots import cut_list_from_edl
+from interpositive.dailies.paper_text import paper_text
 from interpositive.dailies.timeline_formats import FcpxText, aaf_reels, check_fcp7, fcp7_text
 from interpositive.dailies.timeline_shots import TimelineShots
 from interpositive.dailies.workers import run_jobs
@@ -78,7 +79,7 @@ def _read(job: _Job) -> CutList:
         return _read_aaf(path, job.rate)
     if head[4:8] in (b"ftyp", b"moov", b"wide", b"mdat") or head[:4] in (b"RIFF", b"\x1aE\xdf\xa3"):
         raise CutListError(f"{path.name} is a movie, not a cut list", found="moving pictures", expected=_READABLE)
-    text = _text(path)
+    text = paper_text(path.read_bytes(), path.name)
     start = text.lstrip("\ufeff \t\r\n")
     if start.startswith("<"):
         return _read_xml(text, path, job.rate)
@@ -91,19 +92,6 @@ def _read(job: _Job) -> CutList:
         return cut_list_from_edl(text, str(path), _edl_rate(path, job.rate))
     what = "a playlist" if start.startswith("#EXTM3U") else start[:60].splitlines()[0] if start else "an empty file"
     raise CutListError(f"{path.name} is no cut list", found=what, expected=_READABLE)
-
-
-def _text(path: Path) -> str:
-    raw = path.read_bytes()
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return raw.decode("utf-16", errors="replace")
-    if b"\0" in raw:
-        raise CutListError(f"{path.name} is no cut list", found="binary data of an unknown kind", expected=_READABLE)
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        # Older editing systems write the code page of their machine; it differs from UTF-8 in accents only.
-        return raw.decode("cp1252", errors="replace")
 
 
 def _edl_rate(path: Path, rate: Fraction | None) -> Fraction:

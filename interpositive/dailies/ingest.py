@@ -22,7 +22,8 @@ from interpositive.dailies.proxies import PROXY_FOLDER, make_proxies
 from interpositive.dailies.report import MOST_LISTED, FileOutcome, IngestReport, OutcomeKind, report_paths
 from interpositive.dailies.slate_rules import SlateRules, SlateSheet, read_slate_sheet
 from interpositive.dailies.splitting import SplitRule, plan_splits
-from interpositive.dailies.take import Take, name_for, take_from_info
+from interpositive.dailies.take import Take, name_for, take_from_info, timecode_fault
+from interpositive.dailies.take_marks import LOG_EXTENSION, TakeMarks, marked, read_log_beside
 from interpositive.dailies.walking import Footage, Walk, state_of, walk_source
 from interpositive.dailies.workers import Outcome
 from interpositive.errors import MediaError
@@ -129,11 +130,11 @@ class _Ingest:
         self._states = {str(footage.path): footage.state for footage in walk.footage}
         self._camera_reports = find_reports(path for path, _ in walk.ignored)
         for path, reason in walk.ignored:
-            if path not in self._camera_reports:
+            if path not in self._camera_reports and path.suffix.lower() != LOG_EXTENSION:
                 self._row(path, "ignored", reason)
         for path, reason in walk.refused:
             self._row(path, "quarantined", reason)
-        self._sheet_slates = self._read_sheets(walk.sheets)
+        self._marks = {**self._read_logs(), **self._read_sheets(walk.sheets)}
 
     def _is_current(self, path: str) -> bool:
         """Whether the take at ``path`` is still there as it was ingested, as far as size and time tell."""
@@ -147,15 +148,31 @@ class _Ingest:
         text = os.fsencode(shown).decode("utf-8", "backslashreplace")
         self.rows.append(FileOutcome(path=text, outcome=outcome, reason=reason, take=take))
 
-    def _read_sheets(self, paths: list[Path]) -> dict[Path, Slate]:
-        slates: dict[Path, Slate] = {}
+    def _read_logs(self) -> dict[Path, TakeMarks]:
+        marks: dict[Path, TakeMarks] = {}
+        footage = [one.path for one in self._walk.footage]
+        for path, reason in self._walk.ignored:
+            if path.suffix.lower() != LOG_EXTENSION:
+                continue
+            if path.is_symlink() or path.name.startswith("."):
+                self._row(path, "ignored", reason)
+                continue
+            log = read_log_beside(path, footage)
+            for line, why in log.refused:
+                self._row(f"{path}, line {line}", "quarantined", why)
+            self._row(path, "ignored", f"a log; it marks {len(log.marks)} takes")
+            marks |= log.marks
+        return marks
+
+    def _read_sheets(self, paths: list[Path]) -> dict[Path, TakeMarks]:
+        marks: dict[Path, TakeMarks] = {}
         met = {footage.path for footage in self._walk.footage}
         for sheet in map(read_slate_sheet, paths):
             for line, reason in sheet.refused:
                 self._row(f"{sheet.path}, line {line}", "quarantined", reason)
             self._refuse_idle_lines(sheet, met)
-            slates.update(sheet.slates)
-        return slates
+            marks |= sheet.marks
+        return marks
 
     def _refuse_idle_lines(self, sheet: SlateSheet, met: set[Path]) -> None:
         for path, line in sheet.lines.items():
@@ -164,7 +181,8 @@ class _Ingest:
                 self._row(f"{sheet.path}, line {line}", "quarantined", reason)
 
     def _slate(self, path: Path) -> Slate:
-        return self._sheet_slates.get(path) or self._slate_rules.slate_for(path)
+        marks = self._marks.get(path)
+        return (marks.slate if marks else None) or self._slate_rules.slate_for(path)
 
     def _unique_name(self, slate: Slate, path: Path, former: str = "") -> str:
         wanted = re.sub(r"[^\w.-]+", "-", name_for(slate, path)).strip("-.") or "take"
@@ -211,16 +229,17 @@ class _Ingest:
         take = self._catalogue.take_at(str(footage.path))
         assert take is not None
         slate = self._slate(footage.path)
-        marked = take if slate == take.slate else self._renamed(take, slate, footage.path)
-        named = self._encoding_rules.name(marked)
-        if take.encoding_source == NAMED and named is marked:
+        now, notes = marked(take, self._marks.get(footage.path))
+        slated = now if slate == take.slate else self._renamed(now, slate, footage.path)
+        named = self._encoding_rules.name(slated)
+        if take.encoding_source == NAMED and named is slated:
             return False
         if named == take:
-            self._row(take.path, "known", take=take.name)
+            self._row(take.path, "known", "; ".join(notes), take.name)
             return True
         self._catalogue.put(named, footage.state, replaces=take.path)
-        if slate != take.slate:
-            self._row(take.path, "reslated", f"{take.name} is now {named.name}", named.name)
+        if slated != take:
+            self._row(take.path, "reslated", _reslated(take, named), named.name)
         else:
             self._row(take.path, "recoded", _recoded(take, named), named.name)
         return True
@@ -246,19 +265,23 @@ class _Ingest:
             return
         keeps_name = former is not None and former.slate == slate
         name = former.name if former and keeps_name else self._unique_name(slate, path, former.name if former else "")
-        take = take_from_info(outcome.result.info, name, path, sha256, slate)
+        info = outcome.result.info
+        take, notes = marked(take_from_info(info, name, path, sha256, slate), self._marks.get(path))
         take = self._encoding_rules.name(take).model_copy(update={"blake3": digests.root})
+        if take.start_frame is None and (fault := timecode_fault(info)):
+            notes.insert(0, fault)
         if former is not None:
             take = take.model_copy(update={"split": former.split})
         self._catalogue.put(take, state, digests=digests)
         if former is not None and former.sha256 == take.sha256 and former.encoding != take.encoding:
             self._row(path, "recoded", _recoded(former, take), take.name)
         else:
-            self._row(path, "changed" if former else "accepted", take=take.name)
+            self._row(path, "changed" if former else "accepted", "; ".join(notes), take.name)
 
     def _move(self, take: Take, path: Path, state: FileState, slate: Slate) -> None:
         self._catalogue.remove(str(path))
-        moved = take if take.slate == slate else self._renamed(take, slate, path)
+        moved = marked(take, self._marks.get(path))[0]
+        moved = moved if take.slate == slate else self._renamed(moved, slate, path)
         moved = self._encoding_rules.name(moved.model_copy(update={"path": str(path)}))
         self._catalogue.put(moved, state, replaces=take.path)
         self._row(path, "moved", f"was at {take.path}", moved.name)
@@ -274,6 +297,12 @@ class _Ingest:
         """Lay what the cameras wrote down onto the takes, under their final names."""
         for attached in attach_reports(self._camera_reports, self._catalogue.takes(), folder):
             self._row(attached.path, attached.outcome, attached.reason, attached.take)
+
+
+def _reslated(before: Take, after: Take) -> str:
+    if after.name != before.name:
+        return f"{before.name} is now {after.name}"
+    return f"{after.name} is now marked {after.reel or 'without reel'}, {after.start_timecode or 'without timecode'}"
 
 
 def _recoded(before: Take, after: Take) -> str:

@@ -135,6 +135,8 @@ def format_report(report: IngestReport) -> str:
             lines += ["", f"{outcome.capitalize()}:"]
             width = min(60, max(len(row.path) for row in rows))
             lines += [f"  {row.path:<{width}}  {row.reason or row.take}".rstrip() for row in rows]
+    noted = [row for row in report.of("accepted", "known") if row.reason]
+    lines += ["", "Noted:", *(f"  {row.take}  {row.reason}" for row in noted)] if noted else []
     if report.proxy_failures:
         lines += ["", "Without a proxy:"]
         lines += [f"  {name}  {reason}" for name, reason in report.proxy_failures.items()]

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from interpositive.dailies.inside import path_inside
+from interpositive.dailies.take_marks import TakeMarks
 from interpositive.errors import ConfigError, MediaError
 from interpositive.records.slates import Slate
 
 SIDECAR_NAME = "slates.csv"
-SIDECAR_COLUMNS = ("file", "scene", "take", "camera", "roll")
-_GROUPS = frozenset(SIDECAR_COLUMNS[1:])
+SIDECAR_COLUMNS = ("file", "scene", "take", "camera", "roll", "reel", "start_timecode")
+_GROUPS = frozenset(Slate.model_fields)
 
 DEFAULT_PATTERNS: tuple[str, ...] = (
     # 12A_T01_A_R03, 12A-T1, 101_12A_T01_B
@@ -76,19 +77,20 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 @dataclass(frozen=True)
 class SlateSheet:
-    """A slates.csv: ``slates`` by path, and the rows ``refused`` as (line number, reason)."""
+    """A slates.csv: ``slates`` and ``marks`` by path, and the rows ``refused`` as (line number, reason)."""
 
     path: Path
+    marks: dict[Path, TakeMarks] = field(default_factory=dict)
     slates: dict[Path, Slate] = field(default_factory=dict)
     lines: dict[Path, int] = field(default_factory=dict)
     refused: list[tuple[int, str]] = field(default_factory=list)
 
 
 def read_slate_sheet(path: Path) -> SlateSheet:
-    """Read a ``slates.csv`` with the columns file, scene, take, camera, roll.
+    """Read a ``slates.csv`` with the columns file, scene, take, camera, roll, reel, start_timecode.
 
     ``file`` is relative to the folder of the sheet; scene and take are needed,
-    camera and roll may be empty or left out. A bad row is refused with its
+    the others may be empty or left out. A bad row is refused with its
     line number and the others are used; a bad header refuses the whole sheet.
     """
     sheet = SlateSheet(path)
@@ -127,5 +129,8 @@ def _read_row(sheet: SlateSheet, line: int, header: list[str], cells: list[str])
     if key in sheet.slates:
         sheet.refused.append((line, f"{file!r} was already given on line {sheet.lines[key]}"))
         return
-    sheet.slates[key] = Slate(**row)
+    reel, start = row.pop("reel", ""), row.pop("start_timecode", "")
+    slate = Slate(**row)
+    sheet.slates[key] = slate
+    sheet.marks[key] = TakeMarks(f"{SIDECAR_NAME}, line {line}", slate, reel=reel, start_timecode=start)
     sheet.lines[key] = line

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from interpositive.errors import TimecodeError
 from interpositive.media.contract import MediaInfo
 from interpositive.records.base import Record
 from interpositive.records.slates import Slate
@@ -88,8 +89,11 @@ class Take(Record):
 
 
 def take_from_info(info: MediaInfo, name: str, path: Path, sha256: str, slate: Slate) -> Take:
-    """Join what a probe saw with how the take is marked; the split is still open."""
-    start = info.start_timecode
+    """Join what a probe saw with how the take is marked; the split is still open.
+
+    A timecode that cannot be is none: see :func:`timecode_fault`.
+    """
+    start = info.start_timecode if not timecode_fault(info) else None
     return Take(
         name=name,
         path=str(path),
@@ -115,6 +119,21 @@ def take_from_info(info: MediaInfo, name: str, path: Path, sha256: str, slate: S
         kind=info.kind,
         intra_only=info.intra_only,
     )
+
+
+def timecode_fault(info: MediaInfo) -> str:
+    """Why the timecode that a file carries cannot name its frames; empty if it can, or there is none.
+
+    Such are labels that do not exist at the file's rate, and high frame rates whose labels count every second
+    frame or every fourth: which, the file does not say.
+    """
+    if info.start_timecode is None:
+        return ""
+    try:
+        timecode_to_frame(info.start_timecode, info.rate)
+    except TimecodeError as error:
+        return f"without timecode: the file says {info.start_timecode}, but {error.what} ({error.found})"
+    return ""
 
 
 def name_for(slate: Slate, path: Path) -> str:

@@ -199,7 +199,7 @@ class TimelineShots:
                 track=place.track if place else "",
                 media_names=media_names(clip),
                 source=source,
-                source_drop_frame=drop_frame,
+                source_drop_frame=drop_frame or None,
                 media_start=media_start,
                 record=record,
                 speed=rate_text(retime.speed * outer) if retime.speed is not None else "",

@@ -20,6 +20,8 @@ class Shot(Record):
     number of the media's own first frame where the list says it. ``record`` is the place in the cut; None in
     a list of takes.
 
+    ``source_drop_frame`` says how the list's timecode counts the source; None where it counts frames.
+
     ``speed`` is exact text, frames of the source for a frame of the cut: ``"1/1"`` as shot, ``"-1/1"``
     backwards, ``"0/1"`` a freeze; empty where the retime is no constant speed. ``overlap_in`` and
     ``overlap_out`` are frames of the cut seen before and after ``record`` under the ``transition_in`` and
@@ -32,7 +34,7 @@ class Shot(Record):
     event: str = ""
     media_names: list[str] = Field(default_factory=list)
     source: FrameRange | None
-    source_drop_frame: bool = False
+    source_drop_frame: bool | None = None
     media_start: int | None = None
     record: FrameRange | None = None
     speed: str = "1/1"

@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from interpositive.cli.assembling import assemble, read_config
 from interpositive.cli.productions import ProductionConfig
 from interpositive.dailies.catalogue import Catalogue
+from interpositive.dailies.conforming import conform, format_conform
+from interpositive.dailies.cut_lists import read_cut_list
 from interpositive.dailies.engines import Engine
 from interpositive.dailies.ingest import ingest
 from interpositive.dailies.report import format_report
 from interpositive.dailies.slate_rules import DEFAULT_PATTERNS, SlateRules
 from interpositive.dailies.splitting import format_splits
 from interpositive.errors import CatalogueError
+from interpositive.records.identity import exact_rate
 
 
 class IngestConfig(BaseModel):
@@ -27,13 +30,21 @@ class IngestConfig(BaseModel):
     production: dict[str, Any]
     source: Path
     engine: dict[str, Any]
+    cut_list: Path | None
+    cut_list_rate: str | float | None
+    handles: int = Field(ge=0)
     progress: bool
 
 
 def run(config: DictConfig) -> None:
-    """Ingest, print the report, export the catalogue to Parquet."""
+    """Ingest, print the report, export the catalogue to Parquet; with a cut list, find its shots in the dailies."""
     settings = read_config(IngestConfig, OmegaConf.to_container(config, resolve=True), "ingest")  # type: ignore[arg-type]
     production = read_config(ProductionConfig, settings.production, "production")
+    # A cut list that cannot be read is known before the footage is.
+    cut = None
+    if settings.cut_list is not None:
+        rate = settings.cut_list_rate
+        cut = read_cut_list(settings.cut_list, None if rate is None else exact_rate(rate))
     with assemble(settings.engine, "engine", Engine) as engine:
         report = ingest(
             settings.source,
@@ -54,4 +65,8 @@ def run(config: DictConfig) -> None:
             )
         catalogue.export_parquet(production.workspace / "catalogue.parquet")
         print(format_splits(takes))
+        if cut is not None:
+            conformed = conform(cut, catalogue, settings.handles)
+            conformed.write(production.workspace)
+            print(f"\n{format_conform(conformed)}")
     print(f"\ncatalogue: {production.catalogue_path}")

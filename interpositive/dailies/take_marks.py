@@ -1,0 +1,125 @@
+"""How takes are marked on paper beside the footage: slate, reel and start timecode, from slates.csv and Avid logs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from interpositive.dailies.avid_logs import AvidLog, LogRow, read_avid_log, source_of
+from interpositive.dailies.inside import open_inside
+from interpositive.dailies.paper_text import paper_text
+from interpositive.dailies.take import Take
+from interpositive.errors import InterpositiveError, TimecodeError
+from interpositive.records.identity import exact_rate
+from interpositive.records.slates import Slate
+from interpositive.records.timecode import is_drop_frame, timecode_to_frame
+
+LOG_EXTENSION = ".ale"
+_MOST_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class TakeMarks:
+    """What paper says of one take; None and empty text where it is silent. ``paper`` names the sheet and line."""
+
+    paper: str
+    slate: Slate | None = None
+    reel: str = ""
+    start_timecode: str = ""
+    rate: Fraction | None = None
+    num_frames: int | None = None
+
+
+@dataclass
+class MarkedFootage:
+    """An Avid log brought to the footage beside it: ``marks`` by path; ``refused`` as (line number, reason)."""
+
+    path: Path
+    marks: dict[Path, TakeMarks] = field(default_factory=dict)
+    refused: list[tuple[int, str]] = field(default_factory=list)
+
+
+def read_log_beside(path: Path, footage: Collection[Path]) -> MarkedFootage:
+    """Bring each row of an Avid log to the file or sequence of its name, anywhere in the folder of the log.
+
+    A row is refused, the others used, where its name is nowhere or twice, or its timecode cannot be. Paths in a log
+    belong to the machine that wrote it; only their last part counts.
+    """
+    found = MarkedFootage(path)
+    try:
+        with open_inside(path.parent, path) as stream:
+            log = read_avid_log(paper_text(stream.read(_MOST_BYTES), path.name))
+    except InterpositiveError as error:
+        found.refused.append((1, " ".join(f"{error.what} ({error.found})".split())))
+        return found
+    found.refused += log.refused
+    by_name: defaultdict[str, list[Path]] = defaultdict(list)
+    for one in footage:
+        if one.is_relative_to(path.parent):
+            for name in {one.name.lower(), one.stem.lower()}:
+                by_name[name].append(one)
+    for row in log.rows:
+        _mark(found, log, row, by_name)
+    return found
+
+
+def _mark(found: MarkedFootage, log: AvidLog, row: LogRow, by_name: dict[str, list[Path]]) -> None:
+    if "V" not in (row.first("Tracks") or "V").upper():
+        return
+    # A whole name with its extension is better than a stem, and both better than the name of the clip.
+    named = [by_name.get(key.lower(), []) for name in row.file_names for key in (name, Path(name).stem)]
+    owners = next((paths for paths in named if paths), [])
+    if len(owners) != 1:
+        what = " or ".join(map(repr, row.file_names)) or "a row without a name"
+        paths = ", ".join(owner.name for owner in owners)
+        reason = f"{what} could be any of {paths}" if owners else f"{what} is no footage in this folder"
+        found.refused.append((row.line, reason))
+        return
+    if owners[0] in found.marks:
+        found.refused.append((row.line, f"{owners[0].name} was already given on another line"))
+        return
+    try:
+        stated = row.first("FPS") or log.heading.get("FPS", "")
+        rate = exact_rate(stated) if stated else None
+        source = source_of(row, rate)[0] if rate is not None else None
+    except TimecodeError as error:
+        found.refused.append((row.line, f"{error.what} ({error.found})"))
+        return
+    found.marks[owners[0]] = TakeMarks(
+        paper=f"{found.path.name}, line {row.line}",
+        slate=row.slate if row.slate.scene else None,
+        reel=row.reel,
+        start_timecode=row.first("Start"),
+        rate=rate,
+        num_frames=source.num_frames if source else None,
+    )
+
+
+def marked(take: Take, marks: TakeMarks | None) -> tuple[Take, list[str]]:
+    """The take as paper marks it, and what does not agree; paper has the last word, for the edit was made by it.
+
+    A start that cannot be counted at the take's own rate is not used.
+    """
+    if marks is None:
+        return take, []
+    notes: list[str] = []
+    changes: dict[str, object] = {}
+    if marks.reel and marks.reel != take.reel:
+        changes["reel"] = marks.reel
+    if marks.rate is not None and marks.rate != take.frame_rate:
+        notes.append(f"{marks.paper} counts at {marks.rate}, the footage is at {take.frame_rate}: timecode not used")
+    elif marks.start_timecode:
+        try:
+            start = timecode_to_frame(marks.start_timecode, take.frame_rate)
+        except TimecodeError as error:
+            notes.append(f"{marks.paper}: {error.what} ({error.found}); timecode not used")
+        else:
+            if take.start_frame not in (None, start):
+                notes.append(f"starts at {marks.start_timecode} by {marks.paper}, at {take.start_timecode} by its file")
+            changes |= {"start_frame": start, "drop_frame": is_drop_frame(marks.start_timecode)}
+    if marks.num_frames not in (None, take.num_frames):
+        notes.append(f"{marks.paper} has {marks.num_frames} frames of it, the file {take.num_frames}")
+    return take.model_copy(update=changes), notes
