@@ -13,7 +13,7 @@ from pathlib import Path
 from interpositive.dailies.catalogue import FileState
 from interpositive.dailies.slate_rules import SIDECAR_NAME
 from interpositive.errors import MediaError
-from interpositive.media.sequence_reader import FRAME_EXTENSIONS
+from interpositive.media.still_formats import FRAME_EXTENSIONS
 
 _NUMBERED = re.compile(r"^(?P<stem>.*?)(?P<number>\d+)$")
 _PAPERWORK = {

@@ -7,18 +7,19 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
 
+from interpositive.delivery.frame_formats import format_notes
 from interpositive.delivery.gate import GateResult
 from interpositive.delivery.masks import MaskSource
 from interpositive.delivery.restoring import RestoredFrame, changed_pixels
 from interpositive.errors import IntegrityError
 from interpositive.media.contract import FrameReader, Frames, MediaInfo
 from interpositive.media.opening import open_reader
-from interpositive.media.sequence_writer import encode_exr, encode_png16
+from interpositive.media.sequence_writer import stored_codes
+from interpositive.media.still_tags import FrameFormat
 from interpositive.metrics.shot_meter import ShotMeter, worst_frames
 from interpositive.records.delivery_manifest import (
     MANIFEST_NAME,
@@ -31,8 +32,6 @@ from interpositive.records.digests import sha256_of_file, sha256_of_path
 from interpositive.records.hash_lists.sealing import generation_path, seal_folder
 from interpositive.records.measures import Measures, ShotMeasures
 from interpositive.records.timecode import frame_to_timecode, is_drop_frame, timecode_to_frame
-
-FrameFormat = Literal["png16", "exr"]
 
 
 @dataclass(frozen=True)
@@ -97,10 +96,9 @@ def verify_untouched(scratch: Path, shot: OpenedShot, frame_format: FrameFormat)
 
     ``IntegrityError`` names the first frame that differs outside its mask.
     """
-    encode = encode_png16 if frame_format == "png16" else encode_exr
     with closing(open_reader(scratch / "frames")) as delivered:
         for index in range(shot.info.num_frames):
-            plate = encode(shot.reader.window(index, index + 1))[0]
+            plate = stored_codes(shot.reader.window(index, index + 1), frame_format)[0]
             found = delivered.window(index, index + 1)[0]
             outside = shot.mask.window(index, index + 1)[0] == 0
             # Compared in the type that the reader gives, which holds every value of both.
@@ -177,6 +175,7 @@ def write_manifest(
         num_frames=info.num_frames,
         first_frame=shot.first_frame,
         start_timecode=info.start_timecode,
+        reel=info.reel,
         frame_format=frame_format,
         encoding=f"{info.colour.transfer}, as decoded from {info.codec} ({info.bits} bit, {info.colour.matrix} matrix "
         f"{info.colour.source}); no colour conversion",
@@ -193,7 +192,7 @@ def write_manifest(
         frames=accounts,
         files=files,
         hash_list=generation_path(1, name, created),
-        notes=[gate.note] if gate.note else [],
+        notes=[*([gate.note] if gate.note else []), *info.notes, *format_notes(info, frame_format)],
     )
     (scratch / MANIFEST_NAME).write_text(manifest.model_dump_json(indent=1))
     seal_folder(scratch, name, created)

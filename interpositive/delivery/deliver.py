@@ -7,19 +7,18 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
 from interpositive.delivery.accounting import (
     DeliverySource,
-    FrameFormat,
     OpenedShot,
     account_for,
     verify_untouched,
     write_manifest,
     write_measures,
 )
+from interpositive.delivery.frame_formats import FormatChoice, as_stored, choose_format, window_to_store
 from interpositive.delivery.gate import GatePlan, GateResult, choose_method
 from interpositive.delivery.masks import open_mask
 from interpositive.delivery.restoring import (
@@ -29,11 +28,12 @@ from interpositive.delivery.restoring import (
     restore_shot,
 )
 from interpositive.delivery.review_movies import ReviewMovies, grey_picture
-from interpositive.errors import ConfigError, MediaError
-from interpositive.media.contract import FrameReader, Frames, MediaInfo
+from interpositive.errors import ConfigError
+from interpositive.media.contract import FrameReader
 from interpositive.media.opening import open_reader
 from interpositive.media.sequence_reader import SequenceReader
 from interpositive.media.sequence_writer import SequenceWriter
+from interpositive.media.still_tags import FrameFormat, FrameTags
 from interpositive.metrics.contract import MakeMetric
 from interpositive.metrics.luma_flicker import LumaFlicker
 from interpositive.metrics.shot_meter import ShotMeter
@@ -52,13 +52,14 @@ from interpositive.records.publishing import publish_folder, refuse_existing
 class DeliverySettings:
     """How a shot is delivered.
 
+    ``frame_format`` is one of the sequence writer's, or ``"plate"``: the plate's own kind of frames.
     ``method`` is ``"choose"`` for a held-out choice on the shot itself, or a method's name.
     ``compare`` restores the shot by every method, so that the review page can show them.
     ``first_frame`` numbers the first delivered frame; None keeps a frame sequence's own number, a movie begins at 0.
     ``metrics`` are those that need no clean reference: there is none.
     """
 
-    frame_format: FrameFormat = "png16"
+    frame_format: FormatChoice = "plate"
     method: str = "choose"
     compare: bool = True
     first_frame: int | None = None
@@ -87,11 +88,11 @@ def deliver_shot(
     """
     refuse_existing(folder)
     with closing(open_reader(shot_path)) as reader:
-        _check_format(reader.info, settings.frame_format)
+        frame_format = choose_format(settings.frame_format, reader.info)
         with closing(open_mask(mask_path, reader.info)) as mask:
             first_frame = _first_number(reader, settings.first_frame)
             shot = OpenedShot(shot_path, mask_path, reader, mask, first_frame)
-            return _deliver(shot, folder, mini_model, request, source, settings)
+            return _deliver(shot, folder, mini_model, request, source, settings, frame_format)
 
 
 def _deliver(
@@ -101,6 +102,7 @@ def _deliver(
     request: Request,
     source: DeliverySource,
     settings: DeliverySettings,
+    frame_format: FrameFormat,
 ) -> DeliveryManifest:
     info = shot.info
     preferred = preference(mini_model)
@@ -114,12 +116,13 @@ def _deliver(
         frames_out = SequenceWriter(
             scratch / "frames",
             shot.name,
-            format=settings.frame_format,
+            format=frame_format,
             first_frame=shot.first_frame,
             rate=info.rate,
             start_timecode=info.start_timecode,
             bits=info.bits,
-            encoding=info.colour.transfer,
+            tags=FrameTags.of(info),
+            display_window=info.display_window,
         )
         restored = restore_shot(
             shot.reader.window,
@@ -136,8 +139,8 @@ def _deliver(
         )
         with ReviewMovies(scratch / "review", info.rate) as movies:
             for frame in bar:
-                result = _as_stored(frame.results[gate.chosen], info)
-                frames_out.write(result[None])
+                result = as_stored(frame.results[gate.chosen], info, frame_format)
+                frames_out.write(result[None], window_to_store(shot.reader, frame, result))
                 accounts.append(account_for(frame, result, shot, scratch))
                 movies.write({"plate": frame.plate, "result": result, "matte": grey_picture(frame.mask)})
                 movies.write({m: frame.results[m] for m in methods[1:]})
@@ -147,9 +150,9 @@ def _deliver(
                     mask=torch.from_numpy(frame.mask)[None, None],
                 )
             pictures = {role: f"review/{name}" for role, name in movies.close().items()}
-        verify_untouched(scratch, shot, settings.frame_format)
+        verify_untouched(scratch, shot, frame_format)
         write_measures(scratch, shot, gate, meter, pictures)
-        return write_manifest(scratch, shot, source, settings.frame_format, settings.seed, gate, accounts, folder.name)
+        return write_manifest(scratch, shot, source, frame_format, settings.seed, gate, accounts, folder.name)
 
 
 def preference(mini_model: MiniModel) -> list[str]:
@@ -185,20 +188,3 @@ def _first_number(reader: FrameReader, wanted: int | None) -> int:
             raise ConfigError("frame numbers begin at zero or above", found=wanted, expected="0 or more, or null")
         return wanted
     return reader.first_frame_number if isinstance(reader, SequenceReader) else 0
-
-
-def _as_stored(result: Frames, info: MediaInfo) -> Frames:
-    """A plate of halves stays one: what was restored is rounded to halves, so that all files are of one type."""
-    return result.astype(np.float16).astype(np.float32) if info.pixel_format == "half" else result
-
-
-def _check_format(info: MediaInfo, frame_format: str) -> None:
-    if frame_format not in ("png16", "exr"):
-        raise ConfigError("no such frame format", found=frame_format, expected="png16 or exr")
-    if frame_format == "png16" and (info.bits > 16 or info.pixel_format == "half"):
-        raise MediaError(
-            f"{info.path} does not fit into 16-bit PNG without loss",
-            found=f"{info.bits}-bit {info.pixel_format} {info.codec}",
-            expected="integer codes of at most 16 bits a channel",
-            remedy="deliver as EXR: delivery.frame_format=exr",
-        )

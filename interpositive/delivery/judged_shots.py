@@ -10,7 +10,7 @@ from pathlib import Path
 
 from interpositive.errors import MediaError
 from interpositive.media.containers import MOVIE_EXTENSIONS
-from interpositive.media.sequence_reader import FRAME_EXTENSIONS
+from interpositive.media.still_formats import FRAME_EXTENSIONS
 from interpositive.records.delivery_manifest import MANIFEST_NAME, read_and_verify
 
 ROLES = ("result", "against", "reference", "plate", "mask")

@@ -10,12 +10,48 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Frames = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
+
+
+class Window(NamedTuple):
+    """A rectangle of whole pixels: left column, top row, width, height."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def num_pixels(self) -> int:
+        """Its area."""
+        return self.width * self.height
+
+    def intersect(self, other: Window) -> Self | None:
+        """What both have; None where they do not touch."""
+        x, y = max(self.x, other.x), max(self.y, other.y)
+        width = min(self.x + self.width, other.x + other.width) - x
+        height = min(self.y + self.height, other.y + other.height) - y
+        return type(self)(x, y, width, height) if width > 0 and height > 0 else None
+
+    def join(self, other: Window) -> Self:
+        """The smallest window that holds both."""
+        x, y = min(self.x, other.x), min(self.y, other.y)
+        right = max(self.x + self.width, other.x + other.width)
+        bottom = max(self.y + self.height, other.y + other.height)
+        return type(self)(x, y, right - x, bottom - y)
+
+    def within(self, other: Window) -> tuple[slice, slice]:
+        """Rows and columns of this window in an array that holds ``other``."""
+        top, left = self.y - other.y, self.x - other.x
+        return slice(top, top + self.height), slice(left, left + self.width)
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}" + (f"{self.x:+d}{self.y:+d}" if self.x or self.y else "")
 
 
 @dataclass(frozen=True)
@@ -45,6 +81,12 @@ class MediaInfo:
     (anticlockwise) is applied; ``interlaced`` media have two moments in a frame.
     ``encoding`` names how codes become light, by the names of the colour
     room, where the file itself says so; empty where it does not.
+
+    ``display_window`` and ``data_window`` are those of an EXR (of a sequence: of its first frame) that
+    stores another rectangle than it shows, else None. Frames are what is shown: what was not stored is
+    0 in them, and what was stored beyond it (overscan) is left out. ``chromaticities`` are CIE xy of red,
+    green, blue and white as the file has them, whether or not they have a name. ``notes`` say what was
+    seen that is not as it should be, yet does not hinder reading.
     """
 
     path: Path
@@ -64,6 +106,11 @@ class MediaInfo:
     rotation_degrees: int = 0
     interlaced: bool = False
     encoding: str = ""
+    display_window: Window | None = None
+    data_window: Window | None = None
+    chromaticities: tuple[float, ...] | None = None
+    pixel_aspect: float = 1.0
+    notes: tuple[str, ...] = ()
 
 
 @runtime_checkable

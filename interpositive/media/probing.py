@@ -26,6 +26,7 @@ def probe_media(path: Path) -> MediaInfo:
     path = Path(path)
     if path.is_dir():
         sequence = SequenceReader(path)
+        sequence.check_headers()
         sequence.window(0, 1)
         sequence.window(len(sequence) - 1, len(sequence))
         return sequence.info

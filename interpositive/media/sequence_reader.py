@@ -1,77 +1,77 @@
-"""A folder of numbered frames as a take: EXR, DPX, TIFF, PNG and JPEG through OpenImageIO."""
+"""A folder of numbered frames as a take: EXR, DPX, Cineon, TIFF, PNG and JPEG through OpenImageIO."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-import OpenImageIO as oiio
 
-from interpositive.errors import MediaError
-from interpositive.media.contract import ColourTags, Frames, MediaInfo
+from interpositive.errors import MediaError, TimecodeError
+from interpositive.media.contract import ColourTags, Frames, MediaInfo, Window
 from interpositive.media.media_file import check_file, refuse_touched
+from interpositive.media.still_formats import FRAME_EXTENSIONS, FrameName, sniff_still, split_frame_name
+from interpositive.media.still_headers import StillHeader, read_frame, read_header, refuse_difference
 from interpositive.records.take_digests import TakeDigests
+from interpositive.records.timecode import frame_to_timecode, frames_per_day, is_drop_frame, timecode_to_frame
 
-FRAME_EXTENSIONS = frozenset({".png", ".exr", ".tif", ".tiff", ".jpg", ".jpeg", ".dpx"})
 DEFAULT_RATE = Fraction(24)
-# A header may be damaged or hostile: no camera makes frames of more than this.
-_MOST_PIXELS = 1 << 28
-_NUMBERED = re.compile(r"(?P<stem>.*?)(?P<number>\d+)$")
-_DTYPES: dict[str, type[np.generic]] = {
-    "uint8": np.uint8,
-    "uint16": np.uint16,
-    "uint10": np.uint16,
-    "uint12": np.uint16,
-    "half": np.float32,
-    "float": np.float32,
-}
-_OIIO_TYPES = {np.uint8: oiio.UINT8, np.uint16: oiio.UINT16, np.float32: oiio.FLOAT}
 
 
 class SequenceReader:
     """Frames from single files, one per frame, numbered without gaps.
 
-    Codes are ``uint8`` or full-scale ``uint16`` as stored (10 and 12 bit
-    DPX fill the 16-bit scale) and ``float32`` for EXR. Grey becomes three equal
-    channels; alpha and other layers are left out. ``rate`` is for files that
-    carry none: without it 24 frames per second is noted. Raises ``MediaError``
-    for gaps, mixed names, rasters or formats, and for what cannot be read.
+    Each file is read by what is in it, whatever its extension. Codes are ``uint8``
+    or full-scale ``uint16`` (10 and 12 bit codes fill the 16-bit scale, and rounding
+    gives each back) and ``float32`` for half and float. Grey becomes three equal
+    channels; alpha and other layers are left out. Of an EXR with several pictures,
+    ``layer`` names the one that is meant. ``rate`` is for files that carry none:
+    without it 24 frames per second is noted.
 
-    With ``digests`` the frames are those it lists, only the first one's header
-    describes them, and each file is checked before it is decoded:
-    ``IntegrityError`` names the one that changed.
+    Opening reads two headers, the first and the last; each frame is checked against
+    the first when it is decoded, and ``check_headers`` looks at all of them. Raises
+    ``MediaError`` for gaps, mixtures, timecode that jumps, and what cannot be read.
+
+    With ``digests`` the frames are those it lists, and each file is checked before it
+    is read: ``IntegrityError`` names the one that changed.
     """
 
-    def __init__(self, path: Path, rate: Fraction | None = None, digests: TakeDigests | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rate: Fraction | None = None,
+        digests: TakeDigests | None = None,
+        layer: str | None = None,
+    ) -> None:
         self.path = Path(path)
         self.rate = rate
         self.digests = digests
-        self._opened: tuple[list[Path], MediaInfo] | None = None
+        self.layer = layer
+        self._opened: _Sequence | None = None
 
     @property
     def info(self) -> MediaInfo:
-        """What the sequence is; the first call reads every file's header."""
-        return self._sequence()[1]
+        """What the sequence is."""
+        return self._sequence().info
 
     @property
     def first_frame_number(self) -> int:
         """The number in the first file's name."""
-        return _number(self._sequence()[0][0])[1]
+        return _name(self._sequence().paths[0]).number
 
     def __len__(self) -> int:
         return self.info.num_frames
 
     def window(self, start: int, stop: int) -> Frames:
-        """Read frames ``start <= n < stop`` as ``t h w 3``."""
-        paths, info = self._sequence()
+        """Read frames ``start <= n < stop`` as ``t h w 3``, the display window of each."""
+        sequence = self._sequence()
+        paths = sequence.paths
         if not 0 <= start < stop <= len(paths):
             raise MediaError(
                 f"these frames are not in {self.path.name}",
@@ -79,29 +79,38 @@ class SequenceReader:
                 expected=f"a range within 0 to {len(paths)}",
                 remedy="ask for frames that the take has",
             )
-        dtype = _DTYPES[info.pixel_format]
-        frames = np.empty((stop - start, info.height, info.width, 3), dtype)
+        raster = sequence.info.height, sequence.info.width
+        frames = np.empty((stop - start, *raster, 3), sequence.first.dtype)
         for place, path in enumerate(paths[start:stop]):
             with self._checked(path):
-                frames[place] = _read_frame(path, dtype, info)
+                read_frame(path, frames[place], sequence.first, self.layer)
         return cast(Frames, frames)
+
+    def data_window(self, frame: int) -> Window:
+        """The rectangle that a frame's file stores, in the coordinates of its display window."""
+        return self._header(self._sequence().paths[frame]).data_window
+
+    def check_headers(self) -> None:
+        """Read every frame's header; ``MediaError`` names the first that does not belong or whose timecode jumps."""
+        sequence = self._sequence()
+        for place, path in enumerate(sequence.paths):
+            header = self._header(path)
+            refuse_difference(path, header, sequence.first)
+            sequence.refuse_jump(place, header.timecode)
 
     def close(self) -> None:
         """Forget what was found; a later read looks again."""
         self._opened = None
 
-    def _sequence(self) -> tuple[list[Path], MediaInfo]:
+    def _sequence(self) -> _Sequence:
         if self._opened is None:
-            if self.digests is None:
-                paths = list_frames(self.path)
-                self._opened = (paths, _describe(self.path, paths, self.rate))
-            else:
-                # All headers agreed when the list was made, and a frame is checked before it is used.
-                paths = [self.path / file.name for file in self.digests.files]
-                with self._checked(paths[0]):
-                    first = _describe(self.path, paths[:1], self.rate)
-                self._opened = (paths, replace(first, num_frames=len(paths)))
+            listed = [] if self.digests is None else [self.path / file.name for file in self.digests.files]
+            self._opened = _open_sequence(self.path, listed or list_frames(self.path), self._header, self.rate)
         return self._opened
+
+    def _header(self, path: Path) -> StillHeader:
+        with self._checked(path):
+            return read_header(path, self.layer)
 
     @contextmanager
     def _checked(self, path: Path) -> Iterator[None]:
@@ -117,10 +126,11 @@ class SequenceReader:
 def list_frames(folder: Path) -> list[Path]:
     """List a folder's numbered frames in order; ``MediaError`` for gaps and mixtures.
 
-    Hidden files and files that are no pictures (sidecars, notes) are passed over.
+    Hidden files and files that are no pictures (sidecars, notes) are passed over;
+    files whose extension says nothing are pictures if their first bytes say so.
     """
     try:
-        paths = [p for p in folder.iterdir() if p.suffix.lower() in FRAME_EXTENSIONS and not p.name.startswith(".")]
+        paths = [path for path in folder.iterdir() if _is_frame(path)]
     except OSError as error:
         raise MediaError(
             f"{folder} cannot be read", found=error.strerror or str(error), expected="a folder of frames"
@@ -131,7 +141,8 @@ def list_frames(folder: Path) -> list[Path]:
             found="no numbered pictures",
             expected=f"files such as shot.1001.exr ({', '.join(sorted(FRAME_EXTENSIONS))})",
         )
-    families = Counter((_number(path)[0], path.suffix.lower()) for path in paths)
+    named = sorted(((_name(path), path) for path in paths), key=lambda pair: (pair[0].number, pair[1].name))
+    families = Counter((name.stem, name.extension) for name, _ in named)
     if len(families) > 1:
         raise MediaError(
             f"{folder.name} mixes frames of different names or formats",
@@ -139,183 +150,107 @@ def list_frames(folder: Path) -> list[Path]:
             expected="one sequence in one folder",
             remedy="put each sequence into a folder of its own",
         )
-    paths.sort(key=lambda path: _number(path)[1])
-    numbers = [_number(path)[1] for path in paths]
-    for previous, number in pairwise(numbers):
-        if number != previous + 1:
+    for (previous, _), (name, _) in pairwise(named):
+        if name.number != previous.number + 1:
+            gap = name.number > previous.number
             raise MediaError(
-                f"{folder.name} has {'a gap' if number > previous else 'two frames of one number'}",
-                found=f"frame {number} after frame {previous}",
-                expected=f"frame {previous + 1}",
+                f"{folder.name} has {'a gap' if gap else 'two frames of one number'}",
+                found=f"frame {name.number} after frame {previous.number}",
+                expected=f"frame {previous.number + 1}",
                 remedy="render or copy the missing frames, or make two takes of it",
             )
-    return paths
+    return [path for _, path in named]
 
 
-def _number(path: Path) -> tuple[str, int]:
-    match = _NUMBERED.fullmatch(path.stem)
-    if match is None:
+def _is_frame(path: Path) -> bool:
+    if path.name.startswith("."):
+        return False
+    if path.suffix.lower() in FRAME_EXTENSIONS:
+        return True
+    return split_frame_name(path) is not None and sniff_still(path) is not None
+
+
+def _name(path: Path) -> FrameName:
+    name = split_frame_name(path)
+    if name is None:
         raise MediaError(
             f"{path.name} has no frame number",
             found=path.name,
             expected="a number at the end, as in shot.1001.exr",
         )
-    return match["stem"], int(match["number"])
+    return name
 
 
 @dataclass(frozen=True)
-class _Header:
-    width: int
-    height: int
-    pixel_format: str
-    bits: int
-    num_channels: int
-    codec: str
-    timecode: str | None
-    rate: Fraction | None
-    reel: str | None
-    encoding: str | None
+class _Sequence:
+    paths: list[Path]
+    first: StillHeader
+    info: MediaInfo
+
+    def refuse_jump(self, place: int, timecode: str | None) -> None:
+        """``MediaError`` unless a frame's timecode is the first one's, counted on."""
+        start, rate = self.info.start_timecode, self.info.rate
+        if start is None:
+            if timecode == self.first.timecode:
+                return
+            expected = self.first.timecode
+        else:
+            drop_frame = is_drop_frame(start)
+            count = (timecode_to_frame(start, rate) + place) % frames_per_day(rate, drop_frame)
+            expected = frame_to_timecode(count, rate, drop_frame)
+        if timecode != expected:
+            first, this = self.paths[0].name, self.paths[place].name
+            raise MediaError(
+                f"the timecode of {self.info.path.name} does not run on from {first} to {this}",
+                found=f"{timecode or 'no timecode'} in {this}, {self.first.timecode or 'no timecode'} in {first}",
+                expected=f"{expected or 'none'} at {rate} frames per second",
+                remedy="put what was shot apart into folders of its own, or mend the headers",
+            )
 
 
-def _describe(folder: Path, paths: list[Path], rate: Fraction | None) -> MediaInfo:
-    first = _read_header(paths[0])
-    for path in paths[1:]:
-        header = _read_header(path)
-        for what, found, expected in (
-            ("raster", f"{header.width}x{header.height}", f"{first.width}x{first.height}"),
-            (
-                "pixel type",
-                f"{header.pixel_format} of {header.bits} bit",
-                f"{first.pixel_format} of {first.bits} bit",
-            ),
-        ):
-            if found != expected:
-                raise MediaError(
-                    f"{folder.name} mixes frames of different {what}",
-                    found=f"{found} in {path.name}",
-                    expected=f"{expected}, as in {paths[0].name}",
-                    remedy="put each sequence into a folder of its own",
-                )
-    # EXR without a word about it is scene-linear, as its specification has it; integers say nothing.
-    transfer = first.encoding or ("linear" if first.pixel_format in ("half", "float") else "unknown")
-    return MediaInfo(
+def _open_sequence(
+    folder: Path, paths: list[Path], read: Callable[[Path], StillHeader], rate: Fraction | None
+) -> _Sequence:
+    first, last = read(paths[0]), read(paths[-1])
+    refuse_difference(paths[-1], last, first)
+    notes = []
+    timecode = first.timecode
+    if timecode is not None and len(paths) > 1 and timecode == last.timecode:
+        notes.append(f"every frame's header says timecode {timecode}: it stands still and is taken as none")
+        timecode = None
+    shown, stored = first.display_window, first.data_window
+    windowed = shown != stored or (shown.x, shown.y) != (0, 0)
+    info = MediaInfo(
         path=folder,
         kind="sequence",
         num_frames=len(paths),
         rate=rate or first.rate or DEFAULT_RATE,
-        width=first.width,
-        height=first.height,
-        codec=first.codec,
+        width=shown.width,
+        height=shown.height,
+        codec=first.format_name,
         pixel_format=first.pixel_format,
         bits=first.bits,
-        colour=ColourTags("rgb", "full", "unknown", transfer, "rgb"),
-        start_timecode=first.timecode,
+        colour=ColourTags("rgb", "full", first.primaries, first.transfer, "rgb"),
+        start_timecode=timecode,
         reel=first.reel,
         variable_rate=False,
         intra_only=True,
+        encoding=first.encoding,
+        display_window=shown if windowed else None,
+        data_window=stored if windowed else None,
+        chromaticities=first.chromaticities,
+        pixel_aspect=first.pixel_aspect,
+        notes=tuple(notes),
     )
-
-
-@contextmanager
-def _opened_frame(path: Path) -> Iterator[Any]:
-    """Open one file and close it again; what a damaged header trips over is a MediaError."""
-    picture = None
+    sequence = _Sequence(paths, first, info)
     try:
-        picture = oiio.ImageInput.open(str(path))
-        if picture is None:
-            raise _unreadable(path, oiio.geterror())
-        yield picture
-    # Names and messages made of damaged bytes are no text; sizes made of them are no memory.
-    except (UnicodeDecodeError, MemoryError) as error:
-        raise _unreadable(path, f"a header that makes no sense ({type(error).__name__})") from error
-    finally:
-        if picture is not None:
-            picture.close()
-
-
-def _read_header(path: Path) -> _Header:
-    with _opened_frame(path) as picture:
-        spec = picture.spec()
-        stored = str(spec.format)
-        bits = int(spec.getattribute("oiio:BitsPerSample") or spec.format.size() * 8)
-        if stored not in _DTYPES or spec.nchannels < 1 or spec.deep:
-            raise MediaError(
-                f"{path.name} is of a kind that is not read",
-                found=f"{'deep ' if spec.deep else ''}{stored}, {spec.nchannels} channels",
-                expected="8 or 16 bit integers, half or float, flat, with 1 to 4 channels",
-            )
-        if spec.width * spec.height > _MOST_PIXELS:
-            raise _unreadable(path, f"a header that claims {spec.width}x{spec.height}")
-        return _Header(
-            spec.width,
-            spec.height,
-            stored,
-            bits,
-            spec.nchannels,
-            str(picture.format_name()),
-            _timecode(spec.getattribute("smpte:TimeCode")),
-            _rate(spec),
-            spec.getattribute("reelName") or spec.getattribute("dpx:InputDevice"),
-            spec.getattribute("interpositive:encoding"),
-        )
-
-
-def _timecode(value: Any) -> str | None:
-    """Read a timecode kept as text or as SMPTE ST 12-1 binary-coded decimals (bit 6 is drop-frame)."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return None
-    packed = int(value[0]) & 0xFFFFFFFF
-    tens = packed >> 4 & 0x03070703
-    parts = [(tens >> shift & 0xF) * 10 + (packed >> shift & 0xF) for shift in (24, 16, 8, 0)]
-    if any(packed >> shift & 0xF > 9 for shift in (24, 16, 8, 0)) or max(parts[1:3]) > 59 or parts[0] > 23:
-        # Devices that have no timecode fill the field with ones.
-        return None
-    return f"{parts[0]:02d}:{parts[1]:02d}:{parts[2]:02d}{';' if packed & 0x40 else ':'}{parts[3]:02d}"
-
-
-def _rate(spec: Any) -> Fraction | None:
-    value = spec.getattribute("FramesPerSecond") or spec.getattribute("framesPerSecond")
-    if value is None:
-        value = spec.getattribute("dpx:FrameRate")
-    if isinstance(value, str):
-        return Fraction(value)
-    if isinstance(value, tuple | list) and len(value) == 2 and value[1]:
-        return Fraction(int(value[0]), int(value[1]))
-    if isinstance(value, int | float) and np.isfinite(value) and value > 0:
-        # Stored as a single-precision number: 23.976 means 24000/1001.
-        whole = round(value)
-        pulled_down = Fraction(whole * 1000, 1001)
-        near = min((Fraction(whole), pulled_down), key=lambda rate: abs(float(rate) - value))
-        return near if abs(float(near) - value) < 0.005 else Fraction(value).limit_denominator(1001)
-    return None
-
-
-def _read_frame(path: Path, dtype: type[np.generic], info: MediaInfo) -> np.ndarray[Any, Any]:
-    with _opened_frame(path) as picture:
-        spec = picture.spec()
-        if (spec.width, spec.height) != (info.width, info.height):
-            raise _unreadable(path, f"its raster became {spec.width}x{spec.height}")
-        channels = _picture_channels(spec)
-        pixels = picture.read_image(0, 0, 0, spec.nchannels, _OIIO_TYPES[cast(Any, dtype)])
-        if pixels is None:
-            raise _unreadable(path, picture.geterror())
-        return np.asarray(pixels).reshape(spec.height, spec.width, spec.nchannels)[..., channels]
-
-
-def _picture_channels(spec: Any) -> list[int]:
-    # EXR may hold its channels in any order and beside others, so they are found by name.
-    names = [name.upper() for name in spec.channelnames]
-    if all(letter in names for letter in "RGB"):
-        return [names.index(letter) for letter in "RGB"]
-    return [0, 1, 2] if spec.nchannels >= 3 else [0, 0, 0]
-
-
-def _unreadable(path: Path, reason: str) -> MediaError:
-    return MediaError(
-        f"{path.name} is damaged or cut short",
-        found=(reason or "the reader gave no reason").strip().splitlines()[0],
-        expected="a whole picture",
-        remedy="copy or render this frame again",
-    )
+        sequence.refuse_jump(0, first.timecode)
+        sequence.refuse_jump(len(paths) - 1, last.timecode)
+    except TimecodeError as error:
+        raise MediaError(
+            f"{folder.name} has a timecode that its rate cannot count",
+            found=f"{first.timecode} at {info.rate} frames per second",
+            expected="a rate in the headers that the timecode was counted at",
+            remedy="name the rate: the headers carry " + (f"{first.rate}" if first.rate else "none, so 24 was noted"),
+        ) from error
+    return sequence

@@ -60,6 +60,7 @@ class DeliveryManifest(Record):
     num_frames: int
     first_frame: int
     start_timecode: str | None
+    reel: str | None = None
     frame_format: str
     encoding: str
     sources: list[SourceFile]

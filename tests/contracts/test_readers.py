@@ -27,6 +27,7 @@ from interpositive.media.movie_writer import MovieWriter
 from interpositive.media.opening import Backend, open_reader
 from interpositive.media.pyav_reader import PyAVReader
 from interpositive.media.sequence_writer import SequenceWriter
+from interpositive.media.still_tags import FrameTags
 
 # Tests are no package; the footage maker is found beside the media tests and, by name, in spawned
 # workers too.
@@ -72,7 +73,7 @@ def _sequence(kind: str) -> Callable[[Path], Path]:
             rate=RATE,
             start_timecode=None,
             bits=8,
-            encoding="bt709",  # type: ignore[arg-type]
+            tags=FrameTags(transfer="bt709"),  # type: ignore[arg-type]
         ) as writer:
             writer.write(numbered_frames(0, NUM_FRAMES))
         return path

@@ -133,7 +133,7 @@ def test_damage_is_read_whatever_its_codes_are(tmp_path: Path, dtype: str) -> No
     frames[2, 5:9, 7:11] = 0.5
     frames[3, 0, 0] = 0.03  # what a lossy movie leaves of black
     codes: Any = (frames * 65535).astype(np.uint16) if dtype == "uint16" else frames
-    settings: Any = {"format": "png16" if dtype == "uint16" else "exr", "bits": 16, "encoding": "bt709"}
+    settings: Any = {"format": "png16" if dtype == "uint16" else "exr", "bits": 16}
     folder = tmp_path / "mask"
     folder.mkdir()
     with SequenceWriter(folder, "m", first_frame=1, rate=Fraction(24), start_timecode=None, **settings) as writer:

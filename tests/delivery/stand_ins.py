@@ -21,6 +21,7 @@ from interpositive.delivery.restoring import WindowPlan
 from interpositive.functional.examples import Example
 from interpositive.media.movie_writer import MovieWriter
 from interpositive.media.sequence_writer import SequenceWriter
+from interpositive.media.still_tags import FrameTags
 from interpositive.mini_models.contract import MiniModel, Restored
 
 GREY = 0.5
@@ -124,7 +125,7 @@ def write_sequence(
         rate=rate,
         start_timecode=timecode,
         bits=bits,
-        encoding="bt709",
+        tags=FrameTags(transfer="bt709"),
     ).write(codes)
     return folder
 

@@ -173,7 +173,9 @@ class TestFloatPlates:
         shot = write_sequence(tmp_path / "plate", codes, "exr", bits=bits)
         mini_model = KnownErrors()
         with pytest.raises(MediaError, match="exr"):
-            deliver(shot, write_mask(tmp_path / "mask", bar_mask(2)), tmp_path / "out", mini_model)
+            deliver(
+                shot, write_mask(tmp_path / "mask", bar_mask(2)), tmp_path / "out", mini_model, frame_format="png16"
+            )
         assert not mini_model.asked and not (tmp_path / "out").exists()
 
 
@@ -298,9 +300,12 @@ class TestRefused:
 
         def damage_first(scratch: Path, *others: Any) -> Any:
             path = scratch / "frames" / "plate.0000001.png"
-            picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            opened = oiio.ImageInput.open(str(path))
+            picture, spec = opened.read_image(oiio.UINT16), opened.spec()
+            opened.close()
             picture[0, 0, 0] ^= 1
-            cv2.imwrite(str(path), picture)
+            output = oiio.ImageOutput.create(str(path))
+            assert output.open(str(path), spec) and output.write_image(picture) and output.close()
             return honest(scratch, *others)
 
         monkeypatch.setattr(module, "verify_untouched", damage_first)

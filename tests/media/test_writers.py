@@ -17,7 +17,8 @@ from interpositive.errors import ConfigError, MediaError, StorageError
 from interpositive.media.movie_writer import MovieWriter
 from interpositive.media.pyav_reader import PyAVReader
 from interpositive.media.sequence_reader import SequenceReader
-from interpositive.media.sequence_writer import SequenceWriter, encode_exr, encode_png16
+from interpositive.media.sequence_writer import SequenceWriter, encode_exr, encode_integers
+from interpositive.media.still_tags import FrameTags
 
 RATE = Fraction(24000, 1001)
 
@@ -31,7 +32,7 @@ def _sequence(folder: Path, kind: str, rate: Fraction = RATE, timecode: str | No
         rate=rate,
         start_timecode=timecode,
         bits=10,
-        encoding="bt709",
+        tags=FrameTags(transfer="bt709"),
     )
 
 
@@ -48,7 +49,7 @@ def _every_code(dtype: type) -> np.ndarray:
 def test_files_hold_every_code_bit_for_bit(tmp_path: Path, kind: str, dtype: type) -> None:
     frames = _every_code(dtype)
     (path,) = _sequence(tmp_path, kind).write(frames)
-    expected = encode_png16(frames) if kind == "png16" else encode_exr(frames)
+    expected = encode_integers(frames) if kind == "png16" else encode_exr(frames)
     # Read with nothing of ours.
     picture = oiio.ImageInput.open(str(path))
     stored = picture.read_image(
@@ -83,7 +84,7 @@ def test_floats_are_written_as_they_are(tmp_path: Path) -> None:
     _sequence(tmp_path, "exr").write(frames)
     assert np.array_equal(SequenceReader(tmp_path).window(0, 1), frames)
     with pytest.raises(MediaError, match="integer"):
-        encode_png16(frames)
+        encode_integers(frames)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +216,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
     if kind in ("png16", "exr"):
         SequenceWriter(folder, "s", format=kind, first_frame=1, rate=Fraction(24), start_timecode=None,
-                       bits=16, encoding="bt709").write(frames)
+                       bits=16).write(frames)
     else:
         codec = {"mov": "prores", "mkv": "ffv1", "mp4": "h264"}[kind]
         with MovieWriter(folder / f"a.{kind}", Fraction(24), 256, 128, codec=codec) as writer:

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict
 from interpositive.cli.assembling import read_config
 from interpositive.cli.metrics import assemble_metrics
 from interpositive.cli.runs import open_run
-from interpositive.delivery.accounting import DeliverySource, FrameFormat
+from interpositive.delivery.accounting import DeliverySource
 from interpositive.delivery.deliver import DeliverySettings, deliver_shot
+from interpositive.delivery.frame_formats import FormatChoice
 from interpositive.delivery.gate import GatePlan
 from interpositive.delivery.restoring import WindowPlan
 from interpositive.errors import ConfigError
@@ -55,7 +56,7 @@ class DeliveryConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    frame_format: FrameFormat
+    frame_format: FormatChoice
     method: str
     compare: bool
     first_frame: int | None

@@ -1,0 +1,306 @@
+"""One still picture opened, its header read in film words, its pixels put into a frame."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import OpenImageIO as oiio
+from numpy.typing import NDArray
+
+from interpositive.errors import MediaError
+from interpositive.media.contract import Window
+from interpositive.media.still_colour import Chromaticities, read_still_colour
+from interpositive.media.still_formats import sniff_still
+from interpositive.media.still_layers import Layer, choose_layer
+
+OWN_MARK = "interpositive "
+"""Begins what we keep in a header's free text, as JSON after it: DPX user data, TIFF image description."""
+
+# A header may be damaged or hostile: no camera makes frames of more than this, no compositor more parts.
+_MOST_PIXELS = 1 << 28
+_MOST_PARTS = 256
+_DTYPES: dict[str, type[np.generic]] = {
+    "uint8": np.uint8,
+    "uint16": np.uint16,
+    "half": np.float32,
+    "float": np.float32,
+}
+_OIIO_TYPES = {"uint8": oiio.UINT8, "uint16": oiio.UINT16, "half": oiio.FLOAT, "float": oiio.FLOAT}
+_TIMECODE = re.compile(r"\d\d:\d\d:\d\d[:;]\d\d", re.ASCII)
+# Photometric interpretations that are grey, RGB, or become RGB without a colour conversion of taste.
+_TIFF_PHOTOMETRIC = (0, 1, 2, 3, 6)
+_DPX_PICTURES = ("RGB", "RGBA", "ABGR", "Luma")
+
+
+@dataclass(frozen=True)
+class StillHeader:
+    """What one frame's header says; windows are in the file's own pixel coordinates."""
+
+    format_name: str
+    display_window: Window
+    data_window: Window
+    pixel_format: str
+    bits: int
+    layer: Layer
+    primaries: str
+    transfer: str
+    chromaticities: Chromaticities | None
+    pixel_aspect: float
+    encoding: str
+    timecode: str | None
+    rate: Fraction | None
+    reel: str | None
+
+    @property
+    def dtype(self) -> type[np.generic]:
+        """The type of decoded codes: ``uint8``, ``uint16``, or ``float32`` for half and float."""
+        return _DTYPES[self.pixel_format]
+
+
+def read_header(path: Path, layer: str | None = None) -> StillHeader:
+    """Read one file's header; ``MediaError`` for what is no picture, is damaged, or is of a kind that is not read."""
+    with _opened(path) as picture:
+        return _describe(path, picture, layer)
+
+
+def read_frame(path: Path, frame: NDArray[Any], expected: StillHeader, layer: str | None = None) -> None:
+    """Decode one file into ``frame``, ``h w 3`` of its display window; 0 where the data window has nothing.
+
+    ``MediaError`` if the file is damaged, or is not of the sequence that ``expected`` describes.
+    """
+    with _opened(path) as picture:
+        header = _describe(path, picture, layer)
+        refuse_difference(path, header, expected)
+        chosen = header.layer
+        pixels = picture.read_image(chosen.part, 0, chosen.first, chosen.stop, _OIIO_TYPES[header.pixel_format])
+        if pixels is None:
+            raise _unreadable(path, picture.geterror())
+    stored, shown = header.data_window, header.display_window
+    channels = [channel - chosen.first for channel in chosen.channels]
+    codes = np.asarray(pixels).reshape(stored.height, stored.width, -1)
+    if channels != [0, 1, 2]:
+        codes = codes[..., channels]
+    if stored == shown:
+        frame[:] = codes
+        return
+    frame[:] = 0
+    inside = stored.intersect(shown)
+    if inside is not None:
+        frame[inside.within(shown)] = codes[inside.within(stored)]
+
+
+def refuse_difference(path: Path, header: StillHeader, expected: StillHeader) -> None:
+    """``MediaError`` if two frames cannot be of one sequence."""
+    for what, found, first in (
+        ("format", header.format_name, expected.format_name),
+        ("raster", str(header.display_window), str(expected.display_window)),
+        ("pixel type", _pixel_type(header), _pixel_type(expected)),
+        ("reel", header.reel, expected.reel),
+        ("colour", _colour(header), _colour(expected)),
+    ):
+        if found != first:
+            raise MediaError(
+                f"{path.parent.name} mixes frames of different {what}",
+                found=f"{found} in {path.name}",
+                expected=f"{first}, as in the first frame",
+                remedy="put each sequence into a folder of its own",
+            )
+
+
+def _pixel_type(header: StillHeader) -> str:
+    return f"{header.pixel_format} of {header.bits} bit"
+
+
+def _colour(header: StillHeader) -> str:
+    said = f"{header.primaries} primaries, {header.transfer} transfer"
+    return f"{said}, {header.encoding}" if header.encoding else said
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open one file by what is in it and close it again; what a damaged header trips over is a MediaError."""
+    picture = None
+    try:
+        still = sniff_still(path)
+        if still is None:
+            raise _unreadable(path, "the first bytes are those of no picture format that is read")
+        wanted = oiio.ImageSpec()
+        # Colour under transparent pixels stays as stored.
+        wanted.attribute("oiio:UnassociatedAlpha", 1)
+        picture = oiio.ImageInput.open(str(path), wanted)
+        if picture is None:
+            raise _not_opened(path, oiio.geterror())
+        if picture.format_name() != still.name:
+            # OpenImageIO goes by the extension first.
+            raise _unreadable(path, f"begins as {still.name}, but opens as {picture.format_name()}")
+        yield picture
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    # Names and messages made of damaged bytes are no text; sizes made of them are no memory.
+    except (UnicodeDecodeError, MemoryError) as error:
+        raise _unreadable(path, f"a header that makes no sense ({type(error).__name__})") from error
+    finally:
+        if picture is not None:
+            picture.close()
+
+
+def _describe(path: Path, picture: Any, wanted: str | None) -> StillHeader:
+    format_name = str(picture.format_name())
+    specs = [picture.spec()]
+    # Further images of other formats are pages and thumbnails.
+    while format_name == "openexr" and len(specs) <= _MOST_PARTS and picture.seek_subimage(len(specs), 0):
+        specs.append(picture.spec())
+    if len(specs) > _MOST_PARTS:
+        raise _unreadable(path, f"a header that claims more than {_MOST_PARTS} parts")
+    layer = choose_layer(path, specs, wanted)
+    spec = specs[layer.part]
+    shown = Window(spec.full_x, spec.full_y, spec.full_width, spec.full_height)
+    stored = Window(spec.x, spec.y, spec.width, spec.height)
+    if max(shown.num_pixels, stored.num_pixels) > _MOST_PIXELS or min(shown.width, shown.height) < 1:
+        raise _unreadable(path, f"a header that claims a raster of {shown}")
+    formats = [str(spec.channelformats[c]) for c in layer.channels] if spec.channelformats else [str(spec.format)]
+    _refuse_kind(path, spec, format_name, set(formats))
+    own = _own_fields(spec)
+    primaries, transfer, chromaticities = read_still_colour(spec, format_name)
+    if formats[0] in ("half", "float"):
+        bits = 16 if formats[0] == "half" else 32
+    else:
+        bits = int(spec.getattribute("oiio:BitsPerSample") or spec.format.size() * 8)
+    return StillHeader(
+        format_name,
+        shown,
+        stored,
+        formats[0],
+        bits,
+        layer,
+        own.get("primaries") or primaries,
+        own.get("transfer") or transfer,
+        chromaticities,
+        _pixel_aspect(spec),
+        own.get("encoding", ""),
+        _timecode(path, own.get("timecode") or spec.getattribute("smpte:TimeCode")),
+        _rate(spec, own.get("rate")),
+        own.get("reel") or _text(spec, "reelName") or _text(spec, "dpx:InputDevice"),
+    )
+
+
+def _refuse_kind(path: Path, spec: Any, format_name: str, formats: set[str]) -> None:
+    found = None
+    if spec.deep:
+        found = "deep pixels"
+    elif len(formats) > 1:
+        found = f"red, green and blue of different types ({', '.join(sorted(formats))})"
+    elif not formats <= _DTYPES.keys():
+        found = f"{formats.pop()} channels"
+    elif format_name == "dpx" and str(spec.getattribute("dpx:ImageDescriptor")) not in _DPX_PICTURES:
+        found = f"a DPX element of kind {spec.getattribute('dpx:ImageDescriptor')}"
+    elif format_name == "tiff" and spec.getattribute("tiff:PhotometricInterpretation") not in _TIFF_PHOTOMETRIC:
+        found = "TIFF colours that are neither RGB nor grey"
+    elif str(spec.getattribute("jpeg:ColorSpace")) == "CMYK":
+        found = "CMYK colours"
+    elif int(spec.getattribute("Orientation") or 1) in range(2, 9):
+        found = f"a picture stored turned (orientation {spec.getattribute('Orientation')})"
+    if found is not None:
+        raise MediaError(
+            f"{path.name} is of a kind that is not read",
+            found=found,
+            expected="flat, upright RGB or grey: 8 to 16 bit integers, half or float",
+            remedy="render or convert it to such frames",
+        )
+
+
+def _own_fields(spec: Any) -> dict[str, str]:
+    """What we wrote beside a format's own fields: by attribute, or as JSON in its free text."""
+    texts = [str(spec.getattribute("ImageDescription") or "")]
+    if (user := spec.getattribute("dpx:UserData")) is not None:
+        texts.append(bytes(np.asarray(user, np.uint8)).rstrip(b"\0").decode(errors="replace"))
+    for text in texts:
+        if text.startswith(OWN_MARK):
+            try:
+                fields = json.loads(text.removeprefix(OWN_MARK))
+            except ValueError:
+                continue
+            return {key: value for key, value in fields.items() if isinstance(value, str)}
+    named = {key: spec.getattribute(f"interpositive:{key}") for key in ("encoding", "primaries", "transfer")}
+    return {key: value for key, value in named.items() if isinstance(value, str)}
+
+
+def _text(spec: Any, name: str) -> str | None:
+    value = spec.getattribute(name)
+    return (value.strip() or None) if isinstance(value, str) else None
+
+
+def _pixel_aspect(spec: Any) -> float:
+    value = spec.getattribute("PixelAspectRatio")
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) and value > 0 else 1.0
+
+
+def _timecode(path: Path, value: Any) -> str | None:
+    """Read a timecode kept as text or as SMPTE ST 12-1 binary-coded decimals (bit 6 is drop-frame)."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        if _TIMECODE.fullmatch(value) is None:
+            raise _unreadable(path, f"a timecode that is none: {value[:40]!r}")
+        return value
+    packed = int(value[0]) & 0xFFFFFFFF
+    tens = packed >> 4 & 0x03070703
+    parts = [(tens >> shift & 0xF) * 10 + (packed >> shift & 0xF) for shift in (24, 16, 8, 0)]
+    if any(packed >> shift & 0xF > 9 for shift in (24, 16, 8, 0)) or max(parts[1:3]) > 59 or parts[0] > 23:
+        # Devices that have no timecode fill the field with ones.
+        return None
+    return f"{parts[0]:02d}:{parts[1]:02d}:{parts[2]:02d}{';' if packed & 0x40 else ':'}{parts[3]:02d}"
+
+
+def _rate(spec: Any, own: str | None) -> Fraction | None:
+    """Frames a second, by the first field that says a rate a camera can have."""
+    names = ("framesPerSecond", "FramesPerSecond", "dpx:FrameRate", "dpx:TemporalFrameRate")
+    for value in (own, *(spec.getattribute(name) for name in names)):
+        try:
+            if isinstance(value, tuple | list) and len(value) == 2:
+                rate = Fraction(int(value[0]), int(value[1]))
+            elif isinstance(value, str | int | float):
+                rate = Fraction(value)
+            else:
+                continue
+        except (ValueError, ZeroDivisionError, OverflowError):
+            continue
+        if 1 <= rate <= 1000:
+            return _exact_rate(rate)
+    return None
+
+
+def _exact_rate(rate: Fraction) -> Fraction:
+    """23.976, in whatever precision it was stored, is 24000/1001."""
+    whole = Fraction(round(rate))
+    near = min(whole, whole * 1000 / 1001, key=lambda known: abs(known - rate))
+    return near if abs(near - rate) < Fraction(5, 1000) else rate.limit_denominator(1001)
+
+
+def _not_opened(path: Path, reason: str) -> MediaError:
+    if "Subsampled channels" in reason:
+        return MediaError(
+            f"{path.name} is of a kind that is not read",
+            found="an EXR of luminance with colour at a lower resolution (Y, RY, BY)",
+            expected="R, G and B at full resolution",
+            remedy="render it again with RGB channels",
+        )
+    return _unreadable(path, reason)
+
+
+def _unreadable(path: Path, reason: str) -> MediaError:
+    return MediaError(
+        f"{path.name} is damaged or cut short",
+        found=(reason or "the reader gave no reason").strip().splitlines()[0],
+        expected="a whole picture",
+        remedy="copy or render this frame again",
+    )

@@ -1,0 +1,140 @@
+"""What a delivered frame's header says, in the fields of its own format: timecode, rate, reel, number, colour.
+
+EXR has a standard attribute for each. DPX (SMPTE ST 268) has fields for
+timecode, rate, number and transfer, and by custom keeps the reel as the input
+device. PNG takes them as text under the names EXR uses. What a format has no
+field for, or no field long enough, is kept whole as JSON in its free text:
+the user data of DPX, the image description of TIFF.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal, Self
+
+import numpy as np
+import OpenImageIO as oiio
+
+from interpositive.media.contract import MediaInfo
+from interpositive.media.still_colour import CHROMATICITIES, UNKNOWN, dpx_colour, png_code_points
+from interpositive.media.still_headers import OWN_MARK
+
+FrameFormat = Literal["png16", "exr", "dpx10", "dpx12", "dpx16", "tiff16"]
+# 32 bytes with the closing nought; a reel cut short would be another reel.
+_DPX_REEL_LENGTH = 31
+# Header fields of numbers are 32 bits wide.
+_LARGEST_NUMBER = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class FrameTags:
+    """What every frame of a sequence says beside its own timecode and number.
+
+    ``primaries`` and ``transfer`` are those of ``ColourTags``, ``encoding`` a name of the colour room.
+    ``chromaticities`` are written as they are; without them, those that ``primaries`` names.
+    """
+
+    reel: str | None = None
+    primaries: str = UNKNOWN
+    transfer: str = UNKNOWN
+    encoding: str = ""
+    chromaticities: tuple[float, ...] | None = None
+    pixel_aspect: float = 1.0
+
+    @classmethod
+    def of(cls, info: MediaInfo) -> Self:
+        """The tags of a plate, for frames made from it."""
+        return cls(
+            info.reel,
+            info.colour.primaries,
+            info.colour.transfer,
+            info.encoding,
+            info.chromaticities,
+            info.pixel_aspect,
+        )
+
+    @property
+    def colour_names(self) -> dict[str, str]:
+        """The names that are known, by what they name."""
+        names = {"primaries": self.primaries, "transfer": self.transfer, "encoding": self.encoding}
+        return {what: name for what, name in names.items() if name not in ("", UNKNOWN)}
+
+
+def tag_frame(
+    spec: Any, format: FrameFormat, tags: FrameTags, rate: Fraction, number: int, timecode: str | None, bits: int
+) -> None:
+    """Write one frame's tags into an OpenImageIO header; ``bits`` are those of the plate."""
+    if tags.pixel_aspect != 1.0:
+        spec.attribute("PixelAspectRatio", tags.pixel_aspect)
+    if format == "exr":
+        _tag_exr(spec, tags, rate, number, timecode)
+    elif format.startswith("dpx"):
+        _tag_dpx(spec, tags, rate, number, timecode)
+    elif format == "png16":
+        _tag_png(spec, tags, rate, timecode)
+    if format in ("exr", "png16"):
+        for what, name in tags.colour_names.items():
+            spec.attribute(f"interpositive:{what}", name)
+        spec.attribute("interpositive:bits", str(bits))
+        return
+    own = {"timecode": timecode, "reel": tags.reel, **tags.colour_names, "bits": str(bits)}
+    own["rate"] = f"{rate.numerator}/{rate.denominator}"
+    text = OWN_MARK + json.dumps({key: value for key, value in own.items() if value is not None}, ensure_ascii=False)
+    if format == "tiff16":
+        spec.attribute("ImageDescription", text)
+        if tags.reel is not None:
+            spec.attribute("DocumentName", tags.reel)
+        return
+    user_data = np.frombuffer(text.encode(), np.uint8)
+    spec.attribute("dpx:UserData", oiio.TypeDesc(f"uint8[{len(user_data)}]"), user_data)
+
+
+def _tag_exr(spec: Any, tags: FrameTags, rate: Fraction, number: int, timecode: str | None) -> None:
+    spec.attribute("framesPerSecond", oiio.TypeRational, (rate.numerator, rate.denominator))
+    if number <= _LARGEST_NUMBER:
+        spec.attribute("imageCounter", number)
+    if timecode is not None:
+        spec.attribute("smpte:TimeCode", oiio.TypeTimeCode, _timecode_bits(timecode))
+    if tags.reel is not None:
+        spec.attribute("reelName", tags.reel)
+    chromaticities = tags.chromaticities or CHROMATICITIES.get(tags.primaries)
+    if chromaticities is not None:
+        spec.attribute("chromaticities", oiio.TypeDesc("float[8]"), tuple(chromaticities))
+
+
+def _tag_dpx(spec: Any, tags: FrameTags, rate: Fraction, number: int, timecode: str | None) -> None:
+    colorimetric, transfer = dpx_colour(tags.primaries, tags.transfer)
+    spec.attribute("dpx:Colorimetric", colorimetric)
+    spec.attribute("dpx:Transfer", transfer)
+    # The film header and the television header each have a field; conforming tools look into either.
+    for field in ("dpx:FrameRate", "dpx:TemporalFrameRate"):
+        spec.attribute(field, float(rate))
+    if number <= _LARGEST_NUMBER:
+        spec.attribute("dpx:FramePosition", oiio.UINT32, number)
+    if timecode is not None:
+        spec.attribute("smpte:TimeCode", oiio.TypeTimeCode, _timecode_bits(timecode))
+    if tags.reel is not None and tags.reel.isascii() and len(tags.reel) <= _DPX_REEL_LENGTH:
+        spec.attribute("dpx:InputDevice", tags.reel)
+
+
+def _tag_png(spec: Any, tags: FrameTags, rate: Fraction, timecode: str | None) -> None:
+    spec.attribute("FramesPerSecond", f"{rate.numerator}/{rate.denominator}")
+    if timecode is not None:
+        spec.attribute("smpte:TimeCode", timecode)
+    if tags.reel is not None:
+        spec.attribute("reelName", tags.reel)
+        spec.attribute("DocumentName", tags.reel)
+    points = png_code_points(tags.primaries, tags.transfer)
+    if points is not None:
+        spec.attribute("CICP", oiio.TypeDesc("int[4]"), points)
+
+
+def _timecode_bits(timecode: str) -> tuple[int, int]:
+    """Pack a timecode as SMPTE ST 12-1 binary-coded decimals, hours first; bit 6 is drop-frame."""
+    hours, minutes, seconds, frames = (int(part) for part in timecode.replace(";", ":").split(":"))
+    packed = 0
+    for value in (hours, minutes, seconds, frames):
+        packed = packed << 8 | (value // 10) << 4 | value % 10
+    return packed | (1 << 6 if ";" in timecode else 0), 0
