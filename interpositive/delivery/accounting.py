@@ -192,7 +192,7 @@ def write_manifest(
         frames=accounts,
         files=files,
         hash_list=generation_path(1, name, created),
-        notes=[*([gate.note] if gate.note else []), *info.notes, *format_notes(info, frame_format)],
+        notes=[*([gate.note] if gate.note else []), *info.notes, *format_notes(shot.reader, frame_format)],
     )
     (scratch / MANIFEST_NAME).write_text(manifest.model_dump_json(indent=1))
     seal_folder(scratch, name, created)

@@ -91,17 +91,19 @@ def window_to_store(reader: FrameReader, frame: RestoredFrame, result: Frames) -
     return inside.join(repair) if inside else repair
 
 
-def format_notes(info: MediaInfo, frame_format: FrameFormat) -> list[str]:
-    """What of the plate the delivered frames do not have, for the manifest."""
-    shown, stored = info.display_window, info.data_window
-    if shown is None or stored is None:
+def format_notes(reader: FrameReader, frame_format: FrameFormat) -> list[str]:
+    """What of the plate's files the delivered frames do not have, for the manifest; reads every header of an EXR."""
+    if not isinstance(reader, SequenceReader) or reader.info.codec != "openexr":
         return []
+    info = reader.info
+    shown = info.display_window or Window(0, 0, info.width, info.height)
+    stored = [reader.data_window(frame) for frame in range(len(reader))]
     notes = []
-    if stored.intersect(shown) != stored:
+    if num_beyond := sum(window.intersect(shown) != window for window in stored):
         notes.append(
-            f"the plate's overscan (it stores {stored}, the display window is {shown}) is not delivered: "
-            "frames hold what the display window shows"
+            f"{num_beyond} of the plate's frames store more than the display window {shown} (the first stores "
+            f"{stored[0]}): this overscan is not delivered"
         )
-    if frame_format != "exr":
-        notes.append(f"{frame_format} has no display and data window; the plate's were {shown} and {stored}")
+    if frame_format != "exr" and any(window != shown for window in stored):
+        notes.append(f"{frame_format} has no data window: what the plate does not store is 0 (display window {shown})")
     return notes

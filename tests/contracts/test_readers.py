@@ -68,12 +68,12 @@ def _sequence(kind: str) -> Callable[[Path], Path]:
         with SequenceWriter(
             path,
             "take",
-            format=kind,
+            format=kind,  # type: ignore[arg-type]
             first_frame=1001,
             rate=RATE,
             start_timecode=None,
             bits=8,
-            tags=FrameTags(transfer="bt709"),  # type: ignore[arg-type]
+            tags=FrameTags(transfer="bt709"),
         ) as writer:
             writer.write(numbered_frames(0, NUM_FRAMES))
         return path
@@ -96,6 +96,10 @@ MEDIA: dict[str, Callable[[Path], Path]] = {
     "ffv1": _written("take.mkv", codec="ffv1"),
     "png": _sequence("png16"),
     "exr": _sequence("exr"),
+    "dpx10": _sequence("dpx10"),
+    "dpx12": _sequence("dpx12"),
+    "dpx16": _sequence("dpx16"),
+    "tiff16": _sequence("tiff16"),
 }
 DECORD_READS = ("h264-long-gop", "h264-intra", "late-start", "h264-long-gop-mkv")
 CASES: list[tuple[str, Backend]] = [(name, "auto") for name in MEDIA] + [(name, "decord") for name in DECORD_READS]
