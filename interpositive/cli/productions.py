@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from interpositive.dailies.catalogue import Catalogue
 from interpositive.dailies.encoding_rules import EncodingRules
 from interpositive.dailies.splitting import SplitRule
+from interpositive.dailies.vouching import HashListRule
 from interpositive.errors import CatalogueError
 from interpositive.media.plate_colour import NATIVE
 
@@ -41,6 +42,7 @@ class ProductionConfig(BaseModel):
     training_height: int = Field(default=216, ge=32)
     proxy_height: int | None = None
     slate_patterns: list[str] = Field(default_factory=list)
+    hash_lists: HashListRule = "check"
     split: SplitConfig = Field(default_factory=SplitConfig)
     encodings: dict[str, str] = Field(default_factory=dict)
     training_encoding: str = NATIVE

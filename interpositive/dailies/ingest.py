@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from interpositive.dailies.camera_reports.attaching import CAMERA_FOLDER, attach_reports, find_reports
-from interpositive.dailies.catalogue import Catalogue, FileState
+from interpositive.dailies.catalogue import Catalogue
 from interpositive.dailies.encoding_rules import NAMED, EncodingRules
 from interpositive.dailies.engines import Engine, LocalEngine
 from interpositive.dailies.integrity import digest_originals
@@ -24,9 +24,10 @@ from interpositive.dailies.slate_rules import SlateRules, SlateSheet, read_slate
 from interpositive.dailies.splitting import SplitRule, plan_splits
 from interpositive.dailies.take import Take, name_for, take_from_info, timecode_fault
 from interpositive.dailies.take_marks import LOG_EXTENSION, TakeMarks, marked, read_log_beside
-from interpositive.dailies.walking import Footage, Walk, state_of, walk_source
+from interpositive.dailies.vouching import HashListRule, ListedFootage, Vouching
+from interpositive.dailies.walking import Walk, state_of, walk_source
 from interpositive.dailies.workers import Outcome
-from interpositive.errors import MediaError
+from interpositive.errors import IntegrityError, MediaError
 from interpositive.media.contract import MediaInfo
 from interpositive.media.probing import probe_media
 from interpositive.records.slates import Slate
@@ -45,6 +46,7 @@ def ingest(
     slate_rules: SlateRules | None = None,
     split_rule: SplitRule | None = None,
     encoding_rules: EncodingRules | None = None,
+    hash_lists: HashListRule = "check",
     num_workers: int = 2,
     engine: Engine | None = None,
     proxy_height: int | None = None,
@@ -60,7 +62,8 @@ def ingest(
     crashes or hangs is quarantined like any other file that
     cannot be trusted, and the rest goes on. Takes enter the catalogue in path
     order, one transaction each, so a killed ingest goes on where it stopped
-    when it is run again. With ``proxy_height`` (lines), takes that are taller
+    when it is run again. Footage that a hash list in the source names is checked
+    against it as it is read, by the rule ``hash_lists``. With ``proxy_height`` (lines), takes that are taller
     get an intra-frame H.264 proxy. Raises ``MediaError`` for a source that is
     no folder, ``CatalogueError`` for a catalogue that cannot be used.
     """
@@ -72,7 +75,8 @@ def ingest(
     with Catalogue(catalogue_path, writable=True) as catalogue:
         engine = engine or LocalEngine(num_workers)
         engine.check_sees([walk.source, folder])
-        run = _Ingest(walk, catalogue, slate_rules or SlateRules(), encoding_rules or EncodingRules())
+        vouching = Vouching(walk, hash_lists)
+        run = _Ingest(walk, catalogue, slate_rules or SlateRules(), encoding_rules or EncodingRules(), vouching)
         run.take_in(partial(_inspect, probe=probe, source=walk.source), engine, timeout_seconds, progress)
         run.note_missing()
         run.attach_camera_reports(folder)
@@ -91,6 +95,9 @@ def ingest(
             encodings={" ".join(key).strip(): count for key, count in catalogue.encoding_sizes().items()},
             without_encoding=catalogue.without_encoding(MOST_LISTED),
             proxy_failures=failures,
+            num_verified=run.num_verified,
+            unlisted=run.unlisted[:MOST_LISTED],
+            num_unlisted=len(run.unlisted),
         )
         report.write(folder)
     return report
@@ -103,14 +110,18 @@ class _Inspection:
     digests: TakeDigests
 
 
-def _inspect(footage: Footage, probe: Probe, source: Path) -> _Inspection:
-    """Probe and digest one file or sequence of ``source``; runs in a worker."""
+def _inspect(listed: ListedFootage, probe: Probe, source: Path) -> _Inspection:
+    """Digest, compare with hash lists and probe one file or sequence of ``source``; runs in a worker."""
+    footage = listed.footage
+    if listed.refusal:
+        raise IntegrityError(listed.refusal)
+    # First the bytes: what its hash list contradicts is never decoded.
+    sha256, digests = digest_originals(source, footage.path, footage.frames, listed.expected)
     info = probe(footage.path)
     if info.variable_rate:
         raise MediaError("variable frame rate: its frames cannot be counted on")
     if info.num_frames < 1:
         raise MediaError("it has no frame")
-    sha256, digests = digest_originals(source, footage.path, footage.frames)
     if state_of(footage.path, footage.frames) != footage.state:
         raise MediaError("it changed while it was read; is it still being copied?")
     return _Inspection(info, sha256, digests)
@@ -120,21 +131,32 @@ class _Ingest:
     """One pass over a source; ``rows`` grows as files find their outcome."""
 
     def __init__(
-        self, walk: Walk, catalogue: Catalogue, slate_rules: SlateRules, encoding_rules: EncodingRules
+        self,
+        walk: Walk,
+        catalogue: Catalogue,
+        slate_rules: SlateRules,
+        encoding_rules: EncodingRules,
+        vouching: Vouching,
     ) -> None:
         self.rows: list[FileOutcome] = []
+        self.num_verified = 0
+        self.unlisted: list[str] = []
+        self._vouching = vouching
         self._walk = walk
         self._catalogue = catalogue
         self._slate_rules = slate_rules
         self._encoding_rules = encoding_rules
         self._states = {str(footage.path): footage.state for footage in walk.footage}
-        self._camera_reports = find_reports(path for path, _ in walk.ignored)
+        paperwork = [path for path, _ in walk.ignored]
+        untrusted = vouching.untrusted() | vouching.contradicted([*walk.sheets, *paperwork])
+        self._camera_reports = find_reports(path for path in paperwork if path not in untrusted)
         for path, reason in walk.ignored:
-            if path not in self._camera_reports and path.suffix.lower() != LOG_EXTENSION:
+            if path not in self._camera_reports and path not in untrusted and path.suffix.lower() != LOG_EXTENSION:
                 self._row(path, "ignored", reason)
-        for path, reason in walk.refused:
+        for path, reason in (*walk.refused, *untrusted.items()):
             self._row(path, "quarantined", reason)
-        self._marks = {**self._read_logs(), **self._read_sheets(walk.sheets)}
+        sheets = [path for path in walk.sheets if path not in untrusted]
+        self._marks = {**self._read_logs(untrusted), **self._read_sheets(sheets)}
 
     def _is_current(self, path: str) -> bool:
         """Whether the take at ``path`` is still there as it was ingested, as far as size and time tell."""
@@ -148,11 +170,11 @@ class _Ingest:
         text = os.fsencode(shown).decode("utf-8", "backslashreplace")
         self.rows.append(FileOutcome(path=text, outcome=outcome, reason=reason, take=take))
 
-    def _read_logs(self) -> dict[Path, TakeMarks]:
+    def _read_logs(self, untrusted: Collection[Path]) -> dict[Path, TakeMarks]:
         marks: dict[Path, TakeMarks] = {}
         footage = [one.path for one in self._walk.footage]
         for path, reason in self._walk.ignored:
-            if path.suffix.lower() != LOG_EXTENSION:
+            if path.suffix.lower() != LOG_EXTENSION or path in untrusted:
                 continue
             if path.is_symlink() or path.name.startswith("."):
                 self._row(path, "ignored", reason)
@@ -194,29 +216,30 @@ class _Ingest:
 
     def take_in(
         self,
-        inspect: Callable[[Footage], _Inspection],
+        inspect: Callable[[ListedFootage], _Inspection],
         engine: Engine,
         timeout_seconds: float,
         progress: bool,
     ) -> None:
         """Tell known from new, inspect what is new, and put it into the catalogue in path order."""
-        new = [footage for footage in self._walk.footage if not self._is_settled(footage)]
+        listed = map(self._vouching.of, self._walk.footage)
+        new = [one for one in listed if not self._is_settled(one)]
 
-        def patience(footage: Footage) -> float:
-            return timeout_seconds + footage.state.num_bytes / SLOWEST_BYTES_PER_SECOND
+        def patience(listed: ListedFootage) -> float:
+            return timeout_seconds + listed.footage.state.num_bytes / SLOWEST_BYTES_PER_SECOND
 
-        total = sum(footage.state.num_bytes for footage in new)
+        total = sum(one.footage.state.num_bytes for one in new)
         bar = tqdm(total=total, unit="B", unit_scale=True, desc="ingest", file=sys.stderr, disable=not progress)
         with bar:
             for done, outcome in enumerate(engine.run(inspect, new, patience), 1):
                 self._settle(outcome)
                 bar.set_postfix_str(f"{done}/{len(new)} files", refresh=False)
-                bar.update(outcome.job.state.num_bytes)
+                bar.update(outcome.job.footage.state.num_bytes)
 
-    def _is_settled(self, footage: Footage) -> bool:
-        path = str(footage.path)
+    def _is_settled(self, listed: ListedFootage) -> bool:
+        footage, path = listed.footage, str(listed.footage.path)
         if self._catalogue.file_state(path) == footage.state:
-            return self._keep(footage)
+            return self._keep(listed)
         sha256, state = self._catalogue.duplicate_at(path) or ("", None)
         original = self._catalogue.take_of_content(sha256) if state == footage.state else None
         if original is not None and self._is_current(original.path):
@@ -224,16 +247,20 @@ class _Ingest:
             return True
         return False
 
-    def _keep(self, footage: Footage) -> bool:
-        """Bring a take whose file is unchanged up to date; False if what its tags say must be read anew."""
+    def _keep(self, listed: ListedFootage) -> bool:
+        """Bring a take whose file is unchanged up to date; False if what its tags or lists say must be read anew."""
+        footage = listed.footage
         take = self._catalogue.take_at(str(footage.path))
         assert take is not None
+        if not listed.settles(take):
+            return False
         slate = self._slate(footage.path)
         now, notes = marked(take, self._marks.get(footage.path))
         slated = now if slate == take.slate else self._renamed(now, slate, footage.path)
         named = self._encoding_rules.name(slated)
         if take.encoding_source == NAMED and named is slated:
             return False
+        self._tally(take)
         if named == take:
             self._row(take.path, "known", "; ".join(notes), take.name)
             return True
@@ -247,8 +274,9 @@ class _Ingest:
     def _renamed(self, take: Take, slate: Slate, path: Path) -> Take:
         return take.model_copy(update={"slate": slate, "name": self._unique_name(slate, path, former=take.name)})
 
-    def _settle(self, outcome: Outcome[Footage, _Inspection]) -> None:
-        path, state = outcome.job.path, outcome.job.state
+    def _settle(self, outcome: Outcome[ListedFootage, _Inspection]) -> None:
+        listed, path, state = outcome.job, outcome.job.footage.path, outcome.job.footage.state
+        was_read = self._catalogue.file_state(str(path)) == state
         former = self._catalogue.take_at(str(path))
         if outcome.result is None:
             self._catalogue.remove(str(path))
@@ -261,37 +289,55 @@ class _Ingest:
                 self._catalogue.put_duplicate(str(path), sha256, state)
                 self._row(path, "duplicate", f"same content as {twin.path}", twin.name)
             else:
-                self._move(twin, path, state, slate)
+                self._move(twin, listed, slate)
             return
         keeps_name = former is not None and former.slate == slate
         name = former.name if former and keeps_name else self._unique_name(slate, path, former.name if former else "")
         info = outcome.result.info
         take, notes = marked(take_from_info(info, name, path, sha256, slate), self._marks.get(path))
-        take = self._encoding_rules.name(take).model_copy(update={"blake3": digests.root})
+        take = self._encoding_rules.name(take).model_copy(
+            update={"blake3": digests.root, "hash_list": listed.hash_list}
+        )
         if take.start_frame is None and (fault := timecode_fault(info)):
             notes.insert(0, fault)
+        if listed.note:
+            notes.append(listed.note)
         if former is not None:
             take = take.model_copy(update={"split": former.split})
         self._catalogue.put(take, state, digests=digests)
+        self._tally(take)
         if former is not None and former.sha256 == take.sha256 and former.encoding != take.encoding:
             self._row(path, "recoded", _recoded(former, take), take.name)
+        elif former is not None and former.sha256 == take.sha256 and was_read:
+            vouched = f"read again, {listed.hash_list} vouches for it" if listed.hash_list else "read again"
+            self._row(path, "known", "; ".join([vouched, *notes]), take.name)
         else:
             self._row(path, "changed" if former else "accepted", "; ".join(notes), take.name)
 
-    def _move(self, take: Take, path: Path, state: FileState, slate: Slate) -> None:
+    def _move(self, take: Take, listed: ListedFootage, slate: Slate) -> None:
+        path, state = listed.footage.path, listed.footage.state
         self._catalogue.remove(str(path))
         moved = marked(take, self._marks.get(path))[0]
         moved = moved if take.slate == slate else self._renamed(moved, slate, path)
-        moved = self._encoding_rules.name(moved.model_copy(update={"path": str(path)}))
+        moved = self._encoding_rules.name(moved.model_copy(update={"path": str(path), "hash_list": listed.hash_list}))
         self._catalogue.put(moved, state, replaces=take.path)
+        self._tally(moved)
         self._row(path, "moved", f"was at {take.path}", moved.name)
 
+    def _tally(self, take: Take) -> None:
+        if take.hash_list:
+            self.num_verified += 1
+        elif self._vouching.any_list:
+            self.unlisted.append(take.name)
+
     def note_missing(self) -> None:
-        """Report takes of this source whose files are gone; they stay in the catalogue."""
+        """Report takes of this source whose files are gone, which stay in the catalogue, and listed files not there."""
         met = {str(path) for path, _ in (*self._walk.refused, *self._walk.ignored)}
         for path, name in self._catalogue.paths_under(self._walk.source):
             if path not in met and path not in self._states:
                 self._row(path, "missing", "no longer on disk", name)
+        for listed, reason in self._vouching.missing():
+            self._row(listed, "missing", reason)
 
     def attach_camera_reports(self, folder: Path) -> None:
         """Lay what the cameras wrote down onto the takes, under their final names."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from interpositive.dailies.inside import open_inside
@@ -11,6 +11,7 @@ from interpositive.dailies.take import Take
 from interpositive.errors import IntegrityError, MediaError
 from interpositive.media.sequence_reader import list_frames
 from interpositive.records.digests import hash_stream, sha256_of_file, sha256_of_files, sha256_of_value
+from interpositive.records.hash_lists.expecting import ExpectedFile
 from interpositive.records.take_digests import ReadDigester, TakeDigests
 
 
@@ -19,16 +20,22 @@ def take_digest(path: Path) -> str:
     return sha256_of_files(list_frames(path)) if path.is_dir() else sha256_of_file(path)
 
 
-def digest_originals(source: Path, path: Path, frames: Sequence[Path] = ()) -> tuple[str, TakeDigests]:
+def digest_originals(
+    source: Path, path: Path, frames: Sequence[Path] = (), expected: Mapping[Path, ExpectedFile] | None = None
+) -> tuple[str, TakeDigests]:
     """Read a movie, or the ``frames`` of a sequence, once: its SHA-256 and the digests that reads are checked by.
 
-    Raises ``MediaError`` for a file that does not lie in ``source``.
+    Raises ``MediaError`` for a file that does not lie in ``source``, ``IntegrityError`` for one that is not
+    what hash lists ``expected``.
     """
     files, sha256s = [], {}
     for file in frames or (path,):
         sha256, digester = hashlib.sha256(), ReadDigester()
+        comparison = (expected or {}).get(file, ExpectedFile()).compare()
         with open_inside(source, file) as stream:
-            hash_stream(stream, [sha256, digester])
+            hash_stream(stream, [sha256, digester, *comparison.hashers])
+        if reason := comparison.finish():
+            raise IntegrityError(f"{file.name} {reason}", remedy="copy the file from the card again")
         files.append(digester.digests(file.name if frames else ""))
         sha256s[file.name] = sha256.hexdigest()
     return sha256_of_value(sha256s) if frames else sha256s[path.name], TakeDigests(files=tuple(files))

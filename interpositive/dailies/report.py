@@ -39,7 +39,7 @@ _MEANINGS = {
     "duplicate": "same content as another file",
     "attached": "camera data of a take",
     "quarantined": "cannot be trusted",
-    "missing": "in the catalogue, no longer on disk",
+    "missing": "in the catalogue or in a hash list, not on disk",
     "ignored": "no footage",
 }
 
@@ -57,7 +57,8 @@ class IngestReport(Record):
     """The result of one ingest; ``rows`` in path order.
 
     ``encodings`` counts the catalogue's takes by colour encoding and who said it, empty where nobody did;
-    ``without_encoding`` names up to ``MOST_LISTED`` of those.
+    ``without_encoding`` names up to ``MOST_LISTED`` of those. ``num_verified`` takes of this source are vouched for
+    by a hash list in it, ``num_unlisted`` by none although it has some; ``unlisted`` names the first.
     """
 
     schema_version: int = 1
@@ -71,6 +72,9 @@ class IngestReport(Record):
     encodings: dict[str, int] = Field(default_factory=dict)
     without_encoding: list[str] = Field(default_factory=list)
     proxy_failures: dict[str, str] = Field(default_factory=dict)
+    num_verified: int = 0
+    num_unlisted: int = 0
+    unlisted: list[str] = Field(default_factory=list)
 
     def of(self, *outcomes: OutcomeKind) -> list[FileOutcome]:
         """The rows with one of these outcomes."""
@@ -98,7 +102,7 @@ class IngestReport(Record):
 
     @property
     def missing(self) -> list[str]:
-        """Paths in the catalogue that are no longer on disk."""
+        """Paths in the catalogue or a hash list that are not on disk."""
         return [row.path for row in self.of("missing")]
 
     def write(self, folder: Path) -> Path:
@@ -129,6 +133,8 @@ def format_report(report: IngestReport) -> str:
     if not report.num_takes:
         lines.append("no take was found")
     lines.append(f"{report.num_takes:>7}  takes in the catalogue, after {report.seconds:.1f} seconds")
+    if report.num_verified or report.num_unlisted:
+        lines.append(f"{report.num_verified:>7}  takes verified by a hash list, {report.num_unlisted} in none")
     for outcome in ("quarantined", "missing", "duplicate", "changed", "moved", "reslated", "recoded", "attached"):
         rows = [row for row in report.rows if row.outcome == outcome]
         if rows:
@@ -140,6 +146,9 @@ def format_report(report: IngestReport) -> str:
     if report.proxy_failures:
         lines += ["", "Without a proxy:"]
         lines += [f"  {name}  {reason}" for name, reason in report.proxy_failures.items()]
+    if report.unlisted:
+        more = f", and {left} more" if (left := report.num_unlisted - len(report.unlisted)) else ""
+        lines += ["", "In no hash list:", f"  {', '.join(report.unlisted)}{more}"]
     lines += _encoding_lines(report)
     lines += ["", "Takes by split: " + ", ".join(f"{split} {n}" for split, n in report.splits.items())]
     if report.split_note:

@@ -20,7 +20,7 @@ _PAPERWORK = {
     "a document": {".txt", ".md", ".rst", ".pdf", ".rtf", ".doc", ".docx", ".html", ".log"},
     "paperwork of the edit or the camera": {
         *(".csv", ".tsv", ".ale", ".edl", ".xml", ".fcpxml", ".otio", ".aaf", ".json", ".yaml", ".yml"),
-        *(".mhl", ".md5", ".sha256", ".xxhash", ".rmd", ".sif", ".bim", ".cpf", ".f4"),
+        *(".mhl", ".md5", ".sha1", ".sha256", ".xxhash", ".xxh64", ".xxh128", ".rmd", ".sif", ".bim", ".cpf", ".f4"),
     },
     "a colour file": {".cdl", ".cc", ".ccc", ".cube", ".3dl", ".clf", ".ctf", ".lut", ".look", ".ocio"},
     "sound": {".wav", ".bwf", ".mp3", ".aif", ".aiff", ".flac", ".m4a"},

@@ -52,6 +52,7 @@ def run(config: DictConfig) -> None:
             slate_rules=SlateRules([*production.slate_patterns, *DEFAULT_PATTERNS]),
             split_rule=production.split.rule(),
             encoding_rules=production.encoding_rules(),
+            hash_lists=production.hash_lists,
             engine=engine,
             proxy_height=production.proxy_height,
             progress=settings.progress,

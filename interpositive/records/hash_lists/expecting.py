@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,22 +41,37 @@ class ExpectedFile:
         self._contradiction = self._contradiction or later._contradiction
         self._without_digest = self._without_digest or later._without_digest
 
-    def difference(self, found: Mapping[str, bytes]) -> str:
-        """In words, the first recorded digest that a found one contradicts; empty if all agree."""
-        for name, digest in self.digests.items():
-            if found[name] != digest:
-                to_text = HASH_FORMATS[name].to_text
-                return (
-                    f"differs from the hash list {self.recorded_in[name].name}: "
-                    f"{name} {to_text(found[name])}, listed {to_text(digest)}"
-                )
-        return ""
+    def compare(self) -> Comparison:
+        """A comparison to feed with the file's bytes."""
+        return Comparison(self)
 
     def check(self, path: Path, also: Sequence[Hasher] = ()) -> str:
         """Read a file once, for the recorded digests and for other hashers; gives what is wrong, or nothing."""
-        hashers: dict[str, Digesting] = {name: HASH_FORMATS[name].make() for name in self.digests}
-        hash_file(path, [*also, *hashers.values()])
-        return self.trouble or self.difference({name: hasher.digest() for name, hasher in hashers.items()})
+        comparison = self.compare()
+        hash_file(path, [*also, *comparison.hashers])
+        return comparison.finish()
+
+
+class Comparison:
+    """``hashers`` take in a file's bytes, whoever reads them; then :meth:`finish` says what is wrong."""
+
+    def __init__(self, expected: ExpectedFile) -> None:
+        self._expected = expected
+        self._by_name: dict[str, Digesting] = {name: HASH_FORMATS[name].make() for name in expected.digests}
+
+    @property
+    def hashers(self) -> Sequence[Hasher]:
+        """One for each recorded digest."""
+        return tuple(self._by_name.values())
+
+    def finish(self) -> str:
+        """In words, why nothing can vouch for the file, or the first digest that differs; empty if all agree."""
+        for name, hasher in self._by_name.items():
+            found, listed = hasher.digest(), self._expected.digests[name]
+            if found != listed:
+                to_text, hash_list = HASH_FORMATS[name].to_text, self._expected.recorded_in[name].name
+                return f"differs from the hash list {hash_list}: {name} {to_text(found)}, listed {to_text(listed)}"
+        return self._expected.trouble
 
 
 def expected_by_history(history: History) -> dict[str, ExpectedFile]:

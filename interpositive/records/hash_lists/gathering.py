@@ -6,6 +6,7 @@ import os
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from interpositive.errors import IntegrityError
@@ -28,12 +29,13 @@ class HashLists:
     expected: dict[str, ExpectedFile] = field(default_factory=dict)
     problems: list[ListProblem] = field(default_factory=list)
 
-    def broken_above(self, path: Path) -> ListProblem | None:
-        """What is wrong with a history that covers ``path``; None if all that cover it are whole, or none does."""
-        for history in self.histories:
-            if history.problems and path.is_relative_to(history.folder):
-                return history.problems[0]
-        return None
+    def expected_at(self, place: str) -> ExpectedFile | None:
+        """What the lists expect of the file at ``place`` in the folder; None if none names it."""
+        return self.expected.get(place) or self.expected.get(self._composed.get(composed(place), ""))
+
+    @cached_property
+    def _composed(self) -> dict[str, str]:
+        return {composed(place): place for place in self.expected}
 
     def leaves_out(self, path: Path) -> bool:
         """Whether a history that covers ``path`` leaves it out by its patterns."""
@@ -75,9 +77,14 @@ def _simple_lists(folder: Path) -> Iterable[Path]:
                 yield Path(place, name)
 
 
+def composed(place: str) -> str:
+    """A path with its accented letters in the one form that every file system's form leads to."""
+    return unicodedata.normalize("NFC", place)
+
+
 def names_on_disk(expected: Iterable[str], present: Iterable[str]) -> dict[str, str]:
     """The present path for each expected one that is there, also where an accented letter is composed differently."""
     there = set(present)
-    composed = {unicodedata.normalize("NFC", path): path for path in there}
-    found = {path: path if path in there else composed.get(unicodedata.normalize("NFC", path)) for path in expected}
+    by_form = {composed(path): path for path in there}
+    found = {path: path if path in there else by_form.get(composed(path)) for path in expected}
     return {path: name for path, name in found.items() if name is not None}
