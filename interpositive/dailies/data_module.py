@@ -27,9 +27,11 @@ from interpositive.dailies.prepared_windows import (
 from interpositive.dailies.selection import pick_takes, take_columns
 from interpositive.dailies.take import Take
 from interpositive.dailies.windows import TakeWindows, calm_worker
-from interpositive.errors import CatalogueError, MaskError
+from interpositive.errors import CatalogueError, ColourError, MaskError
 from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
+from interpositive.media.encodings import find_encoding
+from interpositive.media.plate_colour import NATIVE
 from interpositive.records.digests import sha256_of_path, sha256_of_value
 
 
@@ -40,7 +42,8 @@ class ProductionDataModule(lightning.LightningDataModule):
     lines (the width follows each take's raster). ``damage_paths`` marks takes
     that are themselves damaged. Training sees ``num_batches`` batches in all; a resumed
     run sets ``start_batch``. ``recipe_digest`` tells prepared windows of
-    different tasks and mini-models apart. Batches are :class:`Example`.
+    different tasks and mini-models apart. Takes are converted to ``encoding``, unless it
+    is native; ``ColourError`` for those whose own is not known. Batches are :class:`Example`.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class ProductionDataModule(lightning.LightningDataModule):
         num_prepare_workers: int = 2,
         seed: int = 0,
         damage_paths: Mapping[str, str] | None = None,
+        encoding: str = NATIVE,
         progress: bool = True,
     ) -> None:
         super().__init__()
@@ -84,8 +88,29 @@ class ProductionDataModule(lightning.LightningDataModule):
                 raise MaskError(
                     f"the known damage of {name} is not there", found=path, expected="a mask movie or folder of frames"
                 )
+        self.encoding = encoding
+        self._refuse_unknown_encodings()
         self.progress = progress
         self.prepared: dict[str, PreparedWindows] = {}
+
+    def _refuse_unknown_encodings(self) -> None:
+        if self.encoding == NATIVE:
+            return
+        find_encoding(self.encoding)
+        unknown = [name for name, known in take_columns(self.takes, "name", "encoding") if not known]
+        if unknown:
+            raise ColourError(
+                f"training in {self.encoding} needs to know how every take's codes become light",
+                found=f"no encoding for {', '.join(unknown[:8])}"
+                + (f" and {len(unknown) - 8} more" * (len(unknown) > 8)),
+                expected="an encoding for every take",
+                remedy="name theirs in production.encodings and ingest again, or say training_encoding: native",
+            )
+
+    @property
+    def encodings(self) -> set[str]:
+        """The colour encodings of the takes; an empty one is not known."""
+        return {known for (known,) in take_columns(self.takes, "encoding")}
 
     def takes_of(self, split: str) -> Sequence[Take]:
         """The takes of one split; a production too small for a val split validates on its training takes."""
@@ -118,6 +143,7 @@ class ProductionDataModule(lightning.LightningDataModule):
                 seed=self.seed + (split == "val"),
                 windows_per_epoch=1 << 20,
                 backend="decord" if group.is_8_bit else "pyav",
+                encoding=self.encoding,
             )
             for size, group in sorted(groups.items())
         )
@@ -133,6 +159,8 @@ class ProductionDataModule(lightning.LightningDataModule):
                 "height": self.height,
                 "frames": self.window_frames,
                 "seed": self.seed,
+                "encoding": self.encoding,
+                "encodings": sorted(self.encodings) if self.encoding != NATIVE else [],
             }
         )
         return self.folder / f"{split}_{digest[:16]}"

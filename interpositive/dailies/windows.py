@@ -23,12 +23,13 @@ from interpositive.errors import CatalogueError, ConfigError, MediaError
 from interpositive.functional.seeds import generator_from
 from interpositive.media.contract import FrameReader, Frames
 from interpositive.media.opening import open_reader
+from interpositive.media.plate_colour import NATIVE, PlateColour
 
 NUM_OPEN_READERS = 4
 
 
 class Window(TypedDict):
-    """``frames`` ``t c h w`` in [0, 1], index of ``take``, first frame ``start``, crop ``corner`` (y, x)."""
+    """``frames`` ``t c h w``, index of ``take``, first frame ``start``, crop ``corner`` (y, x)."""
 
     frames: Tensor
     take: Tensor
@@ -55,8 +56,9 @@ class TakeWindows(Dataset[Window]):
     a random ``crop`` (height, width) is cut; None leaves that step out. A take's
     proxy is read where it has one and ``size`` needs no more than its lines.
     ``windows_per_epoch`` is, unless given, as many as cover the takes once.
-    Codes become float in [0, 1] in the take's own encoding; float frames are
-    cut to that range.
+    Codes become float: ``encoding`` native leaves them in each take's own encoding, over the
+    highest code; any other converts them to it, and all takes must have a known one
+    (``ColourError``). Light beyond [0, 1] is kept (:class:`~interpositive.media.plate_colour.PlateColour`).
 
     ``backend`` decord reads proxies by decord; originals are read by
     :func:`open_take`, which checks every byte. Readers are opened in the
@@ -76,6 +78,7 @@ class TakeWindows(Dataset[Window]):
         seed: int = 0,
         backend: Literal["decord", "pyav"] = "decord",
         windows_per_epoch: int | None = None,
+        encoding: str = NATIVE,
     ) -> None:
         if num_frames < 1 or stride < 1 or (windows_per_epoch is not None and windows_per_epoch < 1):
             raise ConfigError(
@@ -92,6 +95,10 @@ class TakeWindows(Dataset[Window]):
         self.crop = crop
         self.seed = seed
         self.backend = backend
+        self.encoding = encoding
+        if encoding != NATIVE:
+            for (known,) in set(take_columns(takes, "encoding")):
+                PlateColour(known, encoding)
         self.span = (num_frames - 1) * stride + 1
         lengths = np.fromiter((frames for (frames,) in take_columns(takes, "num_frames")), np.int64, len(takes))
         self._places = np.maximum(0, lengths - self.span + 1)
@@ -147,7 +154,8 @@ class TakeWindows(Dataset[Window]):
         if not 0 <= index < self._length:
             raise IndexError(f"window {index} of {self._length}")
         place = self.place(index, int(self._epoch))
-        frames = self._read(self.takes[place.take], place.start)
+        take = self.takes[place.take]
+        frames = self._read(take, place.start)
         if self.size is not None:
             frames = resize_frames(frames, *self.size)
         top, left = 0, 0
@@ -157,7 +165,7 @@ class TakeWindows(Dataset[Window]):
             left = int(place.left_share * (frames.shape[2] - width + 1))
             frames = frames[:, top : top + height, left : left + width]
         return Window(
-            frames=frames_to_tensor(frames),
+            frames=frames_to_tensor(frames, PlateColour(take.encoding, self.encoding)),
             take=torch.tensor(place.take),
             start=torch.tensor(place.start),
             corner=torch.tensor([top, left]),
@@ -211,11 +219,10 @@ class TakeWindows(Dataset[Window]):
         return {**self.__dict__, "_readers": OrderedDict()}
 
 
-def frames_to_tensor(frames: Frames) -> Tensor:
-    """Codes ``t h w c`` (uint8, uint16 or float) to float ``t c h w`` in [0, 1]."""
-    scale = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}.get(frames.dtype, 1.0)
-    scaled = np.ascontiguousarray(frames.transpose(0, 3, 1, 2), dtype=np.float32)
-    return torch.from_numpy(scaled).div_(scale).clamp_(0, 1)
+def frames_to_tensor(frames: Frames, colour: PlateColour | None = None) -> Tensor:
+    """Codes ``t h w c`` (uint8, uint16 or float) to the values ``t c h w`` that a mini-model works on."""
+    values = (colour or PlateColour()).to_values(frames)
+    return torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2)))
 
 
 class EpochOrder(Sampler[int]):

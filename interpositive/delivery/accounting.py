@@ -14,12 +14,14 @@ import numpy as np
 from interpositive.delivery.frame_formats import format_notes
 from interpositive.delivery.gate import GateResult
 from interpositive.delivery.masks import MaskSource
-from interpositive.delivery.restoring import RestoredFrame, changed_pixels
+from interpositive.delivery.restoring import AS_STORED, RestoredFrame, changed_pixels
 from interpositive.errors import IntegrityError
 from interpositive.media.contract import FrameReader, Frames, MediaInfo
 from interpositive.media.opening import open_reader
+from interpositive.media.plate_colour import NATIVE, PlateColour
 from interpositive.media.sequence_writer import stored_codes
 from interpositive.media.still_tags import FrameFormat
+from interpositive.metrics.encoded import measured_encoding
 from interpositive.metrics.shot_meter import ShotMeter, worst_frames
 from interpositive.records.delivery_manifest import (
     MANIFEST_NAME,
@@ -36,7 +38,10 @@ from interpositive.records.timecode import frame_to_timecode, is_drop_frame, tim
 
 @dataclass(frozen=True)
 class DeliverySource:
-    """Whose work this is: names and digests for the record."""
+    """Whose work this is: names and digests for the record.
+
+    ``encoding`` is what the mini-model works in, ``training_encodings`` those of the takes that it learned from.
+    """
 
     production: str
     task: str
@@ -45,17 +50,20 @@ class DeliverySource:
     config_sha256: str
     training_takes: Sequence[str]
     versions: Mapping[str, str]
+    encoding: str = NATIVE
+    training_encodings: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class OpenedShot:
-    """A shot and its mask, opened, and how its delivered frames are named and numbered."""
+    """A shot and its mask, opened, how its delivered frames are named and numbered, and what its codes mean."""
 
     path: Path
     mask_path: Path
     reader: FrameReader
     mask: MaskSource
     first_frame: int
+    colour: PlateColour = AS_STORED
 
     @property
     def info(self) -> MediaInfo:
@@ -111,8 +119,19 @@ def verify_untouched(scratch: Path, shot: OpenedShot, frame_format: FrameFormat)
                 )
 
 
+def colour_notes(colour: PlateColour, source: DeliverySource) -> list[str]:
+    """What a reader of the delivery should know about its colour; nothing where all is as it should be."""
+    notes = []
+    if not colour.plate:
+        notes.append("the plate's colour encoding is not known: pictures are shown, and metrics measured, as stored")
+    elif colour.model == NATIVE and source.training_encodings and colour.plate not in source.training_encodings:
+        learned = ", ".join(sorted(name or "not known" for name in source.training_encodings))
+        notes.append(f"the mini-model learned from takes whose encoding is {learned}; this plate is {colour.plate}")
+    return notes
+
+
 def write_measures(
-    scratch: Path, shot: OpenedShot, gate: GateResult, meter: ShotMeter, pictures: dict[str, str]
+    scratch: Path, shot: OpenedShot, gate: GateResult, meter: ShotMeter, pictures: dict[str, str], notes: Sequence[str]
 ) -> None:
     """Write ``measures.json``: the numbers of every method, and what the choice among them rests on."""
     values, curves = meter.compute()
@@ -120,6 +139,7 @@ def write_measures(
     if any(score is not None for score in gate.scores.values()):
         tried = ", ".join(f"{m} {s:.2f} dB" for m, s in gate.scores.items() if s is not None)
         comments.append(f"chosen on {gate.num_pixels} held-out pixels of this shot: {tried}")
+    comments += notes
     measured = ShotMeasures(
         name=shot.name,
         role="delivery",
@@ -132,6 +152,7 @@ def write_measures(
         curves=curves,
         worst_frames=[shot.first_frame + n for n in worst_frames(curves[gate.chosen])],
         pictures=pictures,
+        encoding=measured_encoding(shot.colour.plate),
         comments=comments,
     )
     measures = Measures(metrics=meter.infos, curve_metrics=meter.curve_infos, shots=[measured], notes=meter.notes())
@@ -147,6 +168,7 @@ def write_manifest(
     gate: GateResult,
     accounts: list[FrameAccount],
     name: str,
+    notes: Sequence[str],
 ) -> DeliveryManifest:
     """Write the manifest over everything that lies in the folder so far, and seal all with an ASC MHL hash list.
 
@@ -177,8 +199,7 @@ def write_manifest(
         start_timecode=info.start_timecode,
         reel=info.reel,
         frame_format=frame_format,
-        encoding=f"{info.colour.transfer}, as decoded from {info.codec} ({info.bits} bit, {info.colour.matrix} matrix "
-        f"{info.colour.source}); no colour conversion",
+        encoding=_encoding_in_words(shot),
         sources=[
             SourceFile(path=str(shot.path), role="plate", sha256=sha256_of_path(shot.path)),
             SourceFile(path=str(shot.mask_path), role="mask", sha256=sha256_of_path(shot.mask_path)),
@@ -192,8 +213,19 @@ def write_manifest(
         frames=accounts,
         files=files,
         hash_list=generation_path(1, name, created),
-        notes=[*([gate.note] if gate.note else []), *info.notes, *format_notes(shot.reader, frame_format)],
+        notes=[*([gate.note] if gate.note else []), *notes, *info.notes, *format_notes(shot.reader, frame_format)],
     )
     (scratch / MANIFEST_NAME).write_text(manifest.model_dump_json(indent=1))
     seal_folder(scratch, name, created)
     return manifest
+
+
+def _encoding_in_words(shot: OpenedShot) -> str:
+    info, colour = shot.info, shot.colour
+    decoded = (
+        f"{colour.plate or info.colour.transfer}, as decoded from {info.codec} ({info.bits} bit, "
+        f"{info.colour.matrix} matrix {info.colour.source}); no colour conversion"
+    )
+    return (
+        f"{decoded} but inside the mask, where pixels were repaired in {colour.model}" if colour.converts else decoded
+    )

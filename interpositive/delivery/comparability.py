@@ -120,6 +120,8 @@ def _colour_differences(mine: MediaInfo, theirs: MediaInfo) -> Iterator[tuple[st
             f"{theirs.colour.transfer} transfer",
             _SAME_ENCODING,
         )
+    if "" not in (mine.encoding, theirs.encoding) and mine.encoding != theirs.encoding:
+        yield "colour encoding", mine.encoding, theirs.encoding, _SAME_ENCODING
     named = (mine.colour.primaries, theirs.colour.primaries)
     if UNKNOWN not in named and named[0] != named[1]:
         yield "primaries", f"{named[0]} primaries", f"{named[1]} primaries", _SAME_ENCODING

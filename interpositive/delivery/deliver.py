@@ -14,6 +14,7 @@ from interpositive.delivery.accounting import (
     DeliverySource,
     OpenedShot,
     account_for,
+    colour_notes,
     verify_untouched,
     write_manifest,
     write_measures,
@@ -27,10 +28,11 @@ from interpositive.delivery.restoring import (
     frames_to_float,
     restore_shot,
 )
-from interpositive.delivery.review_movies import ReviewMovies, grey_picture
+from interpositive.delivery.review_movies import ReviewMovies
 from interpositive.errors import ConfigError
 from interpositive.media.contract import FrameReader
 from interpositive.media.opening import open_reader
+from interpositive.media.plate_colour import PlateColour
 from interpositive.media.sequence_reader import SequenceReader
 from interpositive.media.sequence_writer import SequenceWriter
 from interpositive.media.still_tags import FrameFormat, FrameTags
@@ -41,6 +43,7 @@ from interpositive.metrics.untouched import UntouchedChanged
 from interpositive.metrics.warp_error import WarpError
 from interpositive.metrics.warp_error_relative import RelativeWarpError
 from interpositive.mini_models.contract import MiniModel
+from interpositive.records.cdl import Cdl
 from interpositive.records.delivery_manifest import (
     DeliveryManifest,
     FrameAccount,
@@ -57,6 +60,8 @@ class DeliverySettings:
     ``compare`` restores the shot by every method, so that the review page can show them.
     ``first_frame`` numbers the first delivered frame; None keeps a frame sequence's own number, a movie begins at 0.
     ``metrics`` are those that need no clean reference: there is none.
+    ``encoding`` names the plate's colour encoding over what its file says; empty believes the file.
+    ``cdl`` is the shot's grade, which review pictures show and no delivered pixel has.
     """
 
     frame_format: FormatChoice = "plate"
@@ -66,6 +71,8 @@ class DeliverySettings:
     windows: WindowPlan = field(default_factory=WindowPlan)
     gate: GatePlan = field(default_factory=GatePlan)
     metrics: Sequence[MakeMetric] = (WarpError, RelativeWarpError, LumaFlicker, UntouchedChanged)
+    encoding: str = ""
+    cdl: Cdl | None = None
     seed: int = 0
     progress: bool = True
 
@@ -83,15 +90,17 @@ def deliver_shot(
 
     Everything is checked before the first frame is restored: shot and mask
     (``MediaError``, ``MaskError``), the folder (``StorageError`` if it exists).
+    ``ColourError`` if the mini-model works in an encoding and nobody says which one the plate is in.
     ``IntegrityError`` if any pixel outside the mask differs from the plate when
     the delivered files are read back; then nothing is published.
     """
     refuse_existing(folder)
     with closing(open_reader(shot_path)) as reader:
         frame_format = choose_format(settings.frame_format, reader.info)
+        colour = PlateColour(settings.encoding or reader.info.encoding, source.encoding)
         with closing(open_mask(mask_path, reader.info)) as mask:
             first_frame = _first_number(reader, settings.first_frame)
-            shot = OpenedShot(shot_path, mask_path, reader, mask, first_frame)
+            shot = OpenedShot(shot_path, mask_path, reader, mask, first_frame, colour)
             return _deliver(shot, folder, mini_model, request, source, settings, frame_format)
 
 
@@ -111,7 +120,7 @@ def _deliver(
     with publish_folder(folder) as scratch:
         for name in ("frames", "matte"):
             (scratch / name).mkdir()
-        meter = ShotMeter(methods, settings.metrics, rate=info.rate, has_reference=False)
+        meter = ShotMeter(methods, settings.metrics, rate=info.rate, has_reference=False, encoding=shot.colour.plate)
         accounts: list[FrameAccount] = []
         frames_out = SequenceWriter(
             scratch / "frames",
@@ -132,27 +141,30 @@ def _deliver(
             request,
             methods,
             settings.windows,
+            colour=shot.colour,
             device=next((p.device for p in mini_model.parameters()), torch.device("cpu")),
         )
         bar = tqdm(
             restored, total=info.num_frames, desc=f"restore {shot.name}", unit="frame", disable=not settings.progress
         )
-        with ReviewMovies(scratch / "review", info.rate) as movies:
+        with ReviewMovies(scratch / "review", info.rate, encoding=shot.colour.plate, cdl=settings.cdl) as movies:
             for frame in bar:
                 result = as_stored(frame.results[gate.chosen], info, frame_format)
                 frames_out.write(result[None], window_to_store(shot.reader, frame, result))
                 accounts.append(account_for(frame, result, shot, scratch))
-                movies.write({"plate": frame.plate, "result": result, "matte": grey_picture(frame.mask)})
+                movies.write({"plate": frame.plate, "result": result})
+                movies.write_matte(frame.mask)
                 movies.write({m: frame.results[m] for m in methods[1:]})
                 meter.update(
-                    {m: frames_to_float(codes[None]) for m, codes in frame.results.items()},
-                    plate=frames_to_float(frame.plate[None]),
+                    {m: frames_to_float(codes[None], shot.colour.plate) for m, codes in frame.results.items()},
+                    plate=frames_to_float(frame.plate[None], shot.colour.plate),
                     mask=torch.from_numpy(frame.mask)[None, None],
                 )
             pictures = {role: f"review/{name}" for role, name in movies.close().items()}
         verify_untouched(scratch, shot, frame_format)
-        write_measures(scratch, shot, gate, meter, pictures)
-        return write_manifest(scratch, shot, source, frame_format, settings.seed, gate, accounts, folder.name)
+        notes = colour_notes(shot.colour, source)
+        write_measures(scratch, shot, gate, meter, pictures, notes)
+        return write_manifest(scratch, shot, source, frame_format, settings.seed, gate, accounts, folder.name, notes)
 
 
 def preference(mini_model: MiniModel) -> list[str]:
@@ -176,6 +188,7 @@ def _pass_gate(
             preferred,
             settings.gate,
             settings.seed,
+            shot.colour,
         )
     if settings.method not in preferred:
         raise ConfigError("no such method", found=settings.method, expected=["choose", *preferred])

@@ -22,12 +22,14 @@ from interpositive.delivery.deliver import preference
 from interpositive.delivery.evaluation_plots import write_plots
 from interpositive.delivery.evaluation_tables import write_tables
 from interpositive.delivery.gate import GatePlan, choose_method
-from interpositive.delivery.restoring import Request, WindowPlan, frames_to_float, restore_shot
-from interpositive.delivery.review_movies import ReviewMovies, grey_picture
+from interpositive.delivery.restoring import Request, WindowPlan, frames_to_float, frames_to_values, restore_shot
+from interpositive.delivery.review_movies import ReviewMovies
 from interpositive.errors import ConfigError
 from interpositive.functional.seeds import generator_from
 from interpositive.media.contract import Frames
+from interpositive.media.plate_colour import NATIVE, PlateColour
 from interpositive.metrics.contract import MakeMetric
+from interpositive.metrics.encoded import measured_encoding
 from interpositive.metrics.luma_flicker import LumaFlicker
 from interpositive.metrics.psnr import Psnr
 from interpositive.metrics.shot_meter import ShotMeter, worst_frames
@@ -45,20 +47,24 @@ CHOSEN = "chosen"
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """At most ``max_frames`` of each take from its middle, at ``height`` lines, with damage drawn from ``seed``."""
+    """At most ``max_frames`` of each take from its middle, at ``height`` lines, with damage drawn from ``seed``.
+
+    ``encoding`` is what the mini-model works in.
+    """
 
     max_frames: int = 48
     height: int = 216
     metrics: Sequence[MakeMetric] = (Psnr, Ssim, WarpError, LumaFlicker, UntouchedChanged)
     windows: WindowPlan = field(default_factory=WindowPlan)
     gate: GatePlan = field(default_factory=GatePlan)
+    encoding: str = NATIVE
     seed: int = 1000
     progress: bool = True
 
 
 @dataclass(frozen=True)
 class DamagedTake:
-    """A held-out stretch of a take: damaged and clean frames ``t h w 3`` 8-bit codes, mask ``t h w``."""
+    """A held-out stretch of a take: damaged and clean frames ``t h w 3`` in ``encoding``, mask ``t h w``."""
 
     name: str
     role: str
@@ -68,13 +74,16 @@ class DamagedTake:
     damaged: Frames
     clean: Frames
     mask: NDArray[np.float32]
+    encoding: str = ""
 
 
 def damage_take(take: Take, make_example: MakeExample, settings: EvaluationSettings) -> DamagedTake:
     """Read the middle of a take at the evaluation height and damage it with a seed no training uses.
 
-    The damaged frames are rounded to 8-bit codes, as a delivered plate would be.
+    8-bit footage is rounded to 8-bit codes again, as a delivered plate would be; deeper footage, and what
+    is converted to the mini-model's encoding, stays float.
     """
+    colour = PlateColour(take.encoding, settings.encoding)
     reader = open_take(take)
     num_frames = min(settings.max_frames, take.num_frames)
     first = (take.num_frames - num_frames) // 2
@@ -82,8 +91,10 @@ def damage_take(take: Take, make_example: MakeExample, settings: EvaluationSetti
     reader.close()
     height = min(settings.height, take.height)
     size = (round(take.width * height / take.height / 2) * 2, height)
-    clean = frames_to_float(np.stack([cv2.resize(c, size, interpolation=cv2.INTER_AREA) for c in codes]))
-    clean = (clean * 255.0).round() / 255.0
+    clean = frames_to_values(np.stack([cv2.resize(c, size, interpolation=cv2.INTER_AREA) for c in codes]), colour)
+    as_stored = _pictures
+    if codes.dtype == np.uint8 and not colour.converts:
+        clean, as_stored = (clean * 255.0).round() / 255.0, to_codes
     example = make_example(clean, generator_from("evaluation", settings.seed, take.name), None)
     return DamagedTake(
         take.name,
@@ -91,10 +102,15 @@ def damage_take(take: Take, make_example: MakeExample, settings: EvaluationSetti
         take.frame_rate,
         first,
         take.start_timecode,
-        to_codes(example.input),
-        to_codes(clean),
+        as_stored(example.input),
+        as_stored(clean),
         example.mask[:, 0].numpy(),
+        colour.values_encoding,
     )
+
+
+def _pictures(frames: Tensor) -> Frames:
+    return np.ascontiguousarray(rearrange(frames, "t c h w -> t h w c").numpy())
 
 
 def to_codes(frames: Tensor) -> Frames:
@@ -126,7 +142,9 @@ def evaluate_damaged(
         return damaged.mask[start:stop]
 
     gate = choose_method(read, read_mask, num_frames, mini_model, request, preferred, settings.gate, settings.seed)
-    meter = ShotMeter([*preferred, CHOSEN], settings.metrics, rate=damaged.rate, has_reference=True)
+    meter = ShotMeter(
+        [*preferred, CHOSEN], settings.metrics, rate=damaged.rate, has_reference=True, encoding=damaged.encoding
+    )
     restored = restore_shot(read, read_mask, num_frames, mini_model, request, preferred, settings.windows)
     bar = tqdm(
         restored,
@@ -135,18 +153,18 @@ def evaluate_damaged(
         unit="frame",
         disable=not settings.progress,
     )
-    with ReviewMovies(folder / damaged.name, damaged.rate) as movies:
+    with ReviewMovies(folder / damaged.name, damaged.rate, encoding=damaged.encoding) as movies:
         for frame in bar:
             truth = damaged.clean[frame.number]
             results = {**frame.results, CHOSEN: frame.results[gate.chosen]}
-            movies.write(
-                {"plate": frame.plate, "result": results[CHOSEN], "matte": grey_picture(frame.mask), "target": truth}
-            )
+            movies.write({"plate": frame.plate, "result": results[CHOSEN]})
+            movies.write_matte(frame.mask)
+            movies.write({"target": truth})
             movies.write({m: frame.results[m] for m in preferred if m != gate.chosen})
             meter.update(
-                {name: frames_to_float(codes[None]) for name, codes in results.items()},
-                reference=frames_to_float(truth[None]),
-                plate=frames_to_float(frame.plate[None]),
+                {name: frames_to_float(codes[None], damaged.encoding) for name, codes in results.items()},
+                reference=frames_to_float(truth[None], damaged.encoding),
+                plate=frames_to_float(frame.plate[None], damaged.encoding),
                 mask=torch.from_numpy(frame.mask)[None, None],
             )
         pictures = {role: f"{damaged.name}/{name}" for role, name in movies.close().items()}
@@ -164,6 +182,7 @@ def evaluate_damaged(
         curves=curves,
         worst_frames=[damaged.first_frame + n for n in worst_frames(curves[CHOSEN])],
         pictures=pictures,
+        encoding=measured_encoding(damaged.encoding),
         comments=[gate.note or f"chosen on {gate.num_pixels} held-out pixels of the damaged take: {scores}"],
     )
     return measures, meter

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from interpositive.delivery.restoring import ReadFrames, ReadMask, Request, frames_to_float
+from interpositive.delivery.restoring import AS_STORED, ReadFrames, ReadMask, Request, frames_to_values
 from interpositive.functional.seeds import generator_from
+from interpositive.media.plate_colour import PlateColour
 from interpositive.mini_models.contract import MiniModel
 
 NOTHING_HELD_OUT = "no pixel of the shot could be held out to choose a method on; {method} is used"
@@ -55,11 +56,13 @@ def choose_method(
     methods: Sequence[str],
     plan: GatePlan,
     seed: int,
+    colour: PlateColour = AS_STORED,
 ) -> GateResult:
     """Try every method on moved masks and choose the best; deterministic for a seed.
 
     ``methods`` are in order of preference: a tie within 0.02 dB goes to the earlier. Where nothing can be held out,
     the untrained prior is taken (or the first method, if there is none), and the result's note says so.
+    PSNR is of the values that the mini-model works on.
     """
     totals = {method: 0.0 for method in methods}
     count = 0
@@ -76,7 +79,7 @@ def choose_method(
         hidden = _hide_elsewhere(masks, slice(start - first, stop - first), seed, trial, plan.shift_share)
         if not hidden[start - first : stop - first].any():
             continue
-        frames = frames_to_float(read_frames(first, last))
+        frames = frames_to_values(read_frames(first, last), colour)
         both = torch.from_numpy(np.maximum(masks > 0, hidden).astype(np.float32))[:, None]
         keep = range(start - first, stop - first)
         judged = torch.from_numpy(hidden[keep.start : keep.stop].astype(np.float32))[:, None]

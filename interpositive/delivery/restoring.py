@@ -15,8 +15,10 @@ from torch import Tensor
 from interpositive.functional.examples import Example
 from interpositive.functional.windows import WindowJoiner, plan_windows
 from interpositive.media.contract import Frames, code_range
+from interpositive.media.plate_colour import PlateColour
 from interpositive.mini_models.contract import MiniModel
 
+AS_STORED = PlateColour()
 ReadFrames = Callable[[int, int], Frames]
 ReadMask = Callable[[int, int], NDArray[np.float32]]
 Request = Callable[[Tensor, Tensor], Example]
@@ -54,11 +56,13 @@ def restore_shot(
     methods: Sequence[str],
     plan: WindowPlan,
     *,
+    colour: PlateColour = AS_STORED,
     device: torch.device | str = "cpu",
 ) -> Iterator[RestoredFrame]:
     """Restore every frame by each method, in order; the confidence is the first method's.
 
-    Codes outside the mask are the plate's own. Windows overlap and fade into one another.
+    Codes outside the mask are the plate's own; what is restored comes back through ``colour`` from
+    the values that the mini-model works on. Windows overlap and fade into one another.
     """
     reach = mini_model.reach_frames if plan.reach is None else plan.reach
     overlap = min(plan.overlap, plan.size // 2)
@@ -69,7 +73,7 @@ def restore_shot(
     for index, window in enumerate(windows):
         frames, masks = buffered.window(window.first, window.last)
         next_start = windows[index + 1].start if index + 1 < len(windows) else None
-        plate = frames_to_float(frames)
+        plate = frames_to_values(frames, colour)
         example = request(plate, torch.from_numpy(masks)[:, None]).to(device)
         restored = mini_model.restore(example, window.keep, methods)
         joined = {
@@ -83,19 +87,20 @@ def restore_shot(
                 number,
                 frames[place],
                 masks[place],
-                {m: composite(frames[place], joined[m][number], masks[place]) for m in methods},
+                {m: composite(frames[place], joined[m][number], masks[place], colour) for m in methods},
                 sure[number][0].numpy(),
             )
 
 
-def composite(plate: Frames, restored: Tensor, mask: NDArray[np.float32]) -> Frames:
+def composite(plate: Frames, restored: Tensor, mask: NDArray[np.float32], colour: PlateColour = AS_STORED) -> Frames:
     """Put a restored frame ``3 h w`` over plate codes ``h w 3`` by its mask; where the mask is 0 the codes stay.
 
-    Integer plates are rounded to their own codes, float plates keep the float. Where the mask is 1
-    nothing of the plate is left, not even what is infinite or not a number.
+    ``restored`` is in the values of ``colour``; the two are mixed in the plate's own codes. Integer plates
+    are rounded to those, float plates keep the float. Where the mask is 1 nothing of the plate is left, not
+    even what is infinite or not a number.
     """
     top = code_range(plate)
-    picture = rearrange(restored, "c h w -> h w c").numpy()
+    picture = colour.to_plate(np.ascontiguousarray(rearrange(restored, "c h w -> h w c").numpy()))
     original = plate.astype(np.float32) / top
     share = mask[..., None]
     with np.errstate(invalid="ignore"):
@@ -109,10 +114,18 @@ def composite(plate: Frames, restored: Tensor, mask: NDArray[np.float32]) -> Fra
     return result
 
 
-def frames_to_float(frames: Frames) -> Tensor:
-    """Codes ``t h w 3`` as float ``t 3 h w`` in [0, 1]; what is not a number becomes 0."""
-    scaled = np.ascontiguousarray(frames.transpose(0, 3, 1, 2), dtype=np.float32)
-    return torch.from_numpy(scaled).div_(code_range(frames)).nan_to_num_(0.0, 1.0, 0.0).clamp_(0.0, 1.0)
+def frames_to_values(frames: Frames, colour: PlateColour) -> Tensor:
+    """Codes ``t h w 3`` as the values ``t 3 h w`` that a mini-model works on; see :class:`PlateColour`."""
+    return rearrange(torch.from_numpy(colour.to_values(frames)), "t h w c -> t c h w").contiguous()
+
+
+def frames_to_float(frames: Frames, encoding: str = "") -> Tensor:
+    """Codes ``t h w 3`` at full scale, ``t 3 h w``, to be measured; what is not a number becomes 0.
+
+    In [0, 1] where the encoding is not known: nobody can say what light beyond would look like.
+    """
+    values = frames_to_values(frames, AS_STORED)
+    return values if encoding else values.clamp_(0.0, 1.0)
 
 
 def changed_pixels(found: Frames, plate: Frames) -> NDArray[np.bool_]:

@@ -93,6 +93,7 @@ def _settings_in_words(shot: JudgedPaths, settings: ResultSettings) -> dict[str,
         **settings.told,
         "roles": ", ".join(shot.paths),
         "rate": str(settings.rate),
+        "encoding": settings.encoding,
         "review_movies": str(settings.review_movies),
     }
     if "interpositive" in settings.versions:

@@ -15,13 +15,15 @@ from interpositive.delivery.comparability import Judged, comparison_notes, float
 from interpositive.delivery.judged_shots import JudgedPaths
 from interpositive.delivery.masks import open_mask
 from interpositive.delivery.restoring import frames_to_float
-from interpositive.delivery.review_movies import ReviewMovies, grey_picture
+from interpositive.delivery.review_movies import ReviewMovies
 from interpositive.media.contract import MediaInfo
 from interpositive.metrics.contract import MATTES, MakeMetric
+from interpositive.metrics.encoded import measured_encoding
 from interpositive.metrics.shot_meter import ShotMeter, worst_frames
 from interpositive.records.evaluation_record import JudgedFile, ShotReport
 from interpositive.records.measures import MetricInfo, ShotMeasures
 
+UNKNOWN_ENCODING = "colour encoding not known: measured and shown as stored (encoding=<name> says it)"
 RESULT, AGAINST = "result", "against"
 # What is decoded at a time, all roles together, as float.
 _WINDOW_BYTES = 192 << 20
@@ -34,12 +36,14 @@ _MOVIE_ROLES = {"result": "result", "against": "against", "reference": "target",
 class ResultSettings:
     """What is measured, and what of the measuring is written down.
 
-    ``rate`` (frames per second) is for frame sequences that carry none.
+    ``rate`` (frames per second) is for frame sequences that carry none. ``encoding`` names the colour
+    encoding of all pictures over what their files say; empty believes the files.
     ``told`` are the choices behind ``metrics`` in words, by key: an evaluation is resumed with the same only.
     """
 
     metrics: Sequence[MakeMetric]
     rate: Fraction | None = None
+    encoding: str = ""
     review_movies: bool = True
     told: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -62,6 +66,8 @@ def measure_shot(shot: JudgedPaths, digests: Mapping[str, str], scratch: Path, s
     judged = look_at_all(shot, settings.rate)
     info = judged[RESULT].info
     methods = [role for role in (RESULT, AGAINST) if role in judged]
+    as_mattes = are_mattes(settings)
+    encoding = "" if as_mattes else settings.encoding or info.encoding
     meter = ShotMeter(
         methods,
         settings.metrics,
@@ -69,8 +75,8 @@ def measure_shot(shot: JudgedPaths, digests: Mapping[str, str], scratch: Path, s
         has_reference="reference" in judged,
         has_plate="plate" in judged,
         has_mask="mask" in shot.paths,
+        encoding=encoding,
     )
-    as_mattes = are_mattes(settings)
     with ExitStack() as stack:
         readers = {role: open_pictures(one.path, settings.rate) for role, one in judged.items()}
         for reader in readers.values():
@@ -78,11 +84,11 @@ def measure_shot(shot: JudgedPaths, digests: Mapping[str, str], scratch: Path, s
         mask = open_mask(shot.paths["mask"], info) if "mask" in shot.paths else None
         if mask is not None:
             stack.callback(mask.close)
-        movies = stack.enter_context(ReviewMovies(scratch, info.rate))
+        movies = stack.enter_context(ReviewMovies(scratch, info.rate, encoding=encoding))
         for start, stop in _windows(info, len(readers) + (mask is not None), shot.name, settings.progress):
             codes = {role: reader.window(start, stop) for role, reader in readers.items()}
             masks = None if mask is None else mask.window(start, stop)
-            frames = {role: frames_to_float(found) for role, found in codes.items()}
+            frames = {role: frames_to_float(found, encoding) for role, found in codes.items()}
             if as_mattes:
                 frames = {role: found.amax(1, keepdim=True) for role, found in frames.items()}
             meter.update(
@@ -95,7 +101,7 @@ def measure_shot(shot: JudgedPaths, digests: Mapping[str, str], scratch: Path, s
                 for place in range(stop - start):
                     movies.write({_MOVIE_ROLES[role]: found[place] for role, found in codes.items()})
                     if masks is not None:
-                        movies.write({"matte": grey_picture(masks[place])})
+                        movies.write_matte(masks[place])
         pictures = movies.close()
     values, curves = meter.compute()
     first_frame, timecode = _numbering(judged)
@@ -111,10 +117,12 @@ def measure_shot(shot: JudgedPaths, digests: Mapping[str, str], scratch: Path, s
         curves=curves,
         worst_frames=[first_frame + place for place in _worst_places(curves[RESULT], meter.curve_infos)],
         pictures=pictures,
+        encoding=measured_encoding(encoding),
         comments=[
             *(note for other in others for note in comparison_notes(judged[RESULT], other)),
             *(f"the result is the {one.role} itself" for one in others if digests[one.role] == digests[RESULT]),
-            *float_notes(list(judged.values())),
+            *([] if encoding else float_notes(list(judged.values()))),
+            *([] if encoding or as_mattes else [UNKNOWN_ENCODING]),
         ],
     )  # fmt: skip
     files = [JudgedFile(role=role, path=str(path), sha256=digests[role]) for role, path in shot.paths.items()]

@@ -11,36 +11,54 @@ from typing import Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from interpositive.media.colour_management import display_view, full_scale
 from interpositive.media.contract import Frames
+from interpositive.media.encodings import REVIEW_DISPLAY
 from interpositive.media.movie_writer import MovieWriter
+from interpositive.records.cdl import Cdl
 
 
 class ReviewMovies:
     """Writes movies of one raster side by side into a folder, opened as their first frame comes.
 
+    Pictures of a known ``encoding`` are written as the review display shows them, graded by ``cdl``;
+    where it is empty they are written as stored.
     An odd width or height is made even by repeating the last column or line, because H.264 asks for it.
     """
 
-    def __init__(self, folder: Path, rate: Fraction, quality: int = 16) -> None:
+    def __init__(
+        self, folder: Path, rate: Fraction, quality: int = 16, *, encoding: str = "", cdl: Cdl | None = None
+    ) -> None:
         self.folder = folder
         self.rate = rate
         self.quality = quality
+        self.encoding, self.cdl = encoding, cdl
         self._writers: dict[str, MovieWriter] = {}
 
     def write(self, pictures: Mapping[str, Frames]) -> None:
-        """Append one frame ``h w 3`` (codes or float in [0, 1]) to each named movie."""
+        """Append one frame ``h w 3`` (codes or float) to each named movie."""
         for name, picture in pictures.items():
-            codes = _review_codes(picture)
-            if name not in self._writers:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                self._writers[name] = MovieWriter(
-                    self.folder / f"{name}.mp4",
-                    self.rate,
-                    codes.shape[1],
-                    codes.shape[0],
-                    quality=self.quality,
-                )
-            self._writers[name].write(codes[None])
+            self._append(name, _review_codes(self._shown(picture)))
+
+    def write_matte(self, mask: NDArray[np.float32]) -> None:
+        """Append a mask ``h w`` in [0, 1] to the movie of mattes, grey and as it is."""
+        self._append("matte", _review_codes(grey_picture(mask)))
+
+    def _shown(self, picture: Frames) -> Frames:
+        unchanged = self.encoding in ("", REVIEW_DISPLAY) and self.cdl is None
+        return picture if unchanged else display_view(full_scale(picture), self.encoding, self.cdl)
+
+    def _append(self, name: str, codes: Frames) -> None:
+        if name not in self._writers:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._writers[name] = MovieWriter(
+                self.folder / f"{name}.mp4",
+                self.rate,
+                codes.shape[1],
+                codes.shape[0],
+                quality=self.quality,
+            )
+        self._writers[name].write(codes[None])
 
     def close(self) -> dict[str, str]:
         """Finish the movies; gives their file names by role."""

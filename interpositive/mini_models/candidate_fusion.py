@@ -241,7 +241,7 @@ class CandidateFusion(MiniModel):
                 [np.where(motion.holes[t][..., None], p, motion.frames[t]) for t, p in zip(keep, frames, strict=True)]
             )
             restored[name] = Restored(
-                rearrange(torch.from_numpy(stacked), "t h w c -> t c h w").clamp(0.0, 1.0),
+                rearrange(torch.from_numpy(stacked), "t h w c -> t c h w").clamp(*motion.value_range),
                 torch.from_numpy(np.stack(certainty[name]))[:, None],
             )
         return restored

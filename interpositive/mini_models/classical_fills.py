@@ -43,7 +43,7 @@ def recursive_flow(motion: WindowMotion, sweeps: Sweeps, frame: int) -> Plane:
     rest = telea(motion, sweeps, frame)
     hole = motion.holes[frame]
     merged = np.where((hole & (weight > 0))[..., None], picture, rest)
-    return np.clip(merged, 0.0, 1.0).astype(np.float32)
+    return np.clip(merged, *motion.value_range).astype(np.float32)
 
 
 CLASSICAL_FILLS: dict[str, ClassicalFill] = {

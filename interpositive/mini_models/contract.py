@@ -14,9 +14,9 @@ from interpositive.functional.examples import Example
 
 @dataclass(frozen=True)
 class Restored:
-    """Restored frames ``t 3 h w`` in [0, 1] and how sure the model is, ``t 1 h w`` in [0, 1].
+    """Restored frames ``t 3 h w`` and how sure the model is, ``t 1 h w`` in [0, 1].
 
-    Outside the mask the frames equal the input exactly.
+    Frames go no further beyond [0, 1] than the input does. Outside the mask the frames equal the input exactly.
     """
 
     frames: Tensor

@@ -33,11 +33,16 @@ def channel_mean(picture: Plane) -> Plane:
     return np.asarray(cv2.transform(picture, np.full((1, channels), 1.0 / channels, np.float32)), np.float32)
 
 
+def value_range(frames: Plane) -> tuple[float, float]:
+    """Lowest and highest value that a fill of these frames may have: [0, 1], and as far beyond as they go."""
+    return min(0.0, float(frames.min())), max(1.0, float(frames.max()))
+
+
 class WindowMotion:
     """Flows and camera motion of a window, computed when first asked for.
 
-    ``frames`` is ``t h w 3`` float RGB in [0, 1]; ``masks`` is ``t h w``, above
-    zero where the picture must not be trusted.
+    ``frames`` is ``t h w 3`` float RGB; flow is found in [0, 1], light beyond is
+    carried along. ``masks`` is ``t h w``, above zero where the picture must not be trusted.
     """
 
     def __init__(self, frames: Plane, masks: Plane, *, preset: Preset = "medium", cached_flows: int = 64) -> None:
@@ -55,6 +60,7 @@ class WindowMotion:
         self._camera: CameraPath | None = None
         ys, xs = np.mgrid[0 : self.height, 0 : self.width].astype(np.float32)
         self._xs, self._ys = xs, ys
+        self.value_range = value_range(frames)
         kernel = np.ones((3, 3), np.uint8)
         self.distrusted: Boolean = np.stack([cv2.dilate(h.astype(np.uint8), kernel) > 0 for h in self.holes])
 

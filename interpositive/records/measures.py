@@ -35,6 +35,7 @@ class ShotMeasures(Record):
     (``"plate"``, ``"result"``, ``"matte"``, ``"target"``, or a method's name),
     relative to the file that holds this record. ``first_frame`` numbers the
     first frame of the curves. ``worst_frames`` has frame numbers, worst first.
+    ``encoding`` is the colour encoding that fidelity was measured in, empty where it is not known.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ShotMeasures(Record):
     curves: dict[str, dict[str, list[float | None]]] = Field(default_factory=dict)
     worst_frames: list[int] = Field(default_factory=list)
     pictures: dict[str, str] = Field(default_factory=dict)
+    encoding: str = ""
     comments: list[str] = Field(default_factory=list)
 
 

@@ -14,17 +14,21 @@ RUN_RECORD_NAME = "run.json"
 
 
 class RunTake(Record):
-    """A take that a run used; ``split`` is train, val or test."""
+    """A take that a run used; ``split`` is train, val or test; ``encoding`` is empty where it is not known."""
 
     name: str
     split: str
     path: str
     sha256: str
     num_frames: int
+    encoding: str = ""
 
 
 class RunRecord(Record):
-    """The resolved facts of one run; the full config lies beside it as ``config.yaml``."""
+    """The resolved facts of one run; the full config lies beside it as ``config.yaml``.
+
+    ``encoding`` is what the mini-model works in: native (each plate's own codes), or a colour encoding.
+    """
 
     schema_version: int = 1
     production: str
@@ -35,6 +39,7 @@ class RunRecord(Record):
     seed: int
     steps: int
     seconds_training: float
+    encoding: str = "native"
     num_parameters: int
     takes: list[RunTake]
     catalogue: str

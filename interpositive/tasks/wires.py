@@ -107,7 +107,7 @@ def draw_coverage(curves: Sequence[Points], width_px: float, height: int, width:
 def draw_wires(
     frames: NDArray[np.float32], wires: Sequence[Wire], *, shutter: float = 0.5, num_subframes: int = 8
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Draw wires over ``t h w 3`` frames in [0, 1]; returns the damaged frames and their coverage ``t h w``.
+    """Draw wires over ``t h w 3`` frames; returns the damaged frames and their coverage ``t h w``.
 
     ``shutter`` is the open share of the frame time (0.5 is 180 degrees), centred on the frame.
     The coverage includes the shadows, because they too must go.
@@ -131,7 +131,7 @@ def draw_wires(
             colour += _glint(wire, curves[len(curves) // 2], index, height, width)[..., None]
             picture[:] = picture * (1.0 - alpha[..., None]) + np.clip(colour, 0.0, 1.0) * alpha[..., None]
             np.maximum(coverage[index], alpha, out=coverage[index])
-    return np.clip(damaged, 0.0, 1.0), coverage
+    return np.clip(damaged, min(0.0, float(frames.min())), max(1.0, float(frames.max()))), coverage
 
 
 def _cast_shadow(picture: NDArray[np.float32], coverage: NDArray[np.float32], curve: Points, wire: Wire) -> None:

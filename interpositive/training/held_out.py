@@ -21,7 +21,9 @@ from interpositive.dailies.windows import TakeWindows
 from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
 from interpositive.media.movie_writer import MovieWriter
+from interpositive.media.plate_colour import PlateColour
 from interpositive.metrics.contract import MakeMetric
+from interpositive.metrics.encoded import as_shown
 from interpositive.metrics.shot_meter import Curves, ShotMeter, Values
 from interpositive.mini_models.contract import MiniModel, Restored
 from interpositive.records.publishing import write_file_whole
@@ -37,7 +39,8 @@ _NUM_DRAWN = 256
 class HeldOutWindow:
     """A held-out window, damaged with a seed that training never uses, and its frames to judge.
 
-    ``start`` is its first frame's number in the take, ``rate`` the take's frames per second.
+    ``start`` is its first frame's number in the take, ``rate`` the take's frames per second,
+    ``encoding`` the colour encoding of its frames, empty where it is not known.
     """
 
     take: str
@@ -45,6 +48,7 @@ class HeldOutWindow:
     keep: range
     rate: Fraction
     start: int = 0
+    encoding: str = ""
 
     @property
     def name(self) -> str:
@@ -83,7 +87,8 @@ def held_out_windows(
         example = make_example(frames, generator, known_damage(windows, place, frames, damage_paths))
         first = max(0, (frames.shape[0] - num_frames) // 2)
         keep = range(first, min(frames.shape[0], first + num_frames))
-        yield HeldOutWindow(take.name, example, keep, take.frame_rate, place.start)
+        encoding = PlateColour(take.encoding, windows.encoding).values_encoding
+        yield HeldOutWindow(take.name, example, keep, take.frame_rate, place.start, encoding)
 
 
 def _spread(windows: TakeWindows, num: int) -> list[int]:
@@ -119,14 +124,23 @@ def measure_window(
     assert example.target is not None
     restored = mini_model.restore(example, window.keep, methods)
     frames = {method: restored[method].frames.cpu() for method in methods}
-    meter = ShotMeter(methods, metrics, rate=window.rate, has_reference=True)
-    meter.update(frames, reference=example.target[kept], plate=example.input[kept], mask=window.judged)
+    meter = ShotMeter(methods, metrics, rate=window.rate, has_reference=True, encoding=window.encoding)
+    pictures = {**frames, "reference": example.target[kept], "plate": example.input[kept]}
+    if not window.encoding:
+        # Nobody can say what light beyond would look like.
+        pictures = {name: picture.clamp(0.0, 1.0) for name, picture in pictures.items()}
+    reference, plate = pictures.pop("reference"), pictures.pop("plate")
+    meter.update(pictures, reference=reference, plate=plate, mask=window.judged)
     values, curves = meter.compute()
     return WindowMeasures(frames, values, curves, meter.notes())
 
 
-def as_codes(pictures: Sequence[Tensor]) -> NDArray[np.uint8]:
-    """Pictures ``t c h w`` in [0, 1] side by side, as codes ``t h w c``."""
+def as_codes(pictures: Sequence[Tensor], encoding: str = "") -> NDArray[np.uint8]:
+    """Pictures ``t c h w`` side by side as the review display shows them, as codes ``t h w c``.
+
+    Where the encoding is not known they are shown as they are.
+    """
+    pictures = [as_shown(picture, encoding) for picture in pictures]
     strip = rearrange(torch.stack([picture.cpu() for picture in pictures]), "n t c h w -> t h (n w) c").numpy()
     return np.clip(np.rint(strip * 255.0), 0, 255).astype(np.uint8)
 
@@ -150,7 +164,7 @@ class WindowsMovie:
         example, kept = window.example, slice(window.keep.start, window.keep.stop)
         if example.input.shape[-2:] != self.shape or example.target is None:
             return
-        strip = as_codes([example.input[kept], frames, example.target[kept]])
+        strip = as_codes([example.input[kept], frames, example.target[kept]], window.encoding)
         self._writer.write(strip[:, : self._writer.height, : self._writer.width])
 
     def __enter__(self) -> Self:
@@ -174,5 +188,5 @@ def write_preview(
     pictures: list[Tensor] = [window.example.input[middle : middle + 1]]
     pictures += [restored[method].frames for method in shown]
     pictures.append(window.example.target[middle : middle + 1])
-    encoded = cv2.imencode(".png", as_codes(pictures)[0, ..., ::-1])[1]
+    encoded = cv2.imencode(".png", as_codes(pictures, window.encoding)[0, ..., ::-1])[1]
     write_file_whole(path, encoded.tobytes())

@@ -17,6 +17,8 @@ from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.dailies.prepared_windows import MakeExample
 from interpositive.dailies.selection import take_columns
 from interpositive.errors import ConfigError, StorageError
+from interpositive.media.encodings import find_encoding
+from interpositive.media.plate_colour import NATIVE
 from interpositive.metrics.contract import MakeMetric
 from interpositive.metrics.psnr import Psnr
 from interpositive.metrics.warp_error import WarpError
@@ -83,12 +85,12 @@ def train_mini_model(
     lightning.seed_everything(settings.seed, verbose=False)
     # Read before training: afterwards the catalogue may hold other takes.
     run_takes = [
-        RunTake(name=name, split=split, path=path, sha256=sha256, num_frames=num_frames)
-        for name, split, path, sha256, num_frames in take_columns(
-            dailies.takes, "name", "split", "path", "sha256", "num_frames"
+        RunTake(name=name, split=split, path=path, sha256=sha256, num_frames=num_frames, encoding=encoding)
+        for name, split, path, sha256, num_frames, encoding in take_columns(
+            dailies.takes, "name", "split", "path", "sha256", "num_frames", "encoding"
         )
     ]
-    notes: list[str] = []
+    notes = encoding_notes(dailies.encoding, {take.encoding for take in run_takes})
     newest, damaged = newest_valid_checkpoint(folder / "checkpoints")
     notes += [f"a checkpoint was damaged and left out: {line.splitlines()[0]}" for line in damaged]
     dailies.num_batches = settings.max_steps
@@ -146,6 +148,7 @@ def train_mini_model(
         seed=settings.seed,
         steps=max(trainer.global_step, dailies.start_batch),
         seconds_training=round(seconds, 1),
+        encoding=dailies.encoding,
         num_parameters=mini_model.num_parameters,
         takes=run_takes,
         catalogue=str(catalogue_path),
@@ -160,6 +163,22 @@ def train_mini_model(
     )
     record.write(folder)
     return record
+
+
+def encoding_notes(encoding: str, of_takes: set[str]) -> list[str]:
+    """What a reader of a run should know about the colour it was trained in."""
+    if encoding != NATIVE and find_encoding(encoding).kind == "linear":
+        return [
+            f"trained in linear light ({encoding}): flow sees little in its shadows, and highlights weigh most in "
+            "the loss; a log encoding such as acescct keeps them in proportion"
+        ]
+    if encoding == NATIVE and len(of_takes) > 1:
+        mixed = ", ".join(sorted(name or "not known" for name in of_takes))
+        return [
+            f"takes of several colour encodings ({mixed}) were learned from as stored; "
+            "production.training_encoding=acescct brings them into one"
+        ]
+    return []
 
 
 def _checkpoints(folder: Path, settings: TrainSettings) -> ModelCheckpoint:

@@ -119,7 +119,7 @@ def test_tensors_have_the_scale_of_their_codes() -> None:
         codes = np.array([0, 1, top], kind).reshape(1, 1, 1, 3)
         assert frames_to_tensor(codes).flatten().tolist() == pytest.approx([0, 1 / top, 1])
     light = np.array([-0.5, 0.25, 3.0], np.float32).reshape(1, 1, 1, 3)
-    assert frames_to_tensor(light).flatten().tolist() == [0, 0.25, 1]
+    assert frames_to_tensor(light).flatten().tolist() == [-0.5, 0.25, 3]
 
 
 def test_a_proxy_is_read_where_it_suffices(takes: list[Take]) -> None:

@@ -18,6 +18,8 @@ from interpositive.delivery.frame_formats import FormatChoice
 from interpositive.delivery.gate import GatePlan
 from interpositive.delivery.restoring import WindowPlan
 from interpositive.errors import ConfigError
+from interpositive.media.cdl_files import read_cdl
+from interpositive.media.encodings import find_encoding
 from interpositive.records.digests import sha256_of_value
 from interpositive.training.run import ARCHIVE_NAME, software_versions
 
@@ -73,6 +75,9 @@ class ApplyConfig(BaseModel):
     shot: Path
     mask: Path
     deliver_to: Path
+    encoding: str | None
+    cdl: Path | None
+    cdl_id: str | None
     device: str
     delivery: DeliveryConfig
     metric: dict[str, dict[str, Any]]
@@ -87,6 +92,7 @@ def run(config: DictConfig) -> None:
     device = find_device(settings.device)
     opened = open_run(settings.run)
     delivery = settings.delivery
+    training_takes = [take for take in opened.record.takes if take.split == "train"]
     manifest = deliver_shot(
         settings.shot,
         settings.mask,
@@ -99,8 +105,10 @@ def run(config: DictConfig) -> None:
             archive_path=opened.folder / ARCHIVE_NAME,
             archive_sha256=opened.record.archive_sha256,
             config_sha256=sha256_of_value(plain),
-            training_takes=[take.name for take in opened.record.takes if take.split == "train"],
+            training_takes=[take.name for take in training_takes],
             versions=software_versions(),
+            encoding=opened.record.encoding,
+            training_encodings=frozenset(take.encoding for take in training_takes),
         ),
         DeliverySettings(
             frame_format=delivery.frame_format,
@@ -110,6 +118,8 @@ def run(config: DictConfig) -> None:
             windows=delivery.windows.plan(),
             gate=delivery.gate.plan(),
             metrics=assemble_metrics(settings.metric),
+            encoding=encoding_name(settings.encoding),
+            cdl=None if settings.cdl is None else read_cdl(settings.cdl, settings.cdl_id or ""),
             seed=settings.seed,
             progress=settings.progress,
         ),
@@ -118,7 +128,14 @@ def run(config: DictConfig) -> None:
     violations = sum(frame.untouched_violations for frame in manifest.frames)
     print(f"\n{manifest.num_frames} frames by method {manifest.method}")
     print(f"altered pixels: {altered}; altered outside the mask: {violations}")
+    for note in manifest.notes:
+        print(f"note: {note}")
     print(f"delivered to: {settings.deliver_to}")
+
+
+def encoding_name(given: str | None) -> str:
+    """The full name of an encoding that a user gave, empty for none; ``ColourError`` if there is none of the name."""
+    return "" if given is None else find_encoding(given).name
 
 
 def find_device(name: str) -> torch.device:

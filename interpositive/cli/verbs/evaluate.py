@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from interpositive.cli.assembling import read_config
 from interpositive.cli.metrics import assemble_metrics
 from interpositive.cli.runs import open_run
-from interpositive.cli.verbs.apply import GateConfig, WindowsConfig
+from interpositive.cli.verbs.apply import GateConfig, WindowsConfig, encoding_name
 from interpositive.dailies.catalogue import Catalogue
 from interpositive.dailies.integrity import refuse_changed
 from interpositive.dailies.take import Take
@@ -47,6 +47,7 @@ class EvaluateConfig(BaseModel):
     metric: dict[str, dict[str, Any]]
     table: list[str]
     rate: str | int | float | None
+    encoding: str | None
     review_movies: bool
     splits: list[str]
     max_frames: int
@@ -112,6 +113,7 @@ def _judge_run(settings: EvaluateConfig, run_folder: Path, folder: Path) -> Meas
             metrics=assemble_metrics(settings.metric),
             windows=settings.windows.plan(),
             gate=settings.gate.plan(),
+            encoding=opened.record.encoding,
             seed=settings.seed,
             progress=settings.progress,
         ),
@@ -144,6 +146,7 @@ def _judge_result(settings: EvaluateConfig, folder: Path) -> Measures:
         ResultSettings(
             metrics=assemble_metrics(settings.metric),
             rate=_frame_rate(settings.rate),
+            encoding=encoding_name(settings.encoding),
             review_movies=settings.review_movies,
             told={f"metric.{name}": json.dumps(given, sort_keys=True) for name, given in settings.metric.items()},
             versions=software_versions(),

@@ -91,6 +91,7 @@ def run(config: DictConfig) -> float | None:
         height=production.training_height,
         seed=settings.seed,
         damage_paths=settings.damage,
+        encoding=production.training_encoding,
         progress=settings.progress,
         **settings.dailies.model_dump(),
     )
