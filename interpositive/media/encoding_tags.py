@@ -16,7 +16,7 @@ from interpositive.errors import ColourError
 from interpositive.media.contract import ColourTags
 from interpositive.media.encodings import find_encoding
 
-# By primaries and transfer, in the names of H.273.
+# By primaries and transfer, in the names of H.273 and of still headers.
 _BY_TAGS = {
     ("bt709", "bt709"): "rec709_display",
     ("bt709", "iec61966-2-1"): "srgb_display",
@@ -27,6 +27,8 @@ _BY_TAGS = {
     ("bt709", "linear"): "linear_rec709",
     ("bt2020", "linear"): "linear_rec2020",
     ("smpte432", "linear"): "linear_p3d65",
+    ("ap0", "linear"): "aces2065_1",
+    ("ap1", "linear"): "acescg",
 }
 # What cameras write beside the H.273 tags of their QuickTime and MP4 files.
 _CAMERA_KEYS = ("com.arri.camera.colorgammasxs", "com.dji.camera.colorgammasxs")
@@ -63,23 +65,23 @@ def encoding_of_movie(colour: ColourTags, metadata: Mapping[str, str]) -> str:
     return _BY_TAGS.get((colour.primaries, colour.transfer), "")
 
 
-def encoding_of_frames(colour: ColourTags, attributes: Mapping[str, Any], *, linear: bool) -> str:
+def encoding_of_frames(
+    primaries: str, transfer: str, said: Mapping[str, Any], chromaticities: Sequence[float] | None
+) -> str:
     """The encoding that a frame's header says; empty if it does not.
 
-    ``attributes`` are the header's by name; ``linear`` says that the format holds scene light
-    by its specification, as EXR does. In order of trust: our own word, the colour space that
-    OpenEXR's ``colorInteropID`` names, the ACES container's flag, chromaticities of scene light,
-    H.273 tags. What OpenImageIO supposes of a format is no word of the file.
+    ``said`` has our own ``encoding``, OpenEXR's ``colorInteropID`` and the ACES container's
+    ``acesImageContainerFlag``, as far as they are there. In order of trust: those three, the
+    chromaticities of scene light, H.273 tags. What OpenImageIO supposes of a format is no word of the file.
     """
-    for key in ("interpositive:encoding", "colorInteropID"):
-        if said := _known(attributes.get(key)):
-            return said
-    if attributes.get("acesImageContainerFlag") == 1:
+    for key in ("encoding", "colorInteropID"):
+        if name := _known(said.get(key)):
+            return name
+    if said.get("acesImageContainerFlag") == 1:
         return "aces2065_1"
-    chromaticities = attributes.get("chromaticities")
-    if linear and chromaticities is not None:
+    if transfer == "linear" and chromaticities is not None:
         return _by_chromaticities(chromaticities)
-    return _BY_TAGS.get((colour.primaries, colour.transfer), "")
+    return _BY_TAGS.get((primaries, transfer), "")
 
 
 def _known(name: Any) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from interpositive.errors import MediaError
 from interpositive.media.contract import Window
+from interpositive.media.encoding_tags import encoding_of_frames
 from interpositive.media.still_colour import Chromaticities, read_still_colour
 from interpositive.media.still_formats import sniff_still
 from interpositive.media.still_layers import Layer, choose_layer
@@ -171,6 +172,8 @@ def _describe(path: Path, picture: Any, wanted: str | None) -> StillHeader:
     _refuse_kind(path, spec, format_name, set(formats))
     own = _own_fields(spec)
     primaries, transfer, chromaticities = read_still_colour(spec, format_name)
+    primaries, transfer = own.get("primaries") or primaries, own.get("transfer") or transfer
+    said = {name: spec.getattribute(name) for name in ("colorInteropID", "acesImageContainerFlag")}
     if formats[0] in ("half", "float"):
         bits = 16 if formats[0] == "half" else 32
     else:
@@ -182,11 +185,11 @@ def _describe(path: Path, picture: Any, wanted: str | None) -> StillHeader:
         formats[0],
         bits,
         layer,
-        own.get("primaries") or primaries,
-        own.get("transfer") or transfer,
+        primaries,
+        transfer,
         chromaticities,
         _pixel_aspect(spec),
-        own.get("encoding", ""),
+        encoding_of_frames(primaries, transfer, {**said, "encoding": own.get("encoding")}, chromaticities),
         _timecode(path, own.get("timecode") or spec.getattribute("smpte:TimeCode")),
         _rate(spec, own.get("rate")),
         own.get("reel") or _text(spec, "reelName") or _text(spec, "dpx:InputDevice"),

@@ -5,7 +5,6 @@ from interpositive.media.contract import ColourTags
 from interpositive.media.encoding_tags import encoding_of_frames, encoding_of_movie
 
 ARRI, DJI = "com.arri.camera.colorgammasxs", "com.dji.camera.colorgammasxs"
-SAYS_NOTHING = ColourTags("rgb", "full", "unknown", "unknown", "rgb")
 
 
 @pytest.mark.parametrize(
@@ -31,24 +30,28 @@ def test_movies(primaries: str, transfer: str, metadata: dict[str, str], expecte
     assert encoding_of_movie(colour, metadata) == expected
 
 
-AP0 = np.float32([0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.077, 0.32168, 0.33767])
+AP0 = tuple(np.float32([0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.077, 0.32168, 0.33767]))
 AWG4 = (0.7347, 0.2653, 0.1424, 0.8576, 0.0991, -0.0308, 0.3127, 0.329)
 
 
 @pytest.mark.parametrize(
-    ("attributes", "linear", "expected"),
+    ("primaries", "transfer", "said", "chromaticities", "expected"),
     [
-        ({}, True, ""),
-        ({"oiio:ColorSpace": "lin_rec709"}, True, ""),
-        ({"chromaticities": AP0}, True, "aces2065_1"),
-        ({"chromaticities": AWG4}, True, "Linear ARRI Wide Gamut 4"),
-        ({"chromaticities": (1, 0, 0, 1, 0, 0, 1 / 3, 1 / 3)}, True, ""),
-        ({"chromaticities": AP0}, False, ""),
-        ({"acesImageContainerFlag": 1}, True, "aces2065_1"),
-        ({"colorInteropID": "lin_ap1_scene", "chromaticities": AP0}, True, "acescg"),
-        ({"interpositive:encoding": "arri_logc4", "chromaticities": AP0}, True, "arri_logc4"),
-        ({"interpositive:encoding": "bt709"}, False, ""),
+        ("unknown", "linear", {}, None, ""),
+        ("ap0", "linear", {}, AP0, "aces2065_1"),
+        ("ap1", "linear", {}, None, "acescg"),
+        ("unknown", "linear", {}, AWG4, "Linear ARRI Wide Gamut 4"),
+        ("unknown", "linear", {}, (1, 0, 0, 1, 0, 0, 1 / 3, 1 / 3), ""),
+        ("bt709", "bt709", {}, None, "rec709_display"),
+        # Film density is not an encoding of the light that fell on it.
+        ("unknown", "printing-density", {}, None, ""),
+        ("unknown", "linear", {"acesImageContainerFlag": 1}, None, "aces2065_1"),
+        ("ap0", "linear", {"colorInteropID": "lin_ap1_scene"}, AP0, "acescg"),
+        ("ap0", "linear", {"encoding": "arri_logc4"}, AP0, "arri_logc4"),
+        ("unknown", "unknown", {"encoding": "bt709"}, None, ""),
     ],
 )
-def test_frames(attributes: dict[str, object], linear: bool, expected: str) -> None:
-    assert encoding_of_frames(SAYS_NOTHING, attributes, linear=linear) == expected
+def test_frames(
+    primaries: str, transfer: str, said: dict[str, object], chromaticities: tuple[float, ...] | None, expected: str
+) -> None:
+    assert encoding_of_frames(primaries, transfer, said, chromaticities) == expected
