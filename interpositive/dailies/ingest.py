@@ -302,6 +302,7 @@ class _Ingest:
             notes.insert(0, fault)
         if listed.note:
             notes.append(listed.note)
+        notes += info.notes
         if former is not None:
             take = take.model_copy(update={"split": former.split})
         self._catalogue.put(take, state, digests=digests)

@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from interpositive.errors import MediaError
 from interpositive.media.media_file import MediaFile
+from interpositive.media.still_formats import FRAME_EXTENSIONS, sniff_still
 
 # FFmpeg logs every oddity of a damaged file to stderr; what matters is raised as MediaError.
 av.logging.set_level(None)
@@ -52,10 +53,10 @@ _QUICKTIME_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"ski
 
 
 def sniff_container(path: Path) -> ContainerFamily:
-    """Tell a movie's container family from its first bytes.
+    """Tell a movie's container family from its first bytes, whatever its name.
 
     Raises ``MediaError`` when the path is not a regular, readable, non-empty
-    file, when the bytes are no known movie, or when they contradict the extension.
+    file, or when the bytes are no known movie.
     """
     file = MediaFile(path)
     try:
@@ -67,6 +68,13 @@ def sniff_container(path: Path) -> ContainerFamily:
 def _container_of(file: MediaFile) -> ContainerFamily:
     path, head = file.path, file.head(_SNIFF_BYTES)
     family = _family_of(head)
+    if family is None and (still := sniff_still(path)) is not None:
+        raise MediaError(
+            f"{path.name} is not a movie",
+            found=f"one {still.name} picture",
+            expected="a movie file, or a folder of numbered frames",
+            remedy="name the folder that holds its sequence",
+        )
     if family is None:
         raise MediaError(
             f"{path.name} is not a movie",
@@ -74,15 +82,19 @@ def _container_of(file: MediaFile) -> ContainerFamily:
             expected="a " + ", ".join(f.name for f in FAMILIES) + " file, or a folder of numbered frames",
             remedy="remove it from the folder, or transcode it to one of these",
         )
-    extension = path.suffix.lower()
-    if extension not in family.extensions:
-        raise MediaError(
-            f"{path.name} is not what its name says",
-            found=f"{family.name} content under the extension {extension or '(none)'}",
-            expected=f"one of {', '.join(sorted(family.extensions))}",
-            remedy="rename the file after its content, or find out why it was renamed",
-        )
     return family
+
+
+def false_extension(path: Path, container: InputContainer) -> str:
+    """What to tell of a movie that goes by another kind's extension; empty where name and content agree.
+
+    No extension, or one of no picture or movie, says nothing wrong.
+    """
+    extension = path.suffix.lower()
+    (family,) = (family for family in FAMILIES if family.demuxer in container.format.name.split(","))
+    if extension in family.extensions or extension not in MOVIE_EXTENSIONS | FRAME_EXTENSIONS:
+        return ""
+    return f"{family.name} content under the extension {extension}"
 
 
 def _family_of(head: bytes) -> ContainerFamily | None:

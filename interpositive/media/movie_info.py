@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from interpositive.errors import MediaError
 from interpositive.media.colour import read_colour_tags
+from interpositive.media.containers import false_extension
 from interpositive.media.contract import MediaInfo
 from interpositive.media.encoding_tags import encoding_of_movie
 from interpositive.media.frame_index import FrameIndex, measure_rate
@@ -64,6 +65,7 @@ def describe_movie(
         intra_only=index.intra_only,
         rotation_degrees=rotation,
         interlaced=first.interlaced_frame,
+        notes=tuple(note for note in (false_extension(path, container),) if note),
         encoding=encoding_of_movie(colour, tags),
     )
 

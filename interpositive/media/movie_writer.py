@@ -13,9 +13,10 @@ from typing import Self, cast
 
 import av
 import numpy as np
+from av.packet import Packet
 from av.video.stream import VideoStream
 
-from interpositive.errors import ConfigError, MediaError
+from interpositive.errors import ConfigError, InterpositiveError, MediaError
 from interpositive.media.colour import primaries_tag, transfer_tag
 from interpositive.media.contract import ColourTags, Frames
 from interpositive.media.movie_codecs import MovieCodec, check_raster, choose_codec
@@ -27,6 +28,8 @@ _NUM_THREADS = 4
 _MATRIX_TAGS = {"rgb": 0, "bt709": 1, "bt470bg": 5}
 _LIMITED_TAG, _FULL_TAG = 1, 2
 _DISK_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+# PyAV's errors are OSErrors where FFmpeg's reason is one of the system's.
+_REFUSALS = (OSError, av.error.FFmpegError)
 
 
 class MovieWriter:
@@ -69,6 +72,7 @@ class MovieWriter:
         encoder_options: Mapping[str, str] | None = None,
     ) -> None:
         self.path = Path(path)
+        self.codec = codec
         self.width, self.height = width, height
         row, self._pixel_format = choose_codec(codec, self.path, pixel_format, quality)
         check_raster(width, height, self._pixel_format)
@@ -90,7 +94,7 @@ class MovieWriter:
         except OSError as error:
             raise storage_error(error, self.path) from error
         try:
-            with self._refusals(codec):
+            with self._listening():
                 self._stream = self._add_stream(row, rate, options, gop)
                 self._name_reel(start_timecode, reel)
                 self._container.start_encoding()
@@ -133,9 +137,9 @@ class MovieWriter:
         self._closed = True
         try:
             self._container.close()
-        except OSError as error:
+        except _REFUSALS as error:
             self.path.unlink(missing_ok=True)
-            raise storage_error(error, self.path) from error
+            raise self._failure(error, [str(error)]) from error
 
     def __enter__(self) -> Self:
         return self
@@ -166,7 +170,6 @@ class MovieWriter:
             # The other tag that FFmpeg knows is not played by QuickTime.
             context.codec_tag = "hvc1"
         if self.path.suffix.lower() == ".mxf" and not av.Codec(row.encoder, "w").intra_only:
-            # FFmpeg's MXF notes no showing order: a frame stored before its turn would be shown there.
             context.max_b_frames = 0
         if (gop or row.gop) is not None:
             context.gop_size = cast(int, gop or row.gop)
@@ -181,39 +184,54 @@ class MovieWriter:
                 table["reel_name"] = reel
 
     @contextmanager
-    def _refusals(self, codec: str) -> Iterator[None]:
-        """Tell an encoder or container that refuses its settings from a disk that refuses bytes."""
+    def _listening(self) -> Iterator[None]:
+        """Hear what encoder and container say about settings that they refuse."""
         level = av.logging.get_level()
         av.logging.set_level(av.logging.ERROR)
         try:
             with av.logging.Capture() as messages:
                 yield
-        except (OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno in _DISK_ERRNOS:
-                raise storage_error(error, self.path) from error
-            said = [text.strip() for _, _, text in messages if text.strip()]
-            raise ConfigError(
-                f"{codec} cannot be written into {self.path.name}",
-                found=said[0] if said else str(error),
-                expected=f"a setting that encoder and container allow together (asked for {self._pixel_format})",
-                remedy="choose another container, pixel format or codec",
-            ) from error
+        except (*_REFUSALS, ValueError) as error:
+            raise self._failure(error, [text for _, _, text in messages] + [str(error)]) from error
         finally:
             av.logging.set_level(level)
+
+    def _failure(self, error: Exception, said: list[str]) -> InterpositiveError:
+        """Tell a disk that refuses bytes from an encoder or container that refuses its settings."""
+        if isinstance(error, OSError) and error.errno in _DISK_ERRNOS:
+            return storage_error(error, self.path)
+        return ConfigError(
+            f"{self.codec} cannot be written into {self.path.name}",
+            found=next(text.strip() for text in said if text.strip()),
+            expected=f"settings that encoder and container allow together (asked for {self._pixel_format})",
+            remedy="choose another container, pixel format or codec",
+        )
 
     def _encode(self, picture: av.VideoFrame | None) -> None:
         try:
             for packet in self._stream.encode(picture):
+                self._refuse_reordered(packet)
                 self._container.mux(packet)
-        except OSError as error:
+        except _REFUSALS as error:
             self._give_up()
-            raise storage_error(error, self.path) from error
+            raise self._failure(error, [str(error)]) from error
         self._num_written += picture is not None
+
+    def _refuse_reordered(self, packet: Packet[VideoStream]) -> None:
+        # FFmpeg's MXF notes no showing order: a frame stored before its turn would be shown there.
+        if self.path.suffix.lower() == ".mxf" and packet.pts != packet.dts:
+            self._give_up()
+            raise ConfigError(
+                f"{self.path.name} would show its frames out of order",
+                found="frames that are stored before their turn (B-frames)",
+                expected="frames stored as they are shown",
+                remedy="write MOV, or leave B-frames out",
+            )
 
     def _give_up(self) -> None:
         self._closed = True
         # The disk that refused a frame refuses the trailer too; the first refusal is what gets reported.
-        with suppress(OSError):
+        with suppress(*_REFUSALS):
             self._container.close()
         self.path.unlink(missing_ok=True)
 

@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from interpositive.errors import ConfigError, MediaError
 from interpositive.media.contract import FrameReader
 from interpositive.records.take_digests import TakeDigests
 
-Backend = Literal["auto", "decord", "pyav", "sequence"]
+Backend = Literal["auto", "decord", "torchcodec", "pyav", "sequence"]
 
 
 def open_reader(
     path: Path, backend: Backend = "auto", matrix: str | None = None, digests: TakeDigests | None = None
 ) -> FrameReader:
-    """Choose the reader for a take: a folder of numbered frames or a movie file.
+    """Choose the reader for a take: a folder of numbered frames or a movie file, by content and not by name.
 
-    ``auto`` reads movies by PyAV, the reference, exact above 8 bits too.
-    ``matrix`` names the colour matrix of a movie that has no or a wrong tag.
-    With ``digests`` every read is checked before it is decoded; decord, which
-    reads files by itself, is then refused.
-    Nothing is opened yet except to see whether the path is there.
+    ``auto`` reads movies by PyAV, the reference, exact above 8 bits too; the
+    8-bit readers refuse what they would get wrong. ``matrix`` names the colour
+    matrix of a movie that has no or a wrong tag. With ``digests`` every read is
+    checked before it is decoded; decord, which reads files by itself, is then
+    refused. Nothing is opened yet except to see whether the path is there.
     """
     path = Path(path)
     if not path.exists():
         raise MediaError(f"{path} is not there", found="nothing", expected="a movie file or a folder of frames")
-    if backend not in ("auto", "decord", "pyav", "sequence"):
-        raise ConfigError("there is no such reader", found=backend, expected="auto, decord, pyav or sequence")
+    if backend not in get_args(Backend):
+        raise ConfigError("there is no such reader", found=backend, expected=f"one of {', '.join(get_args(Backend))}")
     is_folder = path.is_dir()
     if backend != "auto" and is_folder != (backend == "sequence"):
         raise MediaError(
             f"{path.name} is not for the {backend} reader",
             found="a folder" if is_folder else "a file",
-            expected="a folder of numbered frames for sequence, a movie file for decord and pyav",
+            expected="a folder of numbered frames for sequence, a movie file for the others",
             remedy="set the reader to auto",
         )
     # Each reader's library is imported only when it is the one that is used.
@@ -41,6 +41,7 @@ def open_reader(
         from interpositive.media.sequence_reader import SequenceReader
 
         return SequenceReader(path, digests=digests)
+    file_digests = digests.files[0] if digests else None
     if backend == "decord":
         if digests is not None:
             raise ConfigError(
@@ -52,6 +53,10 @@ def open_reader(
         from interpositive.media.decord_reader import DecordReader
 
         return DecordReader(path, matrix=matrix)
+    if backend == "torchcodec":
+        from interpositive.media.torchcodec_reader import TorchcodecReader
+
+        return TorchcodecReader(path, matrix=matrix, digests=file_digests)
     from interpositive.media.pyav_reader import PyAVReader
 
-    return PyAVReader(path, matrix=matrix, digests=digests.files[0] if digests else None)
+    return PyAVReader(path, matrix=matrix, digests=file_digests)

@@ -68,6 +68,11 @@ class PyAVReader:
         duration = self._movie().container.duration
         return None if duration is None else duration / av.time_base
 
+    @property
+    def container_format(self) -> str:
+        """FFmpeg's name of the container family."""
+        return str(self._movie().container.format.name)
+
     def window(self, start: int, stop: int) -> Frames:
         """Decode frames ``start <= n < stop`` as ``t h w 3``."""
         movie = self._movie()

@@ -21,7 +21,7 @@ import av
 import numpy as np
 import pytest
 
-from interpositive.errors import MediaError
+from interpositive.errors import ConfigError, MediaError
 from interpositive.media.contract import FrameReader, Frames
 from interpositive.media.movie_writer import MovieWriter
 from interpositive.media.opening import Backend, open_reader
@@ -33,6 +33,7 @@ from interpositive.media.still_tags import FrameTags
 # workers too.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "media"))
 from burned_in import HEIGHT, WIDTH, numbered_frames, read_number, write_raw_movie
+from movie_matrix import eight_bit_backends
 
 NUM_FRAMES = 48
 RATE = Fraction(24000, 1001)
@@ -102,7 +103,12 @@ MEDIA: dict[str, Callable[[Path], Path]] = {
     "tiff16": _sequence("tiff16"),
 }
 DECORD_READS = ("h264-long-gop", "h264-intra", "late-start", "h264-long-gop-mkv")
-CASES: list[tuple[str, Backend]] = [(name, "auto") for name in MEDIA] + [(name, "decord") for name in DECORD_READS]
+TORCHCODEC_READS = (*DECORD_READS, "h264-open-gop")
+CASES: list[tuple[str, Backend]] = [
+    *((name, "auto") for name in MEDIA),
+    *((name, "decord") for name in DECORD_READS),
+    *((name, "torchcodec") for name in TORCHCODEC_READS),
+]
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +129,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 @pytest.fixture(params=CASES, ids=[f"{backend}-{name}" for name, backend in CASES])
 def reader(request: pytest.FixtureRequest, made: Callable[[str], Path]) -> FrameReader:
     name, backend = request.param
-    if backend == "decord" and importlib.util.find_spec("decord") is None:
-        pytest.skip("decord is not installed")
+    if backend in ("decord", "torchcodec") and backend not in eight_bit_backends():
+        pytest.skip(f"{backend} is not installed")
     return open_reader(made(name), backend)
 
 
@@ -229,13 +235,15 @@ def test_a_movie_that_does_not_say_its_showing_order_is_refused(tmp_path: Path) 
             reader.window(start, start + 1)
 
 
-def test_decord_colours_equal_the_reference_on_tagged_media(made: Callable[[str], Path]) -> None:
-    pytest.importorskip("decord")
+@pytest.mark.parametrize("backend", ["decord", "torchcodec"])
+def test_eight_bit_colours_equal_the_reference_on_tagged_media(made: Callable[[str], Path], backend: Backend) -> None:
+    if backend not in eight_bit_backends():
+        pytest.skip(f"{backend} is not installed")
     for name in ("h264-long-gop", "h264-intra"):
         reference = open_reader(made(name)).window(0, NUM_FRAMES).astype(np.int16)
-        proxy = open_reader(made(name), "decord").window(0, NUM_FRAMES).astype(np.int16)
+        proxy = open_reader(made(name), backend).window(0, NUM_FRAMES).astype(np.int16)
         # Below the squares colour is smooth, so half-resolution colour is nearly the same repeated or
-        # interpolated; what remains is decord's rounding downwards.
+        # interpolated; what remains is a rounding downwards.
         difference = np.abs(proxy - reference)[:, 20:]
         assert difference.mean() < 2.5
         assert difference.max() <= 16
@@ -250,6 +258,7 @@ def test_decord_refuses_what_it_would_get_wrong(made: Callable[[str], Path], tmp
     write_raw_movie(turned, 2, rotation=90)
     for path, reason in (
         (made("h264-open-gop"), "open groups"),
+        (made("h264-transport"), "MPEG-TS"),
         (made("prores"), "10 bit"),
         (untagged, "untagged"),
         (turned, "rotation of 90"),
@@ -258,3 +267,19 @@ def test_decord_refuses_what_it_would_get_wrong(made: Callable[[str], Path], tmp
             open_reader(path, "decord").window(0, 1)
     with pytest.raises(MediaError, match="named by hand"):
         open_reader(made("h264-intra"), "decord", matrix="bt601").window(0, 1)
+
+
+def test_torchcodec_refuses_what_it_would_get_wrong(made: Callable[[str], Path], tmp_path: Path) -> None:
+    if "torchcodec" not in eight_bit_backends():
+        pytest.skip("torchcodec is not installed")
+    for path, reason in ((made("prores"), "10 bit"), (made("ffv1"), "10 bit")):
+        with pytest.raises(MediaError, match=reason):
+            open_reader(path, "torchcodec").window(0, 1)
+    with pytest.raises(MediaError, match="named by hand"):
+        open_reader(made("h264-intra"), "torchcodec", matrix="bt601").window(0, 1)
+
+
+def test_a_missing_torchcodec_is_said(made: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchcodec.decoders", None)
+    with pytest.raises(ConfigError, match="set the reader to auto"):
+        open_reader(made("h264-intra"), "torchcodec").window(0, 1)

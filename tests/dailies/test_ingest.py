@@ -16,7 +16,7 @@ from PIL import Image
 
 from interpositive.dailies.catalogue import Catalogue
 from interpositive.dailies.ingest import ingest
-from interpositive.dailies.report import IngestReport
+from interpositive.dailies.report import IngestReport, format_report
 from interpositive.dailies.slate_rules import SlateRules
 from interpositive.dailies.splitting import SplitRule
 from interpositive.dailies.take import Take
@@ -53,14 +53,14 @@ def test_real_files_come_in_with_all_that_is_known(source: Path, catalogue_path:
         Image.fromarray(pixels).save(source / "plate" / f"plate.{n}.png")
     write_bytes(source / "day1" / "cut_short.mov", movie.read_bytes()[: movie.stat().st_size // 2])
     write_bytes(source / "day1" / "empty.mov", b"")
-    write_bytes(source / "day1" / "renamed.mkv", movie.read_bytes())
+    make_movie(source / "day1" / "13_T01_A_R03.mov", seed=3).rename(source / "day1" / "13_T01_A_R03.mxf")
     write_bytes(source / "day1" / "words.mov", b"#EXTM3U\nother.mov\n")
     report = ingest(source, catalogue_path, num_workers=2, progress=False)
-    assert report.accepted == ["12A_01_A", "12A_01_B", "plate"]
+    assert report.accepted == ["12A_01_A", "12A_01_B", "13_01_A", "plate"]
     refused = dict(report.quarantined)
-    assert set(refused) == {f"day1/{name}" for name in ("cut_short.mov", "empty.mov", "renamed.mkv", "words.mov")}
+    assert set(refused) == {f"day1/{name}" for name in ("cut_short.mov", "empty.mov", "words.mov")}
     assert "cut short" in refused["day1/cut_short.mov"] and refused["day1/empty.mov"].startswith("is empty")
-    assert "not what its name says" in refused["day1/renamed.mkv"]
+    assert "13_01_A  QuickTime/MP4 content under the extension .mxf" in format_report(report)
     takes = takes_in(catalogue_path)
     take = takes["12A_01_A"]
     assert (take.num_frames, take.rate, take.width, take.height) == (6, "24/1", 48, 32)

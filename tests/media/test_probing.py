@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from fractions import Fraction
@@ -12,6 +13,7 @@ import av
 import numpy as np
 import pytest
 from burned_in import HEIGHT, WIDTH, numbered_frames, read_number, write_raw_movie
+from PIL import Image
 
 from interpositive.errors import MediaError
 from interpositive.media.movie_writer import MovieWriter
@@ -117,11 +119,30 @@ def test_what_is_no_movie_is_refused(tmp_path: Path, name: str, content: bytes, 
         probe_media(path)
 
 
-def test_a_wrong_extension_is_refused(tmp_path: Path) -> None:
-    path = _movie(tmp_path / "a.mp4", 2)
-    wrong = path.rename(tmp_path / "a.mkv")
-    with pytest.raises(MediaError, match="not what its name says"):
-        probe_media(wrong)
+@pytest.mark.parametrize(
+    ("name", "note"),
+    [
+        ("a.mkv", "QuickTime/MP4 content under the extension .mkv"),
+        ("a.mxf", "QuickTime/MP4 content under the extension .mxf"),
+        ("a.png", "QuickTime/MP4 content under the extension .png"),
+        ("a.mov", ""),
+        ("A001C002", ""),
+        ("a.R3D_proxy", ""),
+    ],
+)
+def test_content_decides_and_a_false_extension_is_noted(tmp_path: Path, name: str, note: str) -> None:
+    path = _movie(tmp_path / "a.mp4", 2).rename(tmp_path / name)
+    info = probe_media(path)
+    assert (info.num_frames, info.notes) == (2, (note,) if note else ())
+    assert read_number(open_reader(path).window(1, 2)[0]) == 1
+
+
+def test_a_single_picture_is_no_movie_whatever_its_name(tmp_path: Path) -> None:
+    still = tmp_path / "shot.0001.png"
+    Image.fromarray(numbered_frames(0, 1)[0]).save(still)
+    for path in (still, Path(shutil.copy(still, tmp_path / "shot.mov"))):
+        with pytest.raises(MediaError, match="one png picture"):
+            probe_media(path)
 
 
 def test_only_regular_files_that_are_there_are_opened(tmp_path: Path) -> None:
