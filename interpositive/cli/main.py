@@ -9,6 +9,7 @@ from interpositive._version import __version__
 
 VERBS = {
     "ingest": "bring a production's dailies into its catalogue",
+    "inspect": "say on one screen what a take, a folder, a result or a piece of paperwork is",
     "train": "fine-tune a mini-model on the production's training takes",
     "apply": "repair a shot inside its mask and deliver it",
     "evaluate": "judge a run on takes it never learned from, or any pictures against others",
@@ -26,6 +27,7 @@ usage: interpositive <verb> [key=value ...] [--config-dir FOLDER] [--multirun] [
 {verbs}
 
   interpositive ingest   production=my_film source=/path/to/dailies
+  interpositive inspect  path=<take, folder, cut list, camera report, run or delivery>
   interpositive train    production=my_film task=wire_removal
   interpositive apply    run=<run folder> shot=shot.mov mask=mask.mov deliver_to=<new folder>
   interpositive evaluate run=<run folder>

@@ -23,6 +23,7 @@ from interpositive.cli.verbs.apply import ApplyConfig, DeliveryConfig, GateConfi
 from interpositive.cli.verbs.demo import DemoConfig
 from interpositive.cli.verbs.evaluate import EvaluateConfig
 from interpositive.cli.verbs.ingest import IngestConfig
+from interpositive.cli.verbs.inspect import InspectConfig
 from interpositive.cli.verbs.rehearse import RehearseConfig
 from interpositive.cli.verbs.review import ReviewConfig
 from interpositive.cli.verbs.soundstage import SoundstageConfig
@@ -43,6 +44,7 @@ CONF = config_folder()
 FILES = sorted(CONF.rglob("*.yaml"))
 SCHEMAS: dict[str, Any] = {
     "ingest": IngestConfig,
+    "inspect": InspectConfig,
     "train": TrainConfig,
     "apply": ApplyConfig,
     "evaluate": EvaluateConfig,

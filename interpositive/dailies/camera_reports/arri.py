@@ -13,7 +13,7 @@ from interpositive.dailies.camera_reports.contract import (
     check_labels,
     number_of,
     quantity_of,
-    rate_text,
+    rate_said,
     refuse,
 )
 from interpositive.dailies.camera_reports.tables import Table, read_table
@@ -60,8 +60,8 @@ def _read(content: bytes, file: str) -> CameraReport:
         scene=table.first("Scene"),
         take=table.first("Take"),
         circled={"yes": True, "no": False}.get(table.first("Circle Take").lower()),
-        rate=rate_text(rate),
-        settings=_settings(table, rate_text(rate), rate_text(sensor_rate)),
+        rate=rate_said(rate),
+        settings=_settings(table, rate_said(rate), rate_said(sensor_rate)),
         timecodes=labels,
         frames=frames,
         as_written=table.constants(),

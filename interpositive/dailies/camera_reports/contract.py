@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from interpositive.errors import PaperworkError, TimecodeError
 from interpositive.records.camera_data import CameraReport
+from interpositive.records.identity import exact_rate, rate_text
 from interpositive.records.timecode import frames_per_day, is_drop_frame, timecode_to_frame
 
 MOST_BYTES = 64 << 20
@@ -56,22 +57,16 @@ def text_of(content: bytes, file: str) -> str:
 
 
 def as_rate(text: str) -> Fraction | None:
-    """Frames a second from a decimal such as ``23.976``: a whole rate or one slowed by 1000/1001; None if neither."""
+    """Frames a second from a decimal such as ``23.976``, exact; None for what is no frame rate."""
     try:
-        given = Fraction(text)
-    except (ValueError, ZeroDivisionError):
+        return exact_rate(text)
+    except TimecodeError:
         return None
-    whole = round(given)
-    if not 0 < whole <= 1000:
-        return None
-    # A decimal rate is cut after two or three digits.
-    near = [rate for rate in (Fraction(whole), Fraction(whole * 1000, 1001)) if abs(rate - given) < Fraction(6, 1000)]
-    return min(near, key=lambda rate: abs(rate - given)) if near else None
 
 
-def rate_text(rate: Fraction | None) -> str:
-    """A rate as records write it, ``"24000/1001"``; empty for None."""
-    return "" if rate is None else f"{rate.numerator}/{rate.denominator}"
+def rate_said(rate: Fraction | None) -> str:
+    """A rate as records keep it; empty where the report says none."""
+    return "" if rate is None else rate_text(rate)
 
 
 def check_labels(labels: Sequence[str], lines: Sequence[int], rate: Fraction, file: str) -> tuple[str, ...]:

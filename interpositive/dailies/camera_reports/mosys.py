@@ -6,8 +6,9 @@ import struct
 from collections import defaultdict
 from fractions import Fraction
 
-from interpositive.dailies.camera_reports.contract import ReportFamily, check_labels, rate_text, refuse
+from interpositive.dailies.camera_reports.contract import ReportFamily, check_labels, refuse
 from interpositive.records.camera_data import CameraFrames, CameraReport, Series
+from interpositive.records.identity import rate_text
 
 _COMMAND = 0xF4
 _HEADER_BYTES = 4

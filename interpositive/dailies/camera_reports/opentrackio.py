@@ -6,7 +6,7 @@ import json
 from fractions import Fraction
 from typing import Any
 
-from interpositive.dailies.camera_reports.contract import ReportFamily, check_labels, rate_text, refuse, text_of
+from interpositive.dailies.camera_reports.contract import ReportFamily, check_labels, rate_said, refuse, text_of
 from interpositive.records.camera_data import CameraFrames, CameraReport, CameraSettings, Series
 
 _PARTS = {"protocol", "timing", "lens", "transforms", "static", "tracker"}
@@ -34,7 +34,7 @@ def _read(content: bytes, file: str) -> CameraReport:
         family="OpenTrackIO",
         file=file,
         clip_name=_text(first, "tracker", "slate"),
-        rate=rate_text(rate),
+        rate=rate_said(rate),
         settings=_settings(first, file),
         timecodes=labels,
         frames=_frames([sample for _, sample in samples]),
@@ -126,7 +126,7 @@ def _settings(sample: Any, file: str) -> CameraSettings:
         lens=" ".join(part for part in (_text(lens, "make"), _text(lens, "model")) if part),
         lens_serial=_text(lens, "serialNumber"),
         lens_squeeze=None if squeeze is None else float(squeeze),
-        project_rate=rate_text(_fraction(_under(camera, "captureFrameRate"))),
+        project_rate=rate_said(_fraction(_under(camera, "captureFrameRate"))),
         exposure_index=_number(camera, "isoSpeed"),
         shutter_angle_degrees=_number(camera, "shutterAngle"),
     )

@@ -10,7 +10,7 @@ from interpositive.dailies.camera_reports.contract import (
     as_rate,
     is_timecode,
     number_of,
-    rate_text,
+    rate_said,
     refuse,
 )
 from interpositive.dailies.camera_reports.tables import Table, read_table
@@ -42,8 +42,8 @@ def _read_static(content: bytes, file: str) -> CameraReport:
         reel=table.first("AltReelID") or table.first("ReelID"),
         scene=table.first("Scene"),
         take=table.first("Take"),
-        rate=rate_text(rate),
-        settings=_settings(table, rate_text(rate), rate_text(sensor_rate)),
+        rate=rate_said(rate),
+        settings=_settings(table, rate_said(rate), rate_said(sensor_rate)),
         as_written=table.constants(),
         notes=tuple(notes),
     )

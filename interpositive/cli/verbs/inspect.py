@@ -1,0 +1,135 @@
+"""``interpositive inspect``: one screen on anything, and a contact sheet of what has pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from pydantic import BaseModel, ConfigDict, Field
+
+from interpositive.cli.assembling import read_config
+from interpositive.cli.productions import ProductionConfig
+from interpositive.dailies.camera_reports.attaching import read_camera_data
+from interpositive.dailies.catalogue import Catalogue
+from interpositive.dailies.paperwork_kinds import describe_paperwork
+from interpositive.dailies.take import Take
+from interpositive.dailies.walking import walk_source
+from interpositive.errors import ConfigError
+from interpositive.records.hash_lists.gathering import read_hash_lists
+from interpositive.records.hash_lists.verifying import verify_folder
+from interpositive.records.publishing import write_file_whole
+from interpositive.review.contact_sheet import (
+    SHEET_FRAMES,
+    SheetFrame,
+    draw_contact_sheet,
+    lies_among,
+    refuse_sheet_path,
+)
+from interpositive.review.kinds import ASSET_MAP_NAME, CATALOGUE_NAME, kind_of
+from interpositive.review.looking import look_at, middle_pictures
+from interpositive.review.screens import (
+    Screen,
+    captions,
+    catalogue_screen,
+    folder_screen,
+    footage_screen,
+    seen_through,
+    subject_screen,
+)
+from interpositive.review.subjects import read_subject
+
+
+class InspectConfig(BaseModel):
+    """The keys of ``conf/inspect.yaml``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    production: dict[str, Any]
+    path: Path | None
+    take: str | None
+    contact_sheet: Path | None
+    check_digest: bool
+    cut_list_rate: str | int | float | None
+    timeout_seconds: float = Field(gt=0)
+
+
+def run(config: DictConfig) -> None:
+    """Print the screen, and where the contact sheet was written."""
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    settings = read_config(InspectConfig, plain, "inspect")
+    production = read_config(ProductionConfig, settings.production, "production")
+    if settings.contact_sheet is not None:
+        refuse_sheet_path(settings.contact_sheet)
+    path, take = _subject(settings, production)
+    kind = kind_of(path)
+    if kind in ("movie", "sequence", "still"):
+        _inspect_footage(path, take, settings, production)
+    elif kind == "catalogue":
+        _inspect_catalogue(path / CATALOGUE_NAME if path.is_dir() else path, settings)
+    elif kind == "result":
+        print(subject_screen(read_subject(path)).text())
+    elif kind == "dailies":
+        lists = settings.check_digest and read_hash_lists(path).expected
+        print(folder_screen(path, walk_source(path), verify_folder(path) if lists else None).text())
+    else:
+        file = path / ASSET_MAP_NAME if kind == "package" else path
+        rate = settings.cut_list_rate
+        summary = describe_paperwork(file, None if rate is None else str(rate))
+        print(Screen(f"{file} — {summary.kind}", summary.facts).text())
+
+
+def _subject(settings: InspectConfig, production: ProductionConfig) -> tuple[Path, Take | None]:
+    """What is to be looked at, and the take of the production that it is, if it is one."""
+    if settings.take is not None and settings.path is None:
+        with production.catalogue() as catalogue:
+            take = catalogue.take(settings.take)
+        return Path(take.path), take
+    if settings.path is None or settings.take is not None:
+        raise ConfigError(
+            "inspect looks at one thing",
+            found="neither path nor take" if settings.path is None else "both path and take",
+            expected="path=<anything>, or take=<name of a take of the production>",
+        )
+    if not production.catalogue_path.is_file():
+        return settings.path, None
+    with production.catalogue() as catalogue:
+        return settings.path, catalogue.take_at(str(settings.path.resolve()))
+
+
+def _inspect_footage(path: Path, take: Take | None, settings: InspectConfig, production: ProductionConfig) -> None:
+    sheet_path = settings.contact_sheet
+    among = sheet_path is not None and lies_among(sheet_path, path)
+    encoding = take.encoding if take else ""
+    look = look_at(
+        path,
+        encoding=encoding,
+        num_pictures=0 if sheet_path is None or among else SHEET_FRAMES,
+        with_digest=settings.check_digest,
+        timeout_seconds=settings.timeout_seconds,
+    )
+    camera = read_camera_data(production.workspace, take.name) if take else None
+    print(footage_screen(path, look, take, camera).text())
+    if among:
+        print("\nno contact sheet: it would lie among the dailies; say contact_sheet=/another/folder/sheet.png")
+    elif sheet_path is not None:
+        words = captions(look.info, list(look.pictures), take)
+        frames = [SheetFrame(*pair) for pair in zip(look.pictures.values(), words, strict=True)]
+        name = take.name if take else path.name
+        _write_sheet(sheet_path, draw_contact_sheet(frames, name, seen_through(encoding or look.info.encoding)))
+
+
+def _inspect_catalogue(path: Path, settings: InspectConfig) -> None:
+    sheet_path = settings.contact_sheet
+    with Catalogue(path) as catalogue:
+        print(catalogue_screen(catalogue).text())
+        takes = list(catalogue.takes()[:SHEET_FRAMES])
+    if sheet_path is not None and takes:
+        pictures = middle_pictures(takes, settings.timeout_seconds)
+        frames = [SheetFrame(picture, take.name) for take, picture in zip(takes, pictures, strict=True)]
+        _write_sheet(sheet_path, draw_contact_sheet(frames, path.parent.name, "the middle frame of each take"))
+
+
+def _write_sheet(path: Path, content: bytes) -> None:
+    write_file_whole(path, content)
+    print(f"\ncontact sheet: {path}")

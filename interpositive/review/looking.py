@@ -1,0 +1,134 @@
+"""A first look at footage, in a process that may crash: what it is, its digest, and a few pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from interpositive.dailies.integrity import take_digest
+from interpositive.dailies.take import Take
+from interpositive.dailies.workers import run_jobs
+from interpositive.errors import InterpositiveError, MediaError
+from interpositive.media.colour_management import display_view, full_scale
+from interpositive.media.contract import ColourTags, Frames, MediaInfo
+from interpositive.media.opening import open_reader
+from interpositive.media.probing import probe_media
+from interpositive.media.sequence_reader import DEFAULT_RATE
+from interpositive.media.still_formats import sniff_still
+from interpositive.media.still_headers import read_frame, read_header
+from interpositive.review.contact_sheet import Picture, as_coded, evenly_spaced, fitted
+
+SLOWEST_BYTES_PER_SECOND = 10e6
+_NOTHING: Picture = np.full((180, 320, 3), 64, np.uint8)
+
+
+@dataclass(frozen=True)
+class Look:
+    """Footage at a glance: ``pictures`` by frame number, small and in 8 bits; ``sha256`` where it was asked for."""
+
+    info: MediaInfo
+    pictures: dict[int, Picture]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class OneFrame:
+    """A frame of some footage, and how its codes become light; empty if nobody has said."""
+
+    path: Path
+    frame: int
+    encoding: str
+
+
+def look_at(path: Path, *, encoding: str = "", num_pictures: int, with_digest: bool, timeout_seconds: float) -> Look:
+    """Probe footage and take evenly spaced pictures of it; ``MediaError`` with one reason if it cannot be trusted.
+
+    Pictures are seen through the review display where ``encoding``, or the file itself, names how codes become light;
+    otherwise they are the codes. With ``with_digest`` the whole file is read.
+    """
+    job = partial(_look_or_refusal, encoding=encoding, num_pictures=num_pictures, with_digest=with_digest)
+    patience = timeout_seconds + (_num_bytes(path) / SLOWEST_BYTES_PER_SECOND if with_digest else 0.0)
+    [outcome] = run_jobs(job, [path], 1, lambda path: patience)
+    if isinstance(outcome.result, Look):
+        return outcome.result
+    if outcome.result is not None:
+        raise outcome.result
+    raise MediaError(f"{path.name} cannot be used as footage", found=outcome.reason, remedy="do not use this file")
+
+
+def middle_pictures(takes: Sequence[Take], timeout_seconds: float) -> list[Picture]:
+    """The middle frame of each take, small; grey where its footage cannot be read now."""
+    frames = [OneFrame(Path(take.path), take.num_frames // 2, take.encoding) for take in takes]
+    outcomes = run_jobs(_picture, frames, 1, lambda frame: timeout_seconds)
+    return [_NOTHING if outcome.result is None else outcome.result for outcome in outcomes]
+
+
+def _look_or_refusal(path: Path, encoding: str, num_pictures: int, with_digest: bool) -> Look | InterpositiveError:
+    """Errors travel as results, so that their words arrive whole."""
+    try:
+        return _look(path, encoding, num_pictures, with_digest)
+    except InterpositiveError as error:
+        return error
+
+
+def _look(path: Path, encoding: str, num_pictures: int, with_digest: bool) -> Look:
+    if sniff_still(path) is not None:
+        info, picture = _still(path, encoding)
+        return Look(info, {0: picture} if num_pictures else {}, take_digest(path) if with_digest else "")
+    info = probe_media(path)
+    numbers = evenly_spaced(info.num_frames, num_pictures) if num_pictures else []
+    pictures = {n: _picture(OneFrame(path, n, encoding or info.encoding)) for n in numbers}
+    return Look(info, pictures, take_digest(path) if with_digest else "")
+
+
+def _still(path: Path, encoding: str) -> tuple[MediaInfo, Picture]:
+    """A single frame, which is no take, as a sequence of one."""
+    header = read_header(path)
+    shown = header.display_window
+    frame = np.zeros((shown.height, shown.width, 3), header.dtype)
+    read_frame(path, frame, header)
+    info = MediaInfo(
+        path=path,
+        kind="still",
+        num_frames=1,
+        rate=header.rate or DEFAULT_RATE,
+        width=shown.width,
+        height=shown.height,
+        codec=header.format_name,
+        pixel_format=header.pixel_format,
+        bits=header.bits,
+        colour=ColourTags("rgb", "full", header.primaries, header.transfer, "rgb"),
+        start_timecode=header.timecode,
+        reel=header.reel,
+        intra_only=True,
+        encoding=header.encoding,
+        display_window=shown,
+        data_window=header.data_window,
+        chromaticities=header.chromaticities,
+        pixel_aspect=header.pixel_aspect,
+    )
+    return info, _seen(frame, encoding or info.encoding)
+
+
+def _picture(wanted: OneFrame) -> Picture:
+    """One frame of a take, small."""
+    reader = open_reader(wanted.path)
+    try:
+        frame = reader.window(wanted.frame, wanted.frame + 1)[0]
+    finally:
+        reader.close()
+    return _seen(frame, wanted.encoding)
+
+
+def _seen(frame: Frames, encoding: str) -> Picture:
+    """A frame as the review display shows it, small; its codes as they are if nobody has named the encoding."""
+    return fitted(as_coded(display_view(full_scale(frame), encoding) if encoding else frame))
+
+
+def _num_bytes(path: Path) -> int:
+    files = list(path.iterdir()) if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
