@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -35,7 +35,6 @@ from interpositive.media.opening import open_reader
 from interpositive.media.plate_colour import PlateColour
 from interpositive.media.sequence_reader import SequenceReader
 from interpositive.media.sequence_writer import SequenceWriter
-from interpositive.media.still_colour import UNKNOWN
 from interpositive.media.still_tags import FrameFormat, FrameTags
 from interpositive.metrics.contract import MakeMetric
 from interpositive.metrics.luma_flicker import LumaFlicker
@@ -131,7 +130,7 @@ def _deliver(
             rate=info.rate,
             start_timecode=info.start_timecode,
             bits=info.bits,
-            tags=_tags(shot),
+            tags=FrameTags.of(info, shot.colour.plate),
             display_window=info.display_window,
         )
         restored = restore_shot(
@@ -166,14 +165,6 @@ def _deliver(
         notes = colour_notes(shot.colour, source)
         write_measures(scratch, shot, gate, meter, pictures, notes)
         return write_manifest(scratch, shot, source, frame_format, settings.seed, gate, accounts, folder.name, notes)
-
-
-def _tags(shot: OpenedShot) -> FrameTags:
-    """The plate's tags for its delivered frames; where a user named another encoding, the file's are no longer true."""
-    tags = FrameTags.of(shot.info)
-    if shot.colour.plate == shot.info.encoding:
-        return tags
-    return replace(tags, encoding=shot.colour.plate, primaries=UNKNOWN, transfer=UNKNOWN, chromaticities=None)
 
 
 def preference(mini_model: MiniModel) -> list[str]:

@@ -10,7 +10,7 @@ the user data of DPX, the image description of TIFF.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal, Self
 
@@ -18,6 +18,7 @@ import numpy as np
 import OpenImageIO as oiio
 
 from interpositive.media.contract import MediaInfo
+from interpositive.media.encoding_tags import encoding_of_movie
 from interpositive.media.still_colour import CHROMATICITIES, UNKNOWN, dpx_colour, png_code_points
 from interpositive.media.still_headers import OWN_MARK
 
@@ -44,16 +45,17 @@ class FrameTags:
     pixel_aspect: float = 1.0
 
     @classmethod
-    def of(cls, info: MediaInfo) -> Self:
-        """The tags of a plate, for frames made from it."""
-        return cls(
-            info.reel,
-            info.colour.primaries,
-            info.colour.transfer,
-            info.encoding,
-            info.chromaticities,
-            info.pixel_aspect,
-        )
+    def of(cls, info: MediaInfo, encoding: str) -> Self:
+        """The tags of a plate, for frames made from it; ``encoding`` is the plate's as far as anybody knows.
+
+        A file's colour tags that say another one, such as the BT.709 of a camera
+        that records log, are not handed on.
+        """
+        tags = cls(info.reel, encoding=encoding, pixel_aspect=info.pixel_aspect)
+        colour = info.colour
+        if encoding != info.encoding or encoding_of_movie(colour, {}) not in ("", encoding):
+            return tags
+        return replace(tags, primaries=colour.primaries, transfer=colour.transfer, chromaticities=info.chromaticities)
 
     @property
     def colour_names(self) -> dict[str, str]:
@@ -99,6 +101,8 @@ def _tag_exr(spec: Any, tags: FrameTags, rate: Fraction, number: int, timecode: 
         spec.attribute("smpte:TimeCode", oiio.TypeTimeCode, _timecode_bits(timecode))
     if tags.reel is not None:
         spec.attribute("reelName", tags.reel)
+    # An EXR that says nothing is taken for scene light.
+    spec.attribute("interpositive:transfer", tags.transfer)
     chromaticities = tags.chromaticities or CHROMATICITIES.get(tags.primaries)
     if chromaticities is not None:
         spec.attribute("chromaticities", oiio.TypeDesc("float[8]"), tuple(chromaticities))

@@ -61,7 +61,11 @@ def _plate(folder: Path, format: Any, codes: NDArray[Any], tags: FrameTags, **ch
 def test_a_sequence_is_delivered_as_it_came(tmp_path: Path, format: Any, reel: str) -> None:
     codes = noise_codes(NUM_FRAMES, np.float32 if format == "exr" else np.uint16)
     codes = codes.astype(np.float16).astype(np.float32) if format == "exr" else stored_codes(codes, format)
-    tags = FrameTags(reel, "ap1" if format == "exr" else "bt709", "linear", "acescg")
+    tags = (
+        FrameTags(reel, "ap1", "linear", "acescg")
+        if format == "exr"
+        else FrameTags(reel, "bt709", "bt709", "rec709_display")
+    )
     plate, mask = _plate(tmp_path / "plate", format, codes, tags), bar_mask(NUM_FRAMES)
     manifest = _deliver(plate, write_mask(tmp_path / "mask", mask), tmp_path / "out")
     assert (manifest.frame_format, manifest.reel, manifest.first_frame) == (format, reel, 1001)
@@ -76,7 +80,7 @@ def test_a_sequence_is_delivered_as_it_came(tmp_path: Path, format: Any, reel: s
     told, came = SequenceReader(frames).info, SequenceReader(plate).info
     for what in ("start_timecode", "rate", "reel", "colour", "encoding", "chromaticities", "bits", "pixel_format"):
         assert getattr(told, what) == getattr(came, what), what
-    assert told.reel == reel and told.start_timecode == "10:00:59;29" and told.encoding == "acescg"
+    assert told.reel == reel and told.start_timecode == "10:00:59;29" and told.encoding == tags.encoding
     SequenceReader(frames).check_headers()
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import OpenImageIO as oiio
 import pytest
 
-from interpositive.media.contract import Window
+from interpositive.media.contract import ColourTags, MediaInfo, Window
 from interpositive.media.sequence_reader import SequenceReader
 from interpositive.media.sequence_writer import FRAME_FORMATS, SequenceWriter
 from interpositive.media.still_colour import CHROMATICITIES
@@ -49,9 +49,7 @@ def test_rates_are_exact_and_nothing_is_said_that_is_not_known(
     _write(tmp_path, format, FrameTags(), rate, start_timecode=None)
     info = SequenceReader(tmp_path).info
     assert (info.rate, info.start_timecode, info.reel, info.encoding) == (rate, None, None, "")
-    # An EXR is linear unless it says otherwise.
-    expected = ("unknown", "linear" if format == "exr" else "unknown")
-    assert (info.colour.primaries, info.colour.transfer) == expected
+    assert (info.colour.primaries, info.colour.transfer) == ("unknown", "unknown")
 
 
 @pytest.mark.parametrize("format", ["dpx10", "dpx12", "dpx16"])
@@ -123,6 +121,29 @@ def test_another_programs_reader_finds_the_same(tmp_path: Path, format: FrameFor
         assert (frame.color_trc, frame.color_primaries) == (1, 1)
     else:
         assert said["document_name"] == "A001C002" and '"timecode": "01:02:59;29"' in said["description"]
+
+
+@pytest.mark.parametrize(
+    ("said", "encoding", "named", "expected"),
+    [
+        ("bt709", "rec709_display", None, ("bt709", "bt709", "rec709_display")),
+        # A camera that tags its log as BT.709, and one whose log the production names.
+        ("bt709", "", None, ("unknown", "unknown", "")),
+        ("bt709", "rec709_display", "arri_logc3", ("unknown", "unknown", "arri_logc3")),
+        ("smpte170m", "", None, ("smpte170m", "smpte170m", "")),
+    ],
+)
+@pytest.mark.parametrize("format", FRAME_FORMATS)
+def test_tags_that_lie_about_the_plate_are_not_handed_on(
+    tmp_path: Path, format: FrameFormat, said: str, encoding: str, named: str | None, expected: tuple[str, str, str]
+) -> None:
+    colour = ColourTags("bt709", "limited", said, said, "tagged")
+    info = MediaInfo(tmp_path, "movie", 3, NTSC, 12, 8, "h264", "yuv420p", 8, colour, encoding=encoding)
+    _write(tmp_path, format, FrameTags.of(info, encoding if named is None else named))
+    found = SequenceReader(tmp_path).info
+    primaries, transfer, found_encoding = expected
+    assert (found.colour.primaries, found.colour.transfer) == (primaries, transfer)
+    assert found.encoding == found_encoding
 
 
 def _ramp(bits: int) -> tuple[np.ndarray, np.ndarray]:
