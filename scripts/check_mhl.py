@@ -146,6 +146,7 @@ TAMPERING: dict[str, Callable[[Path], object]] = {
     "a file grown by one byte": lambda folder: (folder / "B" / "b.mov").open("ab").write(b"\0"),
     "a file deleted": lambda folder: (folder / "B" / "b.mov").unlink(),
     "a file added": lambda folder: (folder / "B" / "new.mov").write_bytes(b"new"),
+    "a file hidden beside the manifests": lambda folder: (folder / "ascmhl" / "new.mov").write_bytes(b"new"),
     "a file renamed": lambda folder: (folder / "B" / "b.mov").rename(folder / "B" / "c.mov"),
     "a file replaced by a link elsewhere": lambda folder: _link_elsewhere(folder / "B" / "b.mov"),
     "a folder deleted": lambda folder: shutil.rmtree(folder / "B"),

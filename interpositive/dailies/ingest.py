@@ -96,8 +96,7 @@ def ingest(
             without_encoding=catalogue.without_encoding(MOST_LISTED),
             proxy_failures=failures,
             num_verified=run.num_verified,
-            unlisted=run.unlisted[:MOST_LISTED],
-            num_unlisted=len(run.unlisted),
+            num_unlisted=run.num_unlisted,
         )
         report.write(folder)
     return report
@@ -140,7 +139,7 @@ class _Ingest:
     ) -> None:
         self.rows: list[FileOutcome] = []
         self.num_verified = 0
-        self.unlisted: list[str] = []
+        self.num_unlisted = 0
         self._vouching = vouching
         self._walk = walk
         self._catalogue = catalogue
@@ -329,7 +328,7 @@ class _Ingest:
         if take.hash_list:
             self.num_verified += 1
         elif self._vouching.any_list:
-            self.unlisted.append(take.name)
+            self.num_unlisted += 1
 
     def note_missing(self) -> None:
         """Report takes of this source whose files are gone, which stay in the catalogue, and listed files not there."""

@@ -58,7 +58,7 @@ class IngestReport(Record):
 
     ``encodings`` counts the catalogue's takes by colour encoding and who said it, empty where nobody did;
     ``without_encoding`` names up to ``MOST_LISTED`` of those. ``num_verified`` takes of this source are vouched for
-    by a hash list in it, ``num_unlisted`` by none although it has some; ``unlisted`` names the first.
+    by a hash list in it, ``num_unlisted`` by none although it has some.
     """
 
     schema_version: int = 1
@@ -74,7 +74,6 @@ class IngestReport(Record):
     proxy_failures: dict[str, str] = Field(default_factory=dict)
     num_verified: int = 0
     num_unlisted: int = 0
-    unlisted: list[str] = Field(default_factory=list)
 
     def of(self, *outcomes: OutcomeKind) -> list[FileOutcome]:
         """The rows with one of these outcomes."""
@@ -146,9 +145,6 @@ def format_report(report: IngestReport) -> str:
     if report.proxy_failures:
         lines += ["", "Without a proxy:"]
         lines += [f"  {name}  {reason}" for name, reason in report.proxy_failures.items()]
-    if report.unlisted:
-        more = f", and {left} more" if (left := report.num_unlisted - len(report.unlisted)) else ""
-        lines += ["", "In no hash list:", f"  {', '.join(report.unlisted)}{more}"]
     lines += _encoding_lines(report)
     lines += ["", "Takes by split: " + ", ".join(f"{split} {n}" for split, n in report.splits.items())]
     if report.split_note:

@@ -95,8 +95,8 @@ def read_and_verify(folder: Path) -> DeliveryManifest:
                 f"{path} names a file outside its delivery", found=entry.path, expected="a path relative to the folder"
             )
         delivered = folder / entry.path
-        if not delivered.resolve().is_relative_to(folder.resolve()):
-            raise IntegrityError(f"{delivered} is a link out of its delivery", found=str(delivered.resolve()))
+        if delivered.is_symlink() or not delivered.resolve().is_relative_to(folder.resolve()):
+            raise IntegrityError(f"{delivered} is a link", found=str(delivered.resolve()), expected="the file itself")
         if not delivered.is_file():
             raise IntegrityError(f"{delivered} is missing from the delivery", expected=f"sha256 {entry.sha256}")
         found = sha256_of_file(delivered)

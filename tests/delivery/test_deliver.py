@@ -373,6 +373,13 @@ class TestManifest:
         with pytest.raises(IntegrityError, match=said):
             read_and_verify(delivered)
 
+    def test_a_frame_that_is_a_link_is_refused(self, delivered: Path) -> None:
+        frame = sorted((delivered / "frames").iterdir())[0]
+        shutil.move(frame, delivered / "elsewhere.png")
+        frame.symlink_to("../elsewhere.png")
+        with pytest.raises(IntegrityError, match=f"{frame.name} is a link"):
+            read_and_verify(delivered)
+
     def test_a_dropped_hash_list_is_found(self, delivered: Path) -> None:
         shutil.rmtree(delivered / "ascmhl")
         with pytest.raises(IntegrityError, match="it is missing"):

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from interpositive.errors import IntegrityError
@@ -34,7 +35,7 @@ class History:
     generations: list[HashList] = field(default_factory=list)
     problems: list[ListProblem] = field(default_factory=list)
 
-    @property
+    @cached_property
     def ignored(self) -> IgnorePatterns:
         """The patterns of the latest generation, and those that no history does without."""
         latest = self.generations[-1].ignored if self.generations else ()

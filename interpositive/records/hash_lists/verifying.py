@@ -12,7 +12,7 @@ from interpositive.errors import IntegrityError
 from interpositive.records.hash_lists.expecting import ExpectedFile
 from interpositive.records.hash_lists.gathering import HashLists, names_on_disk, read_hash_lists
 from interpositive.records.hash_lists.histories import ListProblem, one_line
-from interpositive.records.hash_lists.manifests import HISTORY_FOLDER
+from interpositive.records.hash_lists.manifests import CHAIN_NAME, HISTORY_FOLDER
 
 FileState = Literal["verified", "changed", "missing", "unlisted", "unchecked"]
 
@@ -65,16 +65,12 @@ def verify_folder(folder: Path) -> FolderCheck:
         raise IntegrityError(
             f"{folder} carries no hash list", found="no ascmhl folder, no .mhl or .md5 file", expected="a hash list"
         )
-    present = _files(folder)
+    present = {path for path in _files(folder) if lists.expected_at(path) or not lists.leaves_out(folder / path)}
     names = names_on_disk(lists.expected, present)
     checks = [_check(lists, path, one, names.get(path)) for path, one in lists.expected.items()]
-    own = {path.relative_to(folder).as_posix() for path in lists.simple}
-    strangers = present - set(names.values()) - own
-    checks += [
-        FileCheck(path, "unlisted", "no hash list names it")
-        for path in strangers
-        if not lists.leaves_out(folder / path)
-    ]
+    strangers = present - set(names.values()) - _own(lists)
+    hidden = _hidden_beside_manifests(lists)
+    checks += [FileCheck(path, "unlisted", "no hash list names it") for path in (*strangers, *hidden)]
     return FolderCheck(folder, tuple(sorted(checks, key=lambda check: check.path)), tuple(lists.problems))
 
 
@@ -94,6 +90,27 @@ def _check(lists: HashLists, path: str, expected: ExpectedFile, name: str | None
     except OSError as error:
         return FileCheck(path, "unchecked", one_line(error))
     return FileCheck(path, "changed" if reason else "verified", reason, "" if reason else vouching)
+
+
+def _own(lists: HashLists) -> set[str]:
+    """The lists without a history, which nobody lists; under a history they are files like all others."""
+    folders = [history.folder for history in lists.histories]
+    free = (path for path in lists.simple if not any(path.is_relative_to(folder) for folder in folders))
+    return {path.relative_to(lists.folder).as_posix() for path in free}
+
+
+def _hidden_beside_manifests(lists: HashLists) -> list[str]:
+    """What lies in the folders of histories, where no list can name it; manifests and chains are checked as such."""
+    found = []
+    for history in lists.histories:
+        place = history.folder / HISTORY_FOLDER
+        known = {CHAIN_NAME, ".DS_Store", *(generation.path.name for generation in history.generations)}
+        known |= {problem.path.name for problem in history.problems}
+        if not place.is_symlink():
+            found += [
+                entry.relative_to(lists.folder).as_posix() for entry in place.iterdir() if entry.name not in known
+            ]
+    return found
 
 
 def _files(folder: Path) -> set[str]:

@@ -89,6 +89,11 @@ TAMPERING: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut": (lambda card: os.truncate(card / MOVIE, 9), "B/b.mov  changed"),
     "delete": (lambda card: (card / MOVIE).unlink(), "B/b.mov  missing"),
     "add": (lambda card: (card / "B" / "new.mov").write_bytes(MOVING), "B/new.mov  unlisted"),
+    "hide": (lambda card: (card / "ascmhl" / "x.mov").write_bytes(ONE), "ascmhl/x.mov  unlisted"),
+    "late list": (
+        lambda card: (card / "B" / "b.md5").write_text(f"{digest_text('md5', MOVING)}  b.mov"),
+        "B/b.md5  unlisted",
+    ),
     "pipe": (lambda card: ((card / MOVIE).unlink(), os.mkfifo(card / MOVIE)), "B/b.mov  unchecked: no regular file"),
     "link": (
         lambda card: (shutil.move(card / MOVIE, card.parent), (card / MOVIE).symlink_to(card.parent / "b.mov")),
