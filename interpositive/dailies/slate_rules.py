@@ -15,6 +15,14 @@ from interpositive.records.slates import Slate
 
 SIDECAR_NAME = "slates.csv"
 SIDECAR_COLUMNS = ("file", "scene", "take", "camera", "roll", "reel", "start_timecode")
+# What script supervisors' and camera assistants' programs call these columns.
+_COLUMN_ALIASES = {
+    **dict.fromkeys(("filename", "file name", "source file", "clip", "clip name"), "file"),
+    **dict.fromkeys(("cam", "camera letter"), "camera"),
+    **dict.fromkeys(("camera roll", "cam roll", "camroll"), "roll"),
+    **dict.fromkeys(("tape", "reel name"), "reel"),
+    **dict.fromkeys(("start", "start tc", "tc in", "start timecode"), "start_timecode"),
+}
 _GROUPS = frozenset(Slate.model_fields)
 
 DEFAULT_PATTERNS: tuple[str, ...] = (
@@ -89,6 +97,7 @@ class SlateSheet:
 def read_slate_sheet(path: Path) -> SlateSheet:
     """Read a ``slates.csv`` with the columns file, scene, take, camera, roll, reel, start_timecode.
 
+    Columns may be called as other programs do (``Clip Name``, ``Camera Roll``, ``Start TC``).
     ``file`` is relative to the folder of the sheet; scene and take are needed,
     the others may be empty or left out. A bad row is refused with its
     line number and the others are used; a bad header refuses the whole sheet.
@@ -101,6 +110,7 @@ def read_slate_sheet(path: Path) -> SlateSheet:
         return sheet
     rows = csv.reader(text.splitlines())
     header = [cell.strip().lower() for cell in next(rows, [])]
+    header = [_COLUMN_ALIASES.get(name, name) for name in header]
     unknown, lacking = set(header) - set(SIDECAR_COLUMNS), {"file", "scene", "take"} - set(header)
     if unknown or lacking or len(set(header)) != len(header):
         sheet.refused.append((1, f"the header is {','.join(header)!r}, expected {','.join(SIDECAR_COLUMNS)!r}"))

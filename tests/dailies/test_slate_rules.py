@@ -71,6 +71,16 @@ def test_sheet_keeps_good_rows_and_numbers_bad_ones(tmp_path: Path) -> None:
     assert "line 2" in dict(sheet.refused)[7]
 
 
+def test_columns_may_be_called_as_other_programs_do(tmp_path: Path) -> None:
+    path = tmp_path / "slates.csv"
+    path.write_text("Clip Name,Scene,Take,Cam,Camera Roll,Start TC\na.mov,12A,1,A,R1,10:00:00:00\n")
+    marks = read_slate_sheet(path).marks[tmp_path / "a.mov"]
+    assert marks.slate == Slate(scene="12A", take="1", camera="A", roll="R1")
+    assert marks.start_timecode == "10:00:00:00"
+    path.write_text("file,clip,scene,take\na.mov,a,1,1\n")
+    assert read_slate_sheet(path).refused, "two columns for one thing"
+
+
 def test_sheet_with_a_strange_header_is_refused_whole(tmp_path: Path) -> None:
     path = tmp_path / "slates.csv"
     path.write_text("name;scene\nx;1\n")

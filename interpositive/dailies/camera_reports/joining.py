@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
+from interpositive.dailies.camera_reports.suggesting import encoding_notes
 from interpositive.dailies.take import Take
 from interpositive.errors import TimecodeError
 from interpositive.records.camera_data import CameraFrames, CameraReport, CameraSettings, JoinedBy, TakeCameraData
@@ -66,6 +67,7 @@ def join_reports(reports: Sequence[CameraReport], digests: dict[str, str], take:
     notes = [note for report in reports for note in report.notes]
     settings, disagreements = _merged([report.settings for report in reports])
     notes += disagreements
+    notes += encoding_notes(settings, take)
     longest = max(reports, key=lambda report: len(report.frames))
     notes += _mismatches(reports, take)
     rows, joined_by, why = _rows(longest, take)

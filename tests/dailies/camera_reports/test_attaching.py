@@ -11,8 +11,10 @@ from reports import arri_report, red_frames, red_static
 from interpositive.dailies.camera_reports.attaching import attach_reports, read_camera_data
 from interpositive.dailies.camera_reports.joining import join_reports
 from interpositive.dailies.camera_reports.reading import read_camera_report
+from interpositive.dailies.camera_reports.suggesting import _ENCODINGS
 from interpositive.dailies.ingest import ingest
 from interpositive.dailies.take import Take, take_from_info
+from interpositive.media.encodings import find_encoding
 from interpositive.records.camera_data import TakeCameraData
 from interpositive.records.slates import Slate
 
@@ -83,6 +85,23 @@ class TestRowsAndFrames:
         assert camera.frames.focus_distance_m == (0.41, 0.411) and set(camera.reports) == {path.name for path in paths}
 
 
+class TestEncoding:
+    def notes(self, folder: Path, **take: str) -> str:
+        footage = take_named(folder / f"{CLIP}.mov", None, 3).model_copy(update=take)
+        return "; ".join(joined(folder, arri_report(labels(0, 3)), footage).notes)
+
+    def test_it_is_suggested_and_never_taken_for_granted(self, tmp_path: Path) -> None:
+        unknown = self.notes(tmp_path, encoding="")
+        assert "the camera recorded LOG-C" in unknown and f'encodings: {{"{CLIP}": arri_logc3}}' in unknown
+        assert "LOG-C" not in self.notes(tmp_path, encoding="arri_logc3", encoding_source="named")
+        doubted = self.notes(tmp_path, encoding="rec709_display", encoding_source="tagged")
+        assert "while the take counts as rec709_display (tagged)" in doubted
+
+    def test_every_suggestion_is_an_encoding(self) -> None:
+        for name in _ENCODINGS.values():
+            assert find_encoding(name).name == name and find_encoding(name).kind == "log"
+
+
 class TestWhose:
     def test_the_whole_name_goes_before_one_without_its_number(self, tmp_path: Path) -> None:
         takes = [take_named(tmp_path / f"walk_{n:03d}.mov", None, 3) for n in (1, 2)]
@@ -117,9 +136,9 @@ def test_ingest_attaches_quarantines_and_forgets(tmp_path: Path) -> None:
     assert first["else.csv"][0] == "ignored" and "Z999C001, which is not here" in first["else.csv"][1]
     assert first["notes.csv"] == ("ignored", "paperwork of the edit or the camera")
     camera_path = next((tmp_path / "workspace" / "camera").iterdir())
-    before = camera_path.stat()
+    before = camera_path.stat().st_ino
     assert outcomes() == {**first, f"{CLIP}.mov": ("known", "")}
-    assert camera_path.stat() == before, "the same report is not written twice"
+    assert camera_path.stat().st_ino == before, "the same report is not written twice"
     report_path.unlink()
     outcomes()
     assert not camera_path.exists()
