@@ -84,7 +84,7 @@ def expected_by_history(history: History) -> dict[str, ExpectedFile]:
         expected = _renamed(expected, generation)
         _record(expected, generation)
     ignored = history.ignored
-    return {path: one for path, one in expected.items() if not ignored.match(path) or (history.folder / path).is_file()}
+    return {path: one for path, one in expected.items() if (history.folder / path).is_file() or not ignored.match(path)}
 
 
 def expected_by_list(hash_list: HashList) -> dict[str, ExpectedFile]:
