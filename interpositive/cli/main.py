@@ -13,6 +13,7 @@ VERBS = {
     "train": "fine-tune a mini-model on the production's training takes",
     "apply": "repair a shot inside its mask and deliver it",
     "evaluate": "judge a run on takes it never learned from, or any pictures against others",
+    "conform": "join deliveries into the paperwork of the whole cut",
     "review": "write the page on which a supervisor judges a run, a delivery or an evaluation",
     "soundstage": "shoot a small production with exact truth, to try things on",
     "rehearse": "damage a clean take, to rehearse a repair whose truth is known",
@@ -32,6 +33,7 @@ usage: interpositive <verb> [key=value ...] [--config-dir FOLDER] [--multirun] [
   interpositive apply    run=<run folder> shot=shot.mov mask=mask.mov deliver_to=<new folder>
   interpositive evaluate run=<run folder>
   interpositive evaluate result=<pictures> reference=<pictures> mask=<mask>
+  interpositive conform  deliveries=[<delivery>,<delivery>] cut_list=film.edl output=<new folder>
   interpositive review   path=<run, delivery or evaluation folder>
 
 A production is a YAML in the folder production/ of your own configuration; name that folder with

@@ -8,7 +8,7 @@ against these lines and completed from them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from interpositive.errors import CutListError
@@ -24,6 +24,8 @@ _EVENT = re.compile(
 _SPEED = re.compile(r"M2\s+(?P<reel>.*?)\s+(?P<speed>[+-]?\d+(?:\.\d*)?)\s+" + _TIMECODE, re.ASCII)
 # Speeds are written in frames a second with one decimal, so that 23.9 and 24.0 both mean as shot.
 _AS_SHOT = Fraction(1, 10)
+# Characters in which a reel cut to 8 is sure to agree with its whole name; the last two may be a number.
+_ALIKE = 6
 BLACK_REELS = {"BL", "BLACK", "BLK", "BARS"}
 
 
@@ -90,7 +92,17 @@ def read_edl_events(text: str, rate: Fraction) -> list[EdlEvent]:
             events.append(_event(line, number, rate, source_drops, bool(record_drops)))
         elif events and line:
             events[-1].texts.append(line)
-    return events
+    return [_with_whole_reel(event) for event in events]
+
+
+def _with_whole_reel(event: EdlEvent) -> EdlEvent:
+    """A list that had to shorten a reel may say the whole one; it counts if it begins as the short one does."""
+    for text in event.texts:
+        stated = re.fullmatch(r"\*\s*SOURCE REEL:\s*(.*\S)", text)
+        if stated and re.sub(r"\W", "", stated[1])[:_ALIKE] == re.sub(r"\W", "", event.reel)[:_ALIKE]:
+            source = event.source and event.source.model_copy(update={"reel": stated[1]})
+            return replace(event, reel=stated[1], source=source)
+    return event
 
 
 def _event(line: str, number: int, rate: Fraction, source_drops: bool, record_drops: bool) -> EdlEvent:

@@ -14,6 +14,7 @@ import numpy as np
 from interpositive.delivery.frame_formats import format_notes
 from interpositive.delivery.gate import GateResult
 from interpositive.delivery.masks import MaskSource
+from interpositive.delivery.plates import Plate
 from interpositive.delivery.restoring import AS_STORED, RestoredFrame, changed_pixels
 from interpositive.errors import IntegrityError
 from interpositive.media.contract import FrameReader, Frames, MediaInfo
@@ -23,6 +24,7 @@ from interpositive.media.sequence_writer import stored_codes
 from interpositive.media.still_tags import FrameFormat
 from interpositive.metrics.encoded import measured_encoding
 from interpositive.metrics.shot_meter import ShotMeter, worst_frames
+from interpositive.records.delivered_shot import DeliveredShot
 from interpositive.records.delivery_manifest import (
     MANIFEST_NAME,
     DeliveredFile,
@@ -33,7 +35,7 @@ from interpositive.records.delivery_manifest import (
 from interpositive.records.digests import sha256_of_file, sha256_of_path
 from interpositive.records.hash_lists.sealing import generation_path, seal_folder
 from interpositive.records.measures import Measures, ShotMeasures
-from interpositive.records.timecode import frame_to_timecode, is_drop_frame, timecode_to_frame
+from interpositive.records.timecode import is_drop_frame, timecode_to_frame, wrapped_timecode
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,17 @@ class DeliverySource:
 class OpenedShot:
     """A shot and its mask, opened, how its delivered frames are named and numbered, and what its codes mean."""
 
-    path: Path
+    plate: Plate
     mask_path: Path
     reader: FrameReader
     mask: MaskSource
     first_frame: int
     colour: PlateColour = AS_STORED
+
+    @property
+    def path(self) -> Path:
+        """The movie or folder that the frames are from."""
+        return self.plate.path
 
     @property
     def info(self) -> MediaInfo:
@@ -73,7 +80,7 @@ class OpenedShot:
     @property
     def name(self) -> str:
         """The stem of every delivered file."""
-        return self.path.stem if self.path.is_file() else self.path.resolve().name
+        return self.plate.name
 
     def timecode(self, number: int) -> str | None:
         """The timecode of a delivered frame number, counted on from the plate's own start; None where it has none."""
@@ -81,7 +88,7 @@ class OpenedShot:
         if start is None:
             return None
         counted = timecode_to_frame(start, rate) + number - self.first_frame
-        return frame_to_timecode(counted, rate, is_drop_frame(start))
+        return wrapped_timecode(counted, rate, is_drop_frame(start))
 
 
 def account_for(frame: RestoredFrame, result: Frames, shot: OpenedShot, scratch: Path) -> FrameAccount:
@@ -169,6 +176,7 @@ def write_manifest(
     accounts: list[FrameAccount],
     name: str,
     notes: Sequence[str],
+    delivered: DeliveredShot,
 ) -> DeliveryManifest:
     """Write the manifest over everything that lies in the folder so far, and seal all with an ASC MHL hash list.
 
@@ -210,6 +218,7 @@ def write_manifest(
         versions=dict(source.versions),
         training_takes=list(source.training_takes),
         gate={f"psnr_hole/{method}": score for method, score in gate.scores.items()},
+        delivered=delivered,
         frames=accounts,
         files=files,
         hash_list=generation_path(1, name, created),

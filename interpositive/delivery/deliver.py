@@ -19,9 +19,11 @@ from interpositive.delivery.accounting import (
     write_manifest,
     write_measures,
 )
+from interpositive.delivery.conform_paperwork import event_of, write_conform
 from interpositive.delivery.frame_formats import FormatChoice, as_stored, choose_format, window_to_store
 from interpositive.delivery.gate import GatePlan, GateResult, choose_method
 from interpositive.delivery.masks import open_mask
+from interpositive.delivery.plates import Plate, plate_at
 from interpositive.delivery.restoring import (
     Request,
     WindowPlan,
@@ -31,8 +33,8 @@ from interpositive.delivery.restoring import (
 from interpositive.delivery.review_movies import ReviewMovies
 from interpositive.errors import ConfigError
 from interpositive.media.contract import FrameReader
-from interpositive.media.opening import open_reader
 from interpositive.media.plate_colour import PlateColour
+from interpositive.media.range_reader import RangeReader
 from interpositive.media.sequence_reader import SequenceReader
 from interpositive.media.sequence_writer import SequenceWriter
 from interpositive.media.still_tags import FrameFormat, FrameTags
@@ -78,7 +80,7 @@ class DeliverySettings:
 
 
 def deliver_shot(
-    shot_path: Path,
+    plate: Plate | Path,
     mask_path: Path,
     folder: Path,
     mini_model: MiniModel,
@@ -88,6 +90,8 @@ def deliver_shot(
 ) -> DeliveryManifest:
     """Repair a shot inside its mask and publish the delivery folder by one rename.
 
+    ``plate`` is a movie, a folder of frames, some frames of one, or a shot of the cut. The mask is as long as the
+    frames to repair, or as the take that they are pulled from. Paperwork for the conform lies beside the frames.
     Everything is checked before the first frame is restored: shot and mask
     (``MediaError``, ``MaskError``), the folder (``StorageError`` if it exists).
     ``ColourError`` if the mini-model works in an encoding and nobody says which one the plate is in.
@@ -95,12 +99,13 @@ def deliver_shot(
     the delivered files are read back; then nothing is published.
     """
     refuse_existing(folder)
-    with closing(open_reader(shot_path)) as reader:
+    plate = plate if isinstance(plate, Plate) else plate_at(plate)
+    with closing(plate.open()) as reader:
         frame_format = choose_format(settings.frame_format, reader.info)
         colour = PlateColour(settings.encoding or reader.info.encoding, source.encoding)
-        with closing(open_mask(mask_path, reader.info)) as mask:
+        with closing(open_mask(mask_path, reader.info, reader)) as mask:
             first_frame = _first_number(reader, settings.first_frame)
-            shot = OpenedShot(shot_path, mask_path, reader, mask, first_frame, colour)
+            shot = OpenedShot(plate, mask_path, reader, mask, first_frame, colour)
             return _deliver(shot, folder, mini_model, request, source, settings, frame_format)
 
 
@@ -162,9 +167,13 @@ def _deliver(
                 )
             pictures = {role: f"review/{name}" for role, name in movies.close().items()}
         verify_untouched(scratch, shot, frame_format)
+        delivered = shot.plate.delivered(shot.reader, shot.first_frame, frames_out.extension)
         notes = colour_notes(shot.colour, source)
+        notes += write_conform(scratch, shot.name, [event_of(delivered, "frames")], delivered.record_drop_frame)
         write_measures(scratch, shot, gate, meter, pictures, notes)
-        return write_manifest(scratch, shot, source, frame_format, settings.seed, gate, accounts, folder.name, notes)
+        return write_manifest(
+            scratch, shot, source, frame_format, settings.seed, gate, accounts, folder.name, notes, delivered
+        )
 
 
 def preference(mini_model: MiniModel) -> list[str]:
@@ -200,4 +209,4 @@ def _first_number(reader: FrameReader, wanted: int | None) -> int:
         if wanted < 0:
             raise ConfigError("frame numbers begin at zero or above", found=wanted, expected="0 or more, or null")
         return wanted
-    return reader.first_frame_number if isinstance(reader, SequenceReader) else 0
+    return reader.first_frame_number if isinstance(reader, SequenceReader | RangeReader) else 0

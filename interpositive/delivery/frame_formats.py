@@ -9,7 +9,7 @@ import numpy as np
 from interpositive.delivery.restoring import RestoredFrame, changed_pixels
 from interpositive.errors import ConfigError, MediaError
 from interpositive.media.contract import FrameReader, Frames, MediaInfo, Window
-from interpositive.media.sequence_reader import SequenceReader
+from interpositive.media.range_reader import in_sequence
 from interpositive.media.sequence_writer import FRAME_FORMATS, stored_codes
 from interpositive.media.still_tags import FrameFormat
 
@@ -75,9 +75,10 @@ def window_to_store(reader: FrameReader, frame: RestoredFrame, result: Frames) -
 
     None where the plate stores all it shows. Overscan is not delivered.
     """
-    if not isinstance(reader, SequenceReader) or reader.info.codec != "openexr":
+    sequence = in_sequence(reader, frame.number)
+    if sequence is None or reader.info.codec != "openexr":
         return None
-    stored = reader.data_window(frame.number)
+    stored = sequence[0].data_window(sequence[1])
     shown = reader.info.display_window or Window(0, 0, reader.info.width, reader.info.height)
     if stored == shown:
         return None
@@ -93,11 +94,12 @@ def window_to_store(reader: FrameReader, frame: RestoredFrame, result: Frames) -
 
 def format_notes(reader: FrameReader, frame_format: FrameFormat) -> list[str]:
     """What of the plate's files the delivered frames do not have, for the manifest; reads every header of an EXR."""
-    if not isinstance(reader, SequenceReader) or reader.info.codec != "openexr":
+    sequence = in_sequence(reader, 0)
+    if sequence is None or reader.info.codec != "openexr":
         return []
     info = reader.info
     shown = info.display_window or Window(0, 0, info.width, info.height)
-    stored = [reader.data_window(frame) for frame in range(len(reader))]
+    stored = [sequence[0].data_window(sequence[1] + frame) for frame in range(len(reader))]
     notes = []
     if num_beyond := sum(window.intersect(shown) != window for window in stored):
         notes.append(

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from interpositive.errors import InterpositiveError, MaskError
 from interpositive.media.contract import FrameReader, MediaInfo, frames_to_mask
 from interpositive.media.opening import open_reader
+from interpositive.media.range_reader import RangeReader
 from interpositive.records.base import Record
 
 
@@ -91,9 +92,11 @@ class DrawnMask:
         """Nothing is open."""
 
 
-def open_mask(path: Path, plate: MediaInfo) -> MaskSource:
+def open_mask(path: Path, plate: MediaInfo, reader_of_plate: FrameReader | None = None) -> MaskSource:
     """Open a mask and check that it fits the plate's size and length.
 
+    Where the plate's frames are pulled from a take, a mask as long as the take is cut to those frames; drawn
+    masks count from the first frame of the plate.
     ``MaskError`` with both values when it does not, or when the file is no mask.
     """
     path = Path(path)
@@ -111,12 +114,18 @@ def open_mask(path: Path, plate: MediaInfo) -> MaskSource:
             )
         return DrawnMask(drawing)
     try:
-        reader = open_reader(path)
+        reader = _over_same_frames(open_reader(path), reader_of_plate)
         info = reader.info
     except InterpositiveError as error:
         raise MaskError(f"{path} cannot be read as a mask: {error.what}", found=error.found) from error
     _check(path, (info.width, info.height), info.num_frames, plate)
     return FramesMask(reader)
+
+
+def _over_same_frames(mask: FrameReader, plate: FrameReader | None) -> FrameReader:
+    if isinstance(plate, RangeReader) and len(mask) == len(plate.whole) != len(plate):
+        return RangeReader(mask, plate.first, plate.end)
+    return mask
 
 
 def _read_drawing(path: Path) -> PolylineMask:

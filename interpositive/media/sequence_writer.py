@@ -127,6 +127,11 @@ class SequenceWriter:
         self._drop_frame = start_timecode is not None and is_drop_frame(start_timecode)
         self._next_count = None if start_timecode is None else timecode_to_frame(start_timecode, rate)
 
+    @property
+    def extension(self) -> str:
+        """The extension of every file, without its dot."""
+        return self._kind.extension
+
     def write(self, frames: Frames, data_window: Window | None = None) -> list[Path]:
         """Write frames ``t h w 3``, one file each; gives the files in frame order.
 

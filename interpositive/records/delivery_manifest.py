@@ -8,6 +8,7 @@ from pydantic import Field
 
 from interpositive.errors import IntegrityError
 from interpositive.records.base import Record
+from interpositive.records.delivered_shot import DeliveredShot
 from interpositive.records.digests import sha256_of_file
 from interpositive.records.hash_lists.expecting import expected_by_history
 from interpositive.records.hash_lists.histories import History, ListProblem, has_history, read_history
@@ -69,6 +70,7 @@ class DeliveryManifest(Record):
     versions: dict[str, str]
     training_takes: list[str]
     gate: dict[str, float | None] = Field(default_factory=dict)
+    delivered: DeliveredShot | None = None
     frames: list[FrameAccount]
     files: list[DeliveredFile]
     hash_list: str = ""

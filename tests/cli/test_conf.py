@@ -20,6 +20,7 @@ from interpositive.cli.hydra_app import config_folder
 from interpositive.cli.main import VERBS
 from interpositive.cli.productions import ProductionConfig, SplitConfig
 from interpositive.cli.verbs.apply import ApplyConfig, DeliveryConfig, GateConfig, WindowsConfig
+from interpositive.cli.verbs.conform import ConformConfig
 from interpositive.cli.verbs.demo import DemoConfig
 from interpositive.cli.verbs.evaluate import EvaluateConfig
 from interpositive.cli.verbs.ingest import IngestConfig
@@ -48,6 +49,7 @@ SCHEMAS: dict[str, Any] = {
     "train": TrainConfig,
     "apply": ApplyConfig,
     "evaluate": EvaluateConfig,
+    "conform": ConformConfig,
     "review": ReviewConfig,
     "soundstage": SoundstageConfig,
     "rehearse": RehearseConfig,

@@ -12,12 +12,15 @@ from pydantic import BaseModel, ConfigDict
 from interpositive.cli.assembling import read_config
 from interpositive.cli.metrics import assemble_metrics
 from interpositive.cli.runs import open_run
+from interpositive.dailies.catalogue import Catalogue
+from interpositive.dailies.conforming import CUT_LIST_NAME, read_conformed_cut
 from interpositive.delivery.accounting import DeliverySource
 from interpositive.delivery.deliver import DeliverySettings, deliver_shot
 from interpositive.delivery.frame_formats import FormatChoice
 from interpositive.delivery.gate import GatePlan
+from interpositive.delivery.plates import FrameSpan, Plate, plate_at, plate_of_shot
 from interpositive.delivery.restoring import WindowPlan
-from interpositive.errors import ConfigError
+from interpositive.errors import ConfigError, MediaError
 from interpositive.media.cdl_files import read_cdl
 from interpositive.media.encodings import find_encoding
 from interpositive.records.digests import sha256_of_value
@@ -72,7 +75,8 @@ class ApplyConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     run: Path
-    shot: Path
+    shot: str
+    frames: tuple[int, int] | tuple[str, str] | None
     mask: Path
     deliver_to: Path
     encoding: str | None
@@ -93,8 +97,9 @@ def run(config: DictConfig) -> None:
     opened = open_run(settings.run)
     delivery = settings.delivery
     training_takes = [take for take in opened.record.takes if take.split == "train"]
+    plate = find_plate(settings.shot, settings.frames, Path(opened.record.catalogue))
     manifest = deliver_shot(
-        settings.shot,
+        plate,
         settings.mask,
         settings.deliver_to,
         opened.mini_model.to(device),
@@ -118,8 +123,8 @@ def run(config: DictConfig) -> None:
             windows=delivery.windows.plan(),
             gate=delivery.gate.plan(),
             metrics=assemble_metrics(settings.metric),
-            encoding=encoding_name(settings.encoding),
-            cdl=None if settings.cdl is None else read_cdl(settings.cdl, settings.cdl_id or ""),
+            encoding=encoding_name(settings.encoding) or (plate.take.encoding if plate.take else ""),
+            cdl=read_cdl(settings.cdl, settings.cdl_id or "") if settings.cdl else plate.cdl,
             seed=settings.seed,
             progress=settings.progress,
         ),
@@ -136,6 +141,36 @@ def run(config: DictConfig) -> None:
 def encoding_name(given: str | None) -> str:
     """The full name of an encoding that a user gave, empty for none; ``ColourError`` if there is none of the name."""
     return "" if given is None else find_encoding(given).name
+
+
+def find_plate(shot: str, frames: FrameSpan | None, catalogue_path: Path) -> Plate:
+    """What a name on the command line means: a path, else a shot of the production's cut, else one of its takes.
+
+    Raises ``MediaError`` if it is none of them.
+    """
+    if Path(shot).exists():
+        return plate_at(Path(shot), frames)
+    workspace = catalogue_path.parent
+    if catalogue_path.is_file():
+        cut = read_conformed_cut(workspace) if (workspace / CUT_LIST_NAME).is_file() else None
+        with Catalogue(catalogue_path) as catalogue:
+            if cut is not None and cut.cut_list.shot(shot) is not None:
+                if frames is not None:
+                    raise ConfigError(
+                        "a shot of the cut has its own frames",
+                        found=list(frames),
+                        expected="frames=null",
+                        remedy="name the take instead: shot=<take>",
+                    )
+                return plate_of_shot(cut, shot, catalogue.take(cut.pull(shot)[1].take))
+            if shot in catalogue:
+                take = catalogue.take(shot)
+                return Plate(Path(take.path), take.name, frames, take)
+    raise MediaError(
+        f"{shot} is not there",
+        found=f"no such path, and nothing of this name in {workspace}",
+        expected="a movie, a folder of frames, a shot of the ingested cut list, or a take of the catalogue",
+    )
 
 
 def find_device(name: str) -> torch.device:

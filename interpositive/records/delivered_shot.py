@@ -1,0 +1,46 @@
+"""What a delivery replaces: which frames of which take, and the shot of the cut that they are for."""
+
+from __future__ import annotations
+
+from interpositive.records.base import Record
+from interpositive.records.identity import FrameRange
+from interpositive.records.shots import Shot
+
+
+class DeliveredShot(Record):
+    """The identity of delivered frames.
+
+    ``source`` are all delivered frames, handles included, by the reel and number that they have in the dailies;
+    without timecode they are counted from the beginning of the file and ``has_timecode`` is false. ``head`` and
+    ``tail`` are the handles. ``first_frame`` numbers the first of the files ``<stem>.<7 digits>.<extension>``.
+    ``shot`` is the shot of the cut ``cut`` that was pulled; None for a take or movie that was repaired for itself.
+    """
+
+    name: str
+    media: str
+    take: str = ""
+    source: FrameRange
+    drop_frame: bool = False
+    has_timecode: bool
+    head: int = 0
+    tail: int = 0
+    first_frame: int
+    stem: str
+    extension: str
+    cut: str = ""
+    cut_drop_frame: bool = False
+    shot: Shot | None = None
+
+    @property
+    def record_drop_frame(self) -> bool:
+        """How the cut is counted; a take repaired for itself is counted as it is itself."""
+        return self.cut_drop_frame if self.shot else self.drop_frame
+
+    @property
+    def used(self) -> FrameRange:
+        """The delivered frames without their handles."""
+        return self.source.widened(-self.head, -self.tail)
+
+    def file_name(self, frame: int) -> str:
+        """The delivered file of a frame number."""
+        return f"{self.stem}.{frame:07d}.{self.extension}"
