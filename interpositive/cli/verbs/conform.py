@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,7 +20,7 @@ class ConformConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    deliveries: list[Path] = Field(min_length=1)
+    deliveries: Annotated[list[Path], Field(min_length=1)] | Path
     cut_list: Path
     cut_list_rate: str | float | None
     output: Path
@@ -32,7 +32,8 @@ def run(config: DictConfig) -> None:
     settings = read_config(ConformConfig, plain, "conform")
     rate = settings.cut_list_rate
     cut = read_cut_list(settings.cut_list, None if rate is None else exact_rate(rate))
-    joined = join_deliveries(settings.deliveries, cut, settings.output)
+    deliveries = [settings.deliveries] if isinstance(settings.deliveries, Path) else settings.deliveries
+    joined = join_deliveries(deliveries, cut, settings.output)
     print(f"replaced: {', '.join(joined.replaced)}")
     print(f"as they were: {', '.join(joined.stay) or 'none'}")
     for note in joined.notes:
