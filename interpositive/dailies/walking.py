@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections import defaultdict
 from collections.abc import Collection
@@ -13,9 +12,9 @@ from pathlib import Path
 from interpositive.dailies.catalogue import FileState
 from interpositive.dailies.slate_rules import SIDECAR_NAME
 from interpositive.errors import MediaError
-from interpositive.media.still_formats import FRAME_EXTENSIONS
+from interpositive.media.containers import MOVIE_EXTENSIONS
+from interpositive.media.still_formats import FRAME_EXTENSIONS, sniff_still, split_frame_name
 
-_NUMBERED = re.compile(r"^(?P<stem>.*?)(?P<number>\d+)$")
 _PAPERWORK = {
     "a document": {".txt", ".md", ".rst", ".pdf", ".rtf", ".doc", ".docx", ".html", ".log"},
     "paperwork of the edit or the camera": {
@@ -50,7 +49,7 @@ class Walk:
 
 
 def walk_source(source: Path, leave_out: Collection[Path] = ()) -> Walk:
-    """List a folder of dailies, in path order, without opening a file.
+    """List a folder of dailies, in path order; only numbered files of no known extension are looked into.
 
     Links out of the folder, special files and names that are no UTF-8 are
     refused; hidden files and paperwork are ignored. A folder with two numbered
@@ -112,12 +111,12 @@ def _walk_folder(walk: Walk, folder: Path, leave_out: set[Path]) -> None:
 
 def _sort_out(walk: Walk, folder: Path, files: list[Path]) -> None:
     """Tell the frames of a sequence from movies and from other sequences in the same folder."""
-    sequences: dict[tuple[str, str], list[Path]] = defaultdict(list)
+    families: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for path in files:
-        numbered = _NUMBERED.match(path.stem)
-        if path.suffix.lower() in FRAME_EXTENSIONS and numbered:
-            sequences[numbered["stem"], path.suffix.lower()].append(path)
-    sequences = {key: frames for key, frames in sequences.items() if len(frames) > 1}
+        name = split_frame_name(path)
+        if name is not None and name.extension not in MOVIE_EXTENSIONS:
+            families[name.stem, name.extension].append(path)
+    sequences = {key: frames for key, frames in families.items() if len(frames) > 1 and _are_stills(frames)}
     frames = {frame for members in sequences.values() for frame in members}
     for path in files:
         if path in frames:
@@ -134,10 +133,21 @@ def _sort_out(walk: Walk, folder: Path, files: list[Path]) -> None:
         walk.footage.append(Footage(folder, state_of(folder, ordered), ordered))
 
 
+def _are_stills(frames: list[Path]) -> bool:
+    """Whether files of one name are frames: by their extension, or where it says nothing by what the first one is."""
+    if frames[0].suffix.lower() in FRAME_EXTENSIONS:
+        return True
+    try:
+        return sniff_still(frames[0]) is not None
+    except OSError:
+        # Whoever opens it as footage says why it cannot be read.
+        return False
+
+
 def _number(frame: Path) -> int:
-    numbered = _NUMBERED.match(frame.stem)
-    assert numbered is not None
-    return int(numbered["number"])
+    name = split_frame_name(frame)
+    assert name is not None
+    return name.number
 
 
 def _reason_to_ignore(name: str) -> str:

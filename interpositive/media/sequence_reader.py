@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,6 +23,8 @@ from interpositive.records.take_digests import TakeDigests
 from interpositive.records.timecode import frame_to_timecode, frames_per_day, is_drop_frame, timecode_to_frame
 
 DEFAULT_RATE = Fraction(24)
+# Rates that a timecode alone can tell apart; drop-frame exists at two.
+_COUNTS = (DEFAULT_RATE, *map(Fraction, (25, 30, 48, 50, 60)), Fraction(30000, 1001), Fraction(60000, 1001))
 
 
 class SequenceReader:
@@ -31,8 +34,9 @@ class SequenceReader:
     or full-scale ``uint16`` (10 and 12 bit codes fill the 16-bit scale, and rounding
     gives each back) and ``float32`` for half and float. Grey becomes three equal
     channels; alpha and other layers are left out. Of an EXR with several pictures,
-    ``layer`` names the one that is meant. ``rate`` is for files that carry none:
-    without it 24 frames per second is noted.
+    ``layer`` names the one that is meant. ``rate`` is for files that carry none: without
+    it 24 frames per second is noted, or what their timecode counts. ``num_threads``
+    frames of a window are decoded at a time.
 
     Opening reads two headers, the first and the last; each frame is checked against
     the first when it is decoded, and ``check_headers`` looks at all of them. Raises
@@ -48,11 +52,13 @@ class SequenceReader:
         rate: Fraction | None = None,
         digests: TakeDigests | None = None,
         layer: str | None = None,
+        num_threads: int = 2,
     ) -> None:
         self.path = Path(path)
         self.rate = rate
         self.digests = digests
         self.layer = layer
+        self.num_threads = num_threads
         self._opened: _Sequence | None = None
 
     @property
@@ -81,9 +87,15 @@ class SequenceReader:
             )
         raster = sequence.info.height, sequence.info.width
         frames = np.empty((stop - start, *raster, 3), sequence.first.dtype)
-        for place, path in enumerate(paths[start:stop]):
+
+        def read(place: int) -> None:
+            path = paths[start + place]
             with self._checked(path):
                 read_frame(path, frames[place], sequence.first, self.layer)
+
+        # Each frame is a file of its own, and decoders leave the interpreter alone meanwhile.
+        with ThreadPoolExecutor(min(self.num_threads, stop - start)) as pool:
+            list(pool.map(read, range(stop - start)))
         return cast(Frames, frames)
 
     def data_window(self, frame: int) -> Window:
@@ -214,6 +226,10 @@ def _open_sequence(
     first, last = read(paths[0]), read(paths[-1])
     refuse_difference(paths[-1], last, first)
     notes = []
+    rate = rate or first.rate
+    if rate is None:
+        rate = _counted_rate(first.timecode, last.timecode, len(paths))
+        notes.append(f"the headers carry no rate: {rate} frames per second is assumed")
     timecode = first.timecode
     if timecode is not None and len(paths) > 1 and timecode == last.timecode:
         notes.append(f"every frame's header says timecode {timecode}: it stands still and is taken as none")
@@ -224,7 +240,7 @@ def _open_sequence(
         path=folder,
         kind="sequence",
         num_frames=len(paths),
-        rate=rate or first.rate or DEFAULT_RATE,
+        rate=rate,
         width=shown.width,
         height=shown.height,
         codec=first.format_name,
@@ -251,6 +267,22 @@ def _open_sequence(
             f"{folder.name} has a timecode that its rate cannot count",
             found=f"{first.timecode} at {info.rate} frames per second",
             expected="a rate in the headers that the timecode was counted at",
-            remedy="name the rate: the headers carry " + (f"{first.rate}" if first.rate else "none, so 24 was noted"),
+            remedy="write the rate that the frames were counted at into their headers",
         ) from error
     return sequence
+
+
+def _counted_rate(start: str | None, last: str | None, num_frames: int) -> Fraction:
+    """The rate of frames whose headers carry none: 24, or the one rate at which their timecode runs on."""
+    if start is None or last is None:
+        return DEFAULT_RATE
+    fitting = [rate for rate in _COUNTS if _runs_on(start, last, num_frames, rate)]
+    return fitting[0] if len(fitting) == 1 and DEFAULT_RATE not in fitting else DEFAULT_RATE
+
+
+def _runs_on(start: str, last: str, num_frames: int, rate: Fraction) -> bool:
+    try:
+        distance = timecode_to_frame(last, rate) - timecode_to_frame(start, rate)
+        return distance % frames_per_day(rate, is_drop_frame(start)) == num_frames - 1
+    except TimecodeError:
+        return False

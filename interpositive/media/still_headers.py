@@ -206,6 +206,8 @@ def _refuse_kind(path: Path, spec: Any, format_name: str, formats: set[str]) -> 
         found = f"{formats.pop()} channels"
     elif format_name == "dpx" and str(spec.getattribute("dpx:ImageDescriptor")) not in _DPX_PICTURES:
         found = f"a DPX element of kind {spec.getattribute('dpx:ImageDescriptor')}"
+    elif format_name == "tiff" and int(spec.getattribute("tiff:subfiletype") or 0) & 1:
+        found = "the preview of another picture, as camera raw files (DNG) begin with"
     elif format_name == "tiff" and spec.getattribute("tiff:PhotometricInterpretation") not in _TIFF_PHOTOMETRIC:
         found = "TIFF colours that are neither RGB nor grey"
     elif str(spec.getattribute("jpeg:ColorSpace")) == "CMYK":

@@ -70,7 +70,7 @@ def choose_layer(path: Path, specs: Sequence[Any], wanted: str | None = None) ->
         f"{path.name} holds more than one picture",
         found=", ".join(layer.name or "a plain one" for layer in chosen),
         expected="one picture, or the name of the one that is meant",
-        remedy="give the sequence reader layer=NAME, or render each into files of its own",
+        remedy="render each into files of its own; a script can name one: SequenceReader(path, layer=NAME)",
     )
 
 

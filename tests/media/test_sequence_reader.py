@@ -21,6 +21,7 @@ from interpositive.media.probing import probe_media
 from interpositive.media.sequence_reader import SequenceReader
 from interpositive.media.still_colour import CHROMATICITIES
 
+NTSC = Fraction(30000, 1001)
 TYPES = {"uint8": oiio.UINT8, "uint16": oiio.UINT16, "float16": oiio.HALF, "float32": oiio.FLOAT}
 
 
@@ -255,11 +256,19 @@ class TestLayers:
         with pytest.raises(MediaError, match="uint channels"):
             SequenceReader(tmp_path).window(0, 1)
 
-    @pytest.mark.parametrize(("name", "reason"), [("Trunks", "deep pixels"), ("Flowers", "lower resolution")])
+    @pytest.mark.parametrize(
+        ("name", "reason"),
+        [
+            ("exr/Trunks.exr", "deep pixels"),
+            ("exr/Flowers.exr", "lower resolution"),
+            ("c2pa/C.dng", "the preview"),
+        ],
+    )
     def test_real_files_of_other_kinds_are_refused(
         self, tmp_path: Path, material: Path, name: str, reason: str
     ) -> None:
-        (tmp_path / "a.1.exr").symlink_to(material / "interchange" / "exr" / f"{name}.exr")
+        original = material / "interchange" / name
+        (tmp_path / f"a.1{original.suffix}").symlink_to(original)
         with pytest.raises(MediaError, match=reason):
             SequenceReader(tmp_path).window(0, 1)
 
@@ -313,6 +322,26 @@ class TestTimecode:
         reader.check_headers()
         assert reader.info.start_timecode is None
         assert "00:00:00:00" in reader.info.notes[0]
+
+    @pytest.mark.parametrize(
+        ("first", "last", "rate", "noted"),
+        [
+            ("01:00:00:24", "01:00:01:00", 25, "25"),
+            ("00:00:59;29", "00:01:00;02", NTSC, "30000/1001"),
+            ("01:00:00:07", "01:00:00:08", 24, "24"),
+        ],
+    )
+    def test_where_headers_carry_no_rate_the_timecode_may_tell_it(
+        self, tmp_path: Path, first: str, last: str, rate: Fraction, noted: str
+    ) -> None:
+        info = _timecoded(tmp_path, [first, last], rate="").info
+        assert (info.rate, info.start_timecode) == (rate, first)
+        assert f"{noted} frames per second is assumed" in info.notes[0]
+
+    def test_a_rate_that_the_timecode_leaves_open_is_not_guessed(self, tmp_path: Path) -> None:
+        # Counted at 30 or at 29.97 without dropping.
+        with pytest.raises(MediaError, match="cannot count"):
+            len(_timecoded(tmp_path, ["01:00:00:29", "01:00:01:00"], rate=""))
 
     def test_one_that_the_rate_cannot_count_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(MediaError, match="cannot count"):
