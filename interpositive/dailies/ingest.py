@@ -6,8 +6,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -17,25 +16,26 @@ from interpositive.dailies.camera_reports.attaching import CAMERA_FOLDER, attach
 from interpositive.dailies.catalogue import Catalogue
 from interpositive.dailies.encoding_rules import NAMED, EncodingRules
 from interpositive.dailies.engines import Engine, LocalEngine
-from interpositive.dailies.integrity import digest_originals
+from interpositive.dailies.inspecting import (
+    SLOWEST_BYTES_PER_SECOND,
+    Inspection,
+    Probe,
+    decode_whole,
+    inspect_footage,
+)
 from interpositive.dailies.proxies import PROXY_FOLDER, make_proxies
-from interpositive.dailies.report import MOST_LISTED, FileOutcome, IngestReport, OutcomeKind, report_paths
+from interpositive.dailies.report import MOST_LISTED, FileOutcome, IngestReport, OutcomeKind, printable, report_paths
 from interpositive.dailies.slate_rules import SlateRules, SlateSheet, read_slate_sheet
 from interpositive.dailies.splitting import SplitRule, plan_splits
 from interpositive.dailies.take import Take, name_for, take_from_info, timecode_fault
 from interpositive.dailies.take_marks import LOG_EXTENSION, TakeMarks, marked, read_log_beside
 from interpositive.dailies.vouching import HashListRule, ListedFootage, Vouching
-from interpositive.dailies.walking import Walk, state_of, walk_source
+from interpositive.dailies.walking import Walk, walk_source
 from interpositive.dailies.workers import Outcome
-from interpositive.errors import IntegrityError, MediaError
-from interpositive.media.contract import MediaInfo
-from interpositive.media.probing import probe_media
+from interpositive.media.probing import Check
 from interpositive.records.slates import Slate
-from interpositive.records.take_digests import TakeDigests
 
-Probe = Callable[[Path], MediaInfo]
-# A disk or network slower than this is taken for one that hangs.
-SLOWEST_BYTES_PER_SECOND = 10e6
+_SECONDS_A_FRAME = 5.0
 _SPLIT_RULE_FACT = "split_rule"
 
 
@@ -51,8 +51,9 @@ def ingest(
     engine: Engine | None = None,
     proxy_height: int | None = None,
     progress: bool = True,
-    timeout_seconds: float = 60.0,
-    probe: Probe = probe_media,
+    timeout_seconds: float = 30.0,
+    check: Check = "ends",
+    probe: Probe | None = None,
 ) -> IngestReport:
     """Bring the catalogue up to date with a folder of dailies, and write the report beside it.
 
@@ -60,12 +61,14 @@ def ingest(
     spawned processes (0: this one) unless another is given. A file may take
     ``timeout_seconds`` plus the time to read its bytes at 10 MB/s; one that
     crashes or hangs is quarantined like any other file that
-    cannot be trusted, and the rest goes on. Takes enter the catalogue in path
+    cannot be trusted, and the rest goes on. ``check`` says how much of a take
+    is decoded (:func:`probe_media`); ``probe`` stands in for that. Takes enter the catalogue in path
     order, one transaction each, so a killed ingest goes on where it stopped
     when it is run again. Footage that a hash list in the source names is checked
     against it as it is read, by the rule ``hash_lists``. With ``proxy_height`` (lines), takes that are taller
-    get an intra-frame H.264 proxy. Raises ``MediaError`` for a source that is
-    no folder, ``CatalogueError`` for a catalogue that cannot be used.
+    get an intra-frame H.264 proxy, and one that turns out not to decode is quarantined.
+    Raises ``MediaError`` for a source that is no folder, ``CatalogueError`` for
+    a catalogue that cannot be used.
     """
     began = time.monotonic()
     source, catalogue_path = Path(source), Path(catalogue_path).absolute()
@@ -77,13 +80,15 @@ def ingest(
         engine.check_sees([walk.source, folder])
         vouching = Vouching(walk, hash_lists)
         run = _Ingest(walk, catalogue, slate_rules or SlateRules(), encoding_rules or EncodingRules(), vouching)
-        run.take_in(partial(_inspect, probe=probe, source=walk.source), engine, timeout_seconds, progress)
+        inspect = partial(inspect_footage, probe=probe, check=check, source=walk.source)
+        run.take_in(inspect, engine, timeout_seconds, SLOWEST_BYTES_PER_SECOND[check], progress)
         run.note_missing()
         run.attach_camera_reports(folder)
         note = _assign_splits(catalogue, split_rule or SplitRule())
         failures: dict[str, str] = {}
         if proxy_height is not None:
             failures = make_proxies(catalogue, proxy_height, engine, progress)
+            failures = run.quarantine_undecodable(failures, engine)
         report = IngestReport(
             source=str(walk.source),
             catalogue=str(catalogue_path),
@@ -100,30 +105,6 @@ def ingest(
         )
         report.write(folder)
     return report
-
-
-@dataclass(frozen=True)
-class _Inspection:
-    info: MediaInfo
-    sha256: str
-    digests: TakeDigests
-
-
-def _inspect(listed: ListedFootage, probe: Probe, source: Path) -> _Inspection:
-    """Digest, compare with hash lists and probe one file or sequence of ``source``; runs in a worker."""
-    footage = listed.footage
-    if listed.refusal:
-        raise IntegrityError(listed.refusal)
-    # First the bytes: what its hash list contradicts is never decoded.
-    sha256, digests = digest_originals(source, footage.path, footage.frames, listed.expected)
-    info = probe(footage.path)
-    if info.variable_rate:
-        raise MediaError("variable frame rate: its frames cannot be counted on")
-    if info.num_frames < 1:
-        raise MediaError("it has no frame")
-    if state_of(footage.path, footage.frames) != footage.state:
-        raise MediaError("it changed while it was read; is it still being copied?")
-    return _Inspection(info, sha256, digests)
 
 
 class _Ingest:
@@ -166,8 +147,8 @@ class _Ingest:
     def _row(self, path: Path | str, outcome: OutcomeKind, reason: str = "", take: str = "") -> None:
         path = Path(path)
         shown = path.relative_to(self._walk.source) if path.is_relative_to(self._walk.source) else path
-        text = os.fsencode(shown).decode("utf-8", "backslashreplace")
-        self.rows.append(FileOutcome(path=text, outcome=outcome, reason=reason, take=take))
+        text = printable(os.fsencode(shown).decode("utf-8", "backslashreplace"))
+        self.rows.append(FileOutcome(path=text, outcome=outcome, reason=printable(reason), take=take))
 
     def _read_logs(self, untrusted: Collection[Path]) -> dict[Path, TakeMarks]:
         marks: dict[Path, TakeMarks] = {}
@@ -215,9 +196,10 @@ class _Ingest:
 
     def take_in(
         self,
-        inspect: Callable[[ListedFootage], _Inspection],
+        inspect: Callable[[ListedFootage], Inspection],
         engine: Engine,
         timeout_seconds: float,
+        slowest: float,
         progress: bool,
     ) -> None:
         """Tell known from new, inspect what is new, and put it into the catalogue in path order."""
@@ -225,7 +207,7 @@ class _Ingest:
         new = [one for one in listed if not self._is_settled(one)]
 
         def patience(listed: ListedFootage) -> float:
-            return timeout_seconds + listed.footage.state.num_bytes / SLOWEST_BYTES_PER_SECOND
+            return timeout_seconds + listed.footage.state.num_bytes / slowest
 
         total = sum(one.footage.state.num_bytes for one in new)
         bar = tqdm(total=total, unit="B", unit_scale=True, desc="ingest", file=sys.stderr, disable=not progress)
@@ -273,7 +255,7 @@ class _Ingest:
     def _renamed(self, take: Take, slate: Slate, path: Path) -> Take:
         return take.model_copy(update={"slate": slate, "name": self._unique_name(slate, path, former=take.name)})
 
-    def _settle(self, outcome: Outcome[ListedFootage, _Inspection]) -> None:
+    def _settle(self, outcome: Outcome[ListedFootage, Inspection]) -> None:
         listed, path, state = outcome.job, outcome.job.footage.path, outcome.job.footage.state
         was_read = self._catalogue.file_state(str(path)) == state
         former = self._catalogue.take_at(str(path))
@@ -329,6 +311,25 @@ class _Ingest:
             self.num_verified += 1
         elif self._vouching.any_list:
             self.num_unlisted += 1
+
+    def quarantine_undecodable(self, failures: Mapping[str, str], engine: Engine) -> dict[str, str]:
+        """Decode takes that no proxy could be made of: those that cannot be leave the catalogue; gives the others."""
+        takes = [self._catalogue.take(name) for name in failures]
+        # Light values have no 8-bit proxy: nothing is wrong with them.
+        doubtful = [take for take in takes if take.pixel_format not in ("half", "float")]
+
+        def patience(take: Take) -> float:
+            return 60 + take.num_frames * _SECONDS_A_FRAME
+
+        blameless = dict(failures)
+        for outcome in engine.run(decode_whole, doubtful, patience):
+            if outcome.result is None:
+                take = outcome.job
+                del blameless[take.name]
+                self._catalogue.remove(take.path)
+                self.rows = [row for row in self.rows if row.take != take.name]
+                self._row(take.path, "quarantined", outcome.reason)
+        return blameless
 
     def note_missing(self) -> None:
         """Report takes of this source whose files are gone, which stay in the catalogue, and listed files not there."""

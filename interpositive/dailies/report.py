@@ -117,6 +117,13 @@ class IngestReport(Record):
         return text
 
 
+def printable(text: str) -> str:
+    """Text whose control and direction marks are spelt out, so that no file name can rewrite a screen or a table."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
+
+
 def report_paths(folder: Path) -> list[Path]:
     """Where an ingest with its catalogue in ``folder`` writes its report."""
     return [folder / f"{REPORT_STEM}.{extension}" for extension in ("json", "csv", "txt")]

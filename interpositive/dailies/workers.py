@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import multiprocessing.connection
 import os
 import resource
+import signal
 import threading
 import time
 from collections import deque
@@ -23,7 +25,9 @@ Result = TypeVar("Result")
 Given = TypeVar("Given", contravariant=True)
 Gained = TypeVar("Gained", covariant=True)
 
-MEMORY_LIMIT_BYTES = 16 << 30
+# A decoder that asks for more has been told to by a damaged or hostile header.
+_MOST_MEMORY_BYTES = 16 << 30
+_LEAST_MEMORY_BYTES = 4 << 30
 
 
 @dataclass(frozen=True)
@@ -113,15 +117,35 @@ def attempt(function: Callable[[Job], Result], job: Job) -> tuple[Result | None,
         return None, " ".join(f"could not be read: {type(error).__name__}: {error}".split())[:300]
 
 
+def memory_limit_bytes() -> int:
+    """What a worker may take: half of the machine's memory, within 4 to 16 GiB."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(_LEAST_MEMORY_BYTES, min(_MOST_MEMORY_BYTES, physical // 2))
+
+
+def _lower_limit(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+
+
+def _allow_processor_seconds(seconds: float) -> None:
+    # Whoever waits for this worker counts time on the clock. Should nobody wait any more, a decoder that
+    # loops, and so keeps the thread below from running, is ended by the kernel.
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    spent = usage.ru_utime + usage.ru_stime
+    _lower_limit(resource.RLIMIT_CPU, math.ceil(spent + seconds * (os.cpu_count() or 1)) + 1)
+
+
 def _work(connection: Connection, function: Callable[[Job], Result]) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _lower_limit(resource.RLIMIT_AS, memory_limit_bytes())
+    _lower_limit(resource.RLIMIT_CORE, 0)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
-            job = connection.recv()
+            job, seconds = connection.recv()
         except (EOFError, KeyboardInterrupt):
             return
+        _allow_processor_seconds(seconds)
         connection.send(attempt(function, job))
 
 
@@ -165,7 +189,7 @@ class LocalCrew(Generic[Job, Result]):
         self._busy[worker.connection] = worker
         # A worker that died between two jobs is noticed by the end of its pipe below.
         with suppress(OSError):
-            worker.connection.send(job)
+            worker.connection.send((job, seconds))
 
     def collect(self) -> Iterator[tuple[int, Result | None, str]]:
         """What became of the jobs of workers that answered, died or ran out of time."""
@@ -188,6 +212,10 @@ class LocalCrew(Generic[Job, Result]):
             worker.worker.join(5)
             code = worker.worker.exitcode
             self._discard(worker)
+            if code == -signal.SIGXCPU:
+                return None, f"reading it took longer than {worker.seconds:.0f} seconds of every processor"
+            if code == -signal.SIGKILL:
+                return None, "the machine ended it, most likely for want of memory"
             return None, f"reading it crashed the decoder (exit code {code})"
         self._idle.append(worker)
         return result, reason

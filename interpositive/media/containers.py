@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 
 from interpositive.errors import MediaError
 from interpositive.media.media_file import MediaFile
-from interpositive.media.still_formats import FRAME_EXTENSIONS, sniff_still
+from interpositive.media.still_formats import FRAME_EXTENSIONS, still_of
 
 # FFmpeg logs every oddity of a damaged file to stderr; what matters is raised as MediaError.
 av.logging.set_level(None)
@@ -68,7 +68,7 @@ def sniff_container(path: Path) -> ContainerFamily:
 def _container_of(file: MediaFile) -> ContainerFamily:
     path, head = file.path, file.head(_SNIFF_BYTES)
     family = _family_of(head)
-    if family is None and (still := sniff_still(path)) is not None:
+    if family is None and (still := still_of(head)) is not None:
         raise MediaError(
             f"{path.name} is not a movie",
             found=f"one {still.name} picture",
@@ -78,7 +78,7 @@ def _container_of(file: MediaFile) -> ContainerFamily:
     if family is None:
         raise MediaError(
             f"{path.name} is not a movie",
-            found=f"a file that begins with {head[:12]!r}",
+            found=_what_else(head),
             expected="a " + ", ".join(f.name for f in FAMILIES) + " file, or a folder of numbered frames",
             remedy="remove it from the folder, or transcode it to one of these",
         )
@@ -95,6 +95,26 @@ def false_extension(path: Path, container: InputContainer) -> str:
     if extension in family.extensions or extension not in MOVIE_EXTENSIONS | FRAME_EXTENSIONS:
         return ""
     return f"{family.name} content under the extension {extension}"
+
+
+def _what_else(head: bytes) -> str:
+    """Put what is no movie into words: what it most likely is, else its first bytes."""
+    if head[4:8] == b"ftyp" and head[8:12] in _STILL_BRANDS:
+        return f"{'HEIC' if head[8:11] == b'hei' else 'AVIF or HEIF'}: a still picture of a camera or a web page"
+    if head[4:8] in (b"styp", b"moof", b"sidx"):
+        return "a piece of a streamed movie, without the header that says what it is"
+    if head.startswith(b"version https://git-lfs"):
+        return "a placeholder for a file that is kept elsewhere (Git LFS)"
+    if not head.strip(b"\0"):
+        return "zeros: a copy that never got its content"
+    try:
+        # A character may be cut in two at the end of what was read.
+        text = head.decode("utf-8", "strict" if len(head) < _SNIFF_BYTES else "ignore")
+    except UnicodeDecodeError:
+        text = ""
+    if text and all(letter.isprintable() or letter.isspace() for letter in text):
+        return f"text that begins with {text[:24]!r}"
+    return f"a file that begins with {head[:12]!r}"
 
 
 def _family_of(head: bytes) -> ContainerFamily | None:
@@ -135,10 +155,13 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     """Find the picture track; ``MediaError`` when there is none or no decoder for it."""
     pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not pictures:
-        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no stream at all"
+        kinds = (
+            ", ".join(sorted({stream.type for stream in container.streams}))
+            or "no track at all, as when a copy was cut short"
+        )
         raise MediaError(
             f"{path.name} has no picture track",
-            found=kinds,
+            found=kinds or "no track at all, as when a copy was cut short",
             expected="one video stream",
             remedy="remove it from the folder, or export it again with picture",
         )

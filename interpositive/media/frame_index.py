@@ -91,6 +91,13 @@ def index_frames(container: InputContainer, stream: VideoStream, path: Path) -> 
                 end = max(packet.dts, packet.dts if packet.pts is None else packet.pts) + (packet.duration or 0)
                 reach_seconds = max(reach_seconds, float(end * packet.time_base))
             if packet.stream_index == stream.index:
+                if packet.has_sidedata("encryption_info"):
+                    raise MediaError(
+                        f"{path.name} is encrypted",
+                        found="frames under a key (Common Encryption)",
+                        expected="frames that can be decoded as they are",
+                        remedy="ask the lab for the camera original or an unencrypted transcode",
+                    )
                 is_key = packet.is_keyframe
                 if is_key and is_h264 and not is_safe_entry(bytes(packet), extradata):
                     # The very first has nothing before it to reach for.

@@ -52,7 +52,11 @@ def sniff_still(path: Path) -> StillFormat | None:
     if not path.is_file():
         return None
     with path.open("rb") as file:
-        start = file.read(_NUM_BYTES)
+        return still_of(file.read(_NUM_BYTES))
+
+
+def still_of(start: bytes) -> StillFormat | None:
+    """Tell a still picture by its first bytes, eight or more; None for anything else."""
     return next((still for signature, still in _SIGNATURES if start.startswith(signature)), None)
 
 

@@ -20,7 +20,7 @@ from interpositive.errors import MediaError
 from interpositive.media.contract import Window
 from interpositive.media.encoding_tags import encoding_of_frames
 from interpositive.media.still_colour import Chromaticities, read_still_colour
-from interpositive.media.still_formats import sniff_still
+from interpositive.media.still_formats import JPEG, sniff_still
 from interpositive.media.still_layers import Layer, choose_layer
 
 OWN_MARK = "interpositive "
@@ -143,6 +143,8 @@ def _opened(path: Path) -> Iterator[Any]:
         if picture.format_name() != still.name:
             # OpenImageIO goes by the extension first.
             raise _unreadable(path, f"begins as {still.name}, but opens as {picture.format_name()}")
+        if still is JPEG:
+            _refuse_cut_jpeg(path)
         yield picture
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
@@ -152,6 +154,13 @@ def _opened(path: Path) -> Iterator[Any]:
     finally:
         if picture is not None:
             picture.close()
+
+
+def _refuse_cut_jpeg(path: Path) -> None:
+    # JPEG's own library fills what is missing with grey and says nothing.
+    content = path.read_bytes()
+    if content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
+        raise _unreadable(path, "a scan that does not come to its end")
 
 
 def _describe(path: Path, picture: Any, wanted: str | None) -> StillHeader:

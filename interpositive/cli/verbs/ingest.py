@@ -19,6 +19,7 @@ from interpositive.dailies.report import format_report
 from interpositive.dailies.slate_rules import DEFAULT_PATTERNS, SlateRules
 from interpositive.dailies.splitting import format_splits
 from interpositive.errors import CatalogueError
+from interpositive.media.probing import Check
 from interpositive.records.identity import exact_rate
 
 
@@ -33,6 +34,7 @@ class IngestConfig(BaseModel):
     cut_list: Path | None
     cut_list_rate: str | float | None
     handles: int = Field(ge=0)
+    check: Check
     progress: bool
 
 
@@ -55,6 +57,7 @@ def run(config: DictConfig) -> None:
             hash_lists=production.hash_lists,
             engine=engine,
             proxy_height=production.proxy_height,
+            check=settings.check,
             progress=settings.progress,
         )
     print(format_report(report))
