@@ -103,7 +103,7 @@ def _imf(path: Path) -> Summary:
 
 def _grades(path: Path) -> Summary:
     grades = read_cdls(path)
-    shown = [(cdl.id or "(no id)", f"{cdl.sop_text} {cdl.sat_text}") for cdl in grades[:8]]
+    shown = [("grade", f"{cdl.id or '(no id)'}: {cdl.sop_text} {cdl.sat_text}") for cdl in grades[:8]]
     return Summary("ASC CDL", [("grades", str(len(grades))), *shown])
 
 
@@ -140,7 +140,7 @@ def _cut_list(path: Path, rate: str | None) -> Summary:
         ("counts at", f"{cut.rate}{' drop-frame' if cut.drop_frame else ''}" if cut.rate else ""),
         ("shots", f"{len(cut.shots)} from {len(reels)} reels"),
         ("retimed", retimed),
-        *((shot.name, _shot_in_words(shot)) for shot in cut.shots[:_MOST_SHOTS]),
+        *(("shot", f"{shot.name}: {_shot_in_words(shot)}") for shot in cut.shots[:_MOST_SHOTS]),
         ("more", f"{len(cut.shots) - _MOST_SHOTS} shots" if len(cut.shots) > _MOST_SHOTS else ""),
         *(("left out", f"{left.name}: {left.reason}") for left in cut.left_out[:_MOST_SHOTS]),
         *(("note", note) for note in cut.notes),
