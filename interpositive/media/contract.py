@@ -85,8 +85,8 @@ class MediaInfo:
     ``display_window`` and ``data_window`` are those of an EXR (of a sequence: of its first frame) that
     stores another rectangle than it shows, else None. Frames are what is shown: what was not stored is
     0 in them, and what was stored beyond it (overscan) is left out. ``chromaticities`` are CIE xy of red,
-    green, blue and white as the file has them, whether or not they have a name. ``notes`` say what was
-    seen that is not as it should be, yet does not hinder reading.
+    green, blue and white as the file has them, whether or not they have a name. ``rate_assumed`` marks a
+    rate that no header said. ``notes`` say what was seen that is not as it should be, yet does not hinder reading.
     """
 
     path: Path
@@ -110,6 +110,7 @@ class MediaInfo:
     data_window: Window | None = None
     chromaticities: tuple[float, ...] | None = None
     pixel_aspect: float = 1.0
+    rate_assumed: bool = False
     notes: tuple[str, ...] = ()
 
 

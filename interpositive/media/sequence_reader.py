@@ -227,6 +227,7 @@ def _open_sequence(
     refuse_difference(paths[-1], last, first)
     notes = []
     rate = rate or first.rate
+    rate_assumed = rate is None
     if rate is None:
         rate = _counted_rate(first.timecode, last.timecode, len(paths))
         notes.append(f"the headers carry no rate: {rate} frames per second is assumed")
@@ -256,6 +257,7 @@ def _open_sequence(
         data_window=stored if windowed else None,
         chromaticities=first.chromaticities,
         pixel_aspect=first.pixel_aspect,
+        rate_assumed=rate_assumed,
         notes=tuple(notes),
     )
     sequence = _Sequence(paths, first, info)

@@ -35,6 +35,7 @@ class FrameTags:
 
     ``primaries`` and ``transfer`` are those of ``ColourTags``, ``encoding`` a name of the colour room.
     ``chromaticities`` are written as they are; without them, those that ``primaries`` names.
+    ``says_rate`` is False for a rate that was only assumed: headers say what is known.
     """
 
     reel: str | None = None
@@ -43,6 +44,7 @@ class FrameTags:
     encoding: str = ""
     chromaticities: tuple[float, ...] | None = None
     pixel_aspect: float = 1.0
+    says_rate: bool = True
 
     @classmethod
     def of(cls, info: MediaInfo, encoding: str) -> Self:
@@ -51,7 +53,7 @@ class FrameTags:
         A file's colour tags that say another one, such as the BT.709 of a camera
         that records log, are not handed on.
         """
-        tags = cls(info.reel, encoding=encoding, pixel_aspect=info.pixel_aspect)
+        tags = cls(info.reel, encoding=encoding, pixel_aspect=info.pixel_aspect, says_rate=not info.rate_assumed)
         colour = info.colour
         if encoding != info.encoding or encoding_of_movie(colour, {}) not in ("", encoding):
             return tags
@@ -82,7 +84,8 @@ def tag_frame(
         spec.attribute("interpositive:bits", str(bits))
         return
     own = {"timecode": timecode, "reel": tags.reel, **tags.colour_names, "bits": str(bits)}
-    own["rate"] = f"{rate.numerator}/{rate.denominator}"
+    if tags.says_rate:
+        own["rate"] = _as_text(rate)
     text = OWN_MARK + json.dumps({key: value for key, value in own.items() if value is not None}, ensure_ascii=False)
     if format == "tiff16":
         spec.attribute("ImageDescription", text)
@@ -94,7 +97,8 @@ def tag_frame(
 
 
 def _tag_exr(spec: Any, tags: FrameTags, rate: Fraction, number: int, timecode: str | None) -> None:
-    spec.attribute("framesPerSecond", oiio.TypeRational, (rate.numerator, rate.denominator))
+    if tags.says_rate:
+        spec.attribute("framesPerSecond", oiio.TypeRational, (rate.numerator, rate.denominator))
     if number <= _LARGEST_NUMBER:
         spec.attribute("imageCounter", number)
     if timecode is not None:
@@ -113,7 +117,7 @@ def _tag_dpx(spec: Any, tags: FrameTags, rate: Fraction, number: int, timecode: 
     spec.attribute("dpx:Colorimetric", colorimetric)
     spec.attribute("dpx:Transfer", transfer)
     # The film header and the television header each have a field; conforming tools look into either.
-    for field in ("dpx:FrameRate", "dpx:TemporalFrameRate"):
+    for field in ("dpx:FrameRate", "dpx:TemporalFrameRate") if tags.says_rate else ():
         spec.attribute(field, float(rate))
     if number <= _LARGEST_NUMBER:
         spec.attribute("dpx:FramePosition", oiio.UINT32, number)
@@ -124,7 +128,8 @@ def _tag_dpx(spec: Any, tags: FrameTags, rate: Fraction, number: int, timecode: 
 
 
 def _tag_png(spec: Any, tags: FrameTags, rate: Fraction, timecode: str | None) -> None:
-    spec.attribute("FramesPerSecond", f"{rate.numerator}/{rate.denominator}")
+    if tags.says_rate:
+        spec.attribute("FramesPerSecond", _as_text(rate))
     if timecode is not None:
         spec.attribute("smpte:TimeCode", timecode)
     if tags.reel is not None:
@@ -133,6 +138,10 @@ def _tag_png(spec: Any, tags: FrameTags, rate: Fraction, timecode: str | None) -
     points = png_code_points(tags.primaries, tags.transfer)
     if points is not None:
         spec.attribute("CICP", oiio.TypeDesc("int[4]"), points)
+
+
+def _as_text(rate: Fraction) -> str:
+    return f"{rate.numerator}/{rate.denominator}"
 
 
 def _timecode_bits(timecode: str) -> tuple[int, int]:

@@ -52,6 +52,14 @@ def test_rates_are_exact_and_nothing_is_said_that_is_not_known(
     assert (info.colour.primaries, info.colour.transfer) == ("unknown", "unknown")
 
 
+@pytest.mark.parametrize("format", FRAME_FORMATS)
+def test_a_rate_that_was_assumed_is_not_handed_on_as_known(tmp_path: Path, format: FrameFormat) -> None:
+    _write(tmp_path, format, FrameTags(says_rate=False), Fraction(24), start_timecode=None)
+    info = SequenceReader(tmp_path).info
+    assert info.rate_assumed and "assumed" in info.notes[0]
+    assert not FrameTags.of(info, "").says_rate
+
+
 @pytest.mark.parametrize("format", ["dpx10", "dpx12", "dpx16"])
 def test_dpx_fields_lie_where_the_standard_has_them(tmp_path: Path, format: FrameFormat) -> None:
     _, second, _ = _write(tmp_path, format, FrameTags("A001C002_210911_R3VJ", "bt709", "printing-density"))
