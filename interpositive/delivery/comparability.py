@@ -48,8 +48,8 @@ class Judged:
 def open_pictures(path: Path, rate: Fraction | None = None) -> FrameReader:
     """Open a movie or a folder of frames; ``rate`` is for frames that carry none."""
     reader = open_reader(path)
-    # A sequence that carries no rate is read at the default; what it does carry is not overruled.
-    if isinstance(reader, SequenceReader) and rate is not None and reader.info.rate == DEFAULT_RATE:
+    # What a sequence does carry is not overruled.
+    if isinstance(reader, SequenceReader) and rate is not None and reader.info.rate_assumed:
         return SequenceReader(path, rate)
     return reader
 
@@ -105,7 +105,7 @@ def _differences(result: Judged, other: Judged) -> Iterator[tuple[str, str, str,
             "render both at one raster; nothing is scaled or cropped here",
         )
     if mine.rate != theirs.rate:
-        guess = any(one.first_number is not None and one.info.rate == DEFAULT_RATE for one in (result, other))
+        guess = any(one.info.rate_assumed for one in (result, other))
         remedy = "conform one of them to the other's rate"
         if guess:
             remedy += f" (a frame sequence that carries no rate is read at {DEFAULT_RATE}: say rate=… if that is wrong)"
