@@ -68,13 +68,18 @@ def conform_edl(title: str, events: Sequence[ConformEvent], cut_drop_frame: bool
     """The events as CMX3600: reels of at most 8 characters, whole names in comments, ``ASC_SOP`` and ``ASC_SAT``."""
     lines = [f"TITLE: {_line(title)[:70]}", f"FCM: {'DROP' if cut_drop_frame else 'NON-DROP'} FRAME", ""]
     notes: list[str] = []
-    reels: dict[str, str] = {}
+    # Reels that fit keep their names; those that must be shortened make way.
+    reels = {
+        event.shot.reel: event.shot.reel for event in events if re.fullmatch(r"\w{1,8}", event.shot.reel, re.ASCII)
+    }
     rates = {event.shot.record.frame_rate for event in events if event.shot.record}
     for number, event in enumerate(events, 1):
         try:
             lines += _edl_event(number, event, cut_drop_frame, reels, rates)
         except TimecodeError as error:
             notes.append(f"{event.shot.name} is not in {EDL_NAME}: {error.what} ({error.found})")
+        for name in filter(None, (event.shot.transition_in, event.shot.transition_out)):
+            notes.append(f"the {name} of {event.shot.name} is named in the paperwork, and there is a cut in its place")
     return "\n".join(lines) + "\n", notes
 
 

@@ -14,6 +14,9 @@ from interpositive.records.delivery_manifest import read_and_verify
 from interpositive.records.publishing import publish_folder
 from interpositive.records.shots import CutList, Shot
 
+# A CMX3600 list cuts reels at this many characters.
+_CMX_REEL = 8
+
 
 @dataclass
 class JoinedConform:
@@ -63,11 +66,25 @@ def join_deliveries(deliveries: Sequence[Path], cut_list: CutList, output: Path)
 
 
 def _is_for(delivered: DeliveredShot, shot: Shot) -> bool:
-    if delivered.shot is not None:
-        return (delivered.shot.name, delivered.shot.source) == (shot.name, shot.source)
-    if shot.needed is None or not delivered.has_timecode:
+    """Whether a delivery holds the shot: by the shot it was pulled for, or else by the frames of its reel.
+
+    The cut may have been written out anew since, with a reel cut short or whole.
+    """
+    if shot.source is None or shot.needed is None:
         return False
-    return delivered.source.contains(shot.needed)
+    reels = {shot.reel, delivered.source.reel, delivered.shot.reel if delivered.shot else shot.reel}
+    short = min(reels, key=len)
+    if len(reels) > 1 and not (len(short) == _CMX_REEL and all(reel.startswith(short) for reel in reels)):
+        return False
+    pulled = delivered.shot.source if delivered.shot else None
+    if pulled is not None and delivered.shot is not None:
+        same = (pulled.start, pulled.num_frames, pulled.frame_rate)
+        return delivered.shot.name == shot.name and same == (
+            shot.source.start,
+            shot.source.num_frames,
+            shot.source.frame_rate,
+        )
+    return delivered.has_timecode and delivered.source.model_copy(update={"reel": shot.reel}).contains(shot.needed)
 
 
 def _event(shot: Shot, place: tuple[Path, DeliveredShot] | None, output: Path) -> ConformEvent:

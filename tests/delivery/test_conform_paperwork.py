@@ -106,6 +106,15 @@ def test_a_shot_of_the_cut_goes_out_and_comes_back_frame_by_frame(case: str, tmp
     assert [(shot.record, shot.source and shot.source.start) for shot in whole_cut.shots] == before
     text = (tmp_path / "reel3" / "conform.edl").read_text()
     assert "* SOURCE FILE: ../delivery/frames/WIRE_010.0000003.png" in text and f"* SOURCE REEL: {REEL}" in text
+    # The cut written out anew, with the whole reel and then with another take of it.
+    whole_reel = read_cut_list(tmp_path / "delivery" / "conform.edl", rate, in_worker=False)
+    assert whole_reel.shots[0].reel == REEL
+    assert join_deliveries([tmp_path / "delivery"], whole_reel, tmp_path / "anew").replaced == ["WIRE 010"]
+    (other,) = whole_reel.shots
+    assert other.source is not None
+    others = whole_reel.model_copy(update={"shots": [other.model_copy(update={"source": other.source.moved(1)})]})
+    with pytest.raises(CutListError, match="is for no shot of"):
+        join_deliveries([tmp_path / "delivery"], others, tmp_path / "never")
     with pytest.raises(CutListError, match="two deliveries are for shot WIRE 010"):
         join_deliveries([tmp_path / "delivery"] * 2, conformed.cut_list, tmp_path / "twice")
 
@@ -165,6 +174,11 @@ def test_reels_grades_and_retimes_survive_a_list_of_eight_characters(tmp_path: P
             (s.name, s.source, s.record, s.speed) for s in shots
         ]
         assert back.shots[0].cdl == grade
+    assert [line.split()[1] for line in text.splitlines() if line[:3].isdigit()] == [
+        *("A001C001", "A001C0_2", "short", "2Einheit", "short", "AX")
+    ]
+    dissolved = ConformEvent(shots[0].model_copy(update={"transition_out": "dissolve"}))
+    assert "a cut in its place" in conform_edl("Reel", [dissolved], cut_drop_frame=False)[1][0]
     slow = a_shot("slow", "B", 0, 24, 0).model_copy(
         update={"source": FrameRange(reel="B", start=0, num_frames=24, rate="25/1")}
     )
