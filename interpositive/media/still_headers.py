@@ -55,8 +55,8 @@ class StillHeader:
     primaries: str
     transfer: str
     chromaticities: Chromaticities | None
-    pixel_aspect: float
     encoding: str
+    pixel_aspect: float
     timecode: str | None
     rate: Fraction | None
     reel: str | None
@@ -149,7 +149,7 @@ def _opened(path: Path) -> Iterator[Any]:
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
     # Names and messages made of damaged bytes are no text; sizes made of them are no memory.
-    except (UnicodeDecodeError, MemoryError) as error:
+    except (UnicodeError, MemoryError) as error:
         raise _unreadable(path, f"a header that makes no sense ({type(error).__name__})") from error
     finally:
         if picture is not None:
@@ -180,9 +180,6 @@ def _describe(path: Path, picture: Any, wanted: str | None) -> StillHeader:
     formats = [str(spec.channelformats[c]) for c in layer.channels] if spec.channelformats else [str(spec.format)]
     _refuse_kind(path, spec, format_name, set(formats))
     own = _own_fields(spec)
-    primaries, transfer, chromaticities = read_still_colour(spec, format_name)
-    primaries, transfer = own.get("primaries") or primaries, own.get("transfer") or transfer
-    said = {name: spec.getattribute(name) for name in ("colorInteropID", "acesImageContainerFlag")}
     if formats[0] in ("half", "float"):
         bits = 16 if formats[0] == "half" else 32
     else:
@@ -194,15 +191,24 @@ def _describe(path: Path, picture: Any, wanted: str | None) -> StillHeader:
         formats[0],
         bits,
         layer,
-        primaries,
-        transfer,
-        chromaticities,
+        *_colour_fields(spec, format_name, own),
         _pixel_aspect(spec),
-        encoding_of_frames(primaries, transfer, {**said, "encoding": own.get("encoding")}, chromaticities),
         _timecode(path, own.get("timecode") or spec.getattribute("smpte:TimeCode")),
         _rate(spec, own.get("rate")),
         own.get("reel") or _text(spec, "reelName") or _text(spec, "dpx:InputDevice"),
     )
+
+
+def _colour_fields(spec: Any, format_name: str, own: dict[str, str]) -> tuple[str, str, Chromaticities | None, str]:
+    """Primaries, transfer, chromaticities and encoding; our own word goes before the format's fields."""
+    primaries, transfer, chromaticities = read_still_colour(spec, format_name)
+    primaries, transfer = own.get("primaries") or primaries, own.get("transfer") or transfer
+    said = {
+        "encoding": own.get("encoding"),
+        "colorInteropID": _text(spec, "colorInteropID"),
+        "acesImageContainerFlag": spec.getattribute("acesImageContainerFlag"),
+    }
+    return primaries, transfer, chromaticities, encoding_of_frames(primaries, transfer, said, chromaticities)
 
 
 def _refuse_kind(path: Path, spec: Any, format_name: str, formats: set[str]) -> None:
@@ -238,19 +244,25 @@ def _own_fields(spec: Any) -> dict[str, str]:
     if (user := spec.getattribute("dpx:UserData")) is not None:
         texts.append(bytes(np.asarray(user, np.uint8)).rstrip(b"\0").decode(errors="replace"))
     for text in texts:
-        if text.startswith(OWN_MARK):
+        if text.startswith(OWN_MARK + "{"):
             try:
                 fields = json.loads(text.removeprefix(OWN_MARK))
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
-            return {key: value for key, value in fields.items() if isinstance(value, str)}
-    named = {key: spec.getattribute(f"interpositive:{key}") for key in ("encoding", "primaries", "transfer")}
-    return {key: value for key, value in named.items() if isinstance(value, str)}
+            return {key: _sound(value) for key, value in fields.items() if isinstance(value, str)}
+    named = {key: _text(spec, f"interpositive:{key}") for key in ("encoding", "primaries", "transfer")}
+    return {key: value for key, value in named.items() if value is not None}
 
 
 def _text(spec: Any, name: str) -> str | None:
     value = spec.getattribute(name)
-    return (value.strip() or None) if isinstance(value, str) else None
+    return _sound(value).strip() or None if isinstance(value, str) else None
+
+
+def _sound(text: str) -> str:
+    """Give a text back if it is one: damaged bytes come as half characters, which no file or catalogue can hold."""
+    text.encode()
+    return text
 
 
 def _pixel_aspect(spec: Any) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import OpenImageIO as oiio
 import pytest
 
+from interpositive.errors import MediaError
 from interpositive.media.contract import ColourTags, MediaInfo, Window
 from interpositive.media.sequence_reader import SequenceReader
 from interpositive.media.sequence_writer import FRAME_FORMATS, SequenceWriter
@@ -202,3 +204,26 @@ def test_an_exr_stores_its_data_window_only(tmp_path: Path, stored: Window) -> N
     reader = SequenceReader(tmp_path)
     assert reader.data_window(0) == stored and reader.info.display_window == display
     assert np.array_equal(reader.window(0, 1), frames)
+
+
+@pytest.mark.parametrize("format", FRAME_FORMATS)
+def test_flipped_bits_end_as_a_picture_or_in_words(tmp_path: Path, format: FrameFormat) -> None:
+    """Whether pixels changed is for digests to tell; no damage may end in anything but a MediaError."""
+    (path, *others) = _write(tmp_path, format, FrameTags("A001C002", "bt709", "bt709", "rec709_display"))
+    for other in others:
+        other.unlink()
+    whole = path.read_bytes()
+    chance = random.Random(7)
+    refused = 0
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for _ in range(chance.choice((1, 4, 16))):
+            damaged[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            reader = SequenceReader(tmp_path)
+            reader.check_headers()
+            assert reader.window(0, 1).shape[0] == 1
+        except MediaError:
+            refused += 1
+    assert refused > 0
