@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -113,10 +114,11 @@ def _pictures(frames: Tensor) -> Frames:
     return np.ascontiguousarray(rearrange(frames, "t c h w -> t h w c").numpy())
 
 
-def to_codes(frames: Tensor) -> Frames:
-    """Float ``t 3 h w`` in [0, 1] as 8-bit codes ``t h w 3``."""
-    codes = (rearrange(frames, "t c h w -> t h w c") * 255.0).round().clamp(0, 255)
-    result: Frames = codes.to(torch.uint8).numpy()
+def to_codes(frames: Tensor, kind: np.dtype[Any] | type[np.unsignedinteger[Any]] = np.uint8) -> Frames:
+    """Float ``t 3 h w`` in [0, 1] as codes ``t h w 3``, of 8 bits or of another kind of integer."""
+    top = float(np.iinfo(kind).max)
+    codes = (rearrange(frames, "t c h w -> t h w c") * top).round().clamp(0, top)
+    result: Frames = np.ascontiguousarray(codes.numpy().astype(kind))
     return result
 
 

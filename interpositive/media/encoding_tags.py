@@ -30,6 +30,8 @@ _BY_TAGS = {
     ("ap0", "linear"): "aces2065_1",
     ("ap1", "linear"): "acescg",
 }
+ENCODING_KEY = "interpositive_encoding"
+"""Where our own movies say their encoding, in the metadata of the file."""
 # What cameras write beside the H.273 tags of their QuickTime and MP4 files.
 _CAMERA_KEYS = ("com.arri.camera.colorgammasxs", "com.dji.camera.colorgammasxs")
 _CAMERA_CURVES = {
@@ -57,7 +59,9 @@ _CHROMATICITY_TOLERANCE = 1e-3
 
 
 def encoding_of_movie(colour: ColourTags, metadata: Mapping[str, str]) -> str:
-    """The encoding that a movie's tags and its camera's metadata (lower-case keys) say; empty if they do not."""
+    """The encoding that a movie's tags and its metadata (lower-case keys) say; empty if they do not."""
+    if name := _known(metadata.get(ENCODING_KEY)):
+        return name
     for key in _CAMERA_KEYS:
         curve = metadata.get(key, "").strip().lower()
         if curve and curve not in _VIDEO_CURVES:

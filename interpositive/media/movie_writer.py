@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from interpositive.errors import ConfigError, InterpositiveError, MediaError
 from interpositive.media.colour import primaries_tag, transfer_tag
 from interpositive.media.contract import ColourTags, Frames
+from interpositive.media.encoding_tags import ENCODING_KEY
 from interpositive.media.movie_codecs import MovieCodec, check_raster, choose_codec
 from interpositive.media.rgb_codes import Codes, PictureMaker
 from interpositive.records.publishing import refuse_existing, storage_error
@@ -43,7 +44,8 @@ class MovieWriter:
     with an RGB format nothing at all), ``uncompressed`` or ``mjpeg``.
     ``quality`` is the rate factor of the first four, lower is better. ``gop``
     is the longest distance between entry points, in frames. ``primaries`` and
-    ``transfer`` only tag (H.273 names); no code is changed by them.
+    ``transfer`` only tag (H.273 names); no code is changed by them. ``encoding`` is noted beside
+    them in Matroska, which alone keeps such a word: an encoding of the colour room.
     ``first_time`` is when the first frame is shown, in frames: a movie may
     begin late, and frames before time 0 are hidden by an edit list where the
     container has one. ``encoder_options`` go to the encoder as they are.
@@ -68,6 +70,7 @@ class MovieWriter:
         reel: str | None = None,
         primaries: str = "bt709",
         transfer: str = "bt709",
+        encoding: str = "",
         first_time: int = 0,
         encoder_options: Mapping[str, str] | None = None,
     ) -> None:
@@ -97,6 +100,8 @@ class MovieWriter:
             with self._listening():
                 self._stream = self._add_stream(row, rate, options, gop)
                 self._name_reel(start_timecode, reel)
+                if encoding:
+                    self._container.metadata[ENCODING_KEY] = encoding
                 self._container.start_encoding()
         except BaseException:
             self._give_up()

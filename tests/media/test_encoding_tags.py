@@ -18,6 +18,7 @@ ARRI, DJI = "com.arri.camera.colorgammasxs", "com.dji.camera.colorgammasxs"
         ("bt709", "unknown", {}, ""),
         ("unknown", "bt709", {}, ""),
         ("smpte170m", "smpte170m", {}, ""),
+        ("bt709", "bt709", {"interpositive_encoding": "arri_logc4"}, "arri_logc4"),
         # Cameras that tag log as BT.709 and say better beside it.
         ("bt709", "bt709", {ARRI: "LOG-C"}, "arri_logc3"),
         ("bt709", "bt709", {DJI: "D-Log"}, "dji_dlog"),

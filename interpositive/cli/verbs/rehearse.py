@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict
 
 from interpositive.cli.assembling import assemble, read_config
+from interpositive.cli.verbs.apply import encoding_name
 from interpositive.delivery.rehearsal import rehearse
 from interpositive.tasks.contract import Task
 
@@ -24,6 +25,7 @@ class RehearseConfig(BaseModel):
     start: int
     num_frames: int | None
     height: int | None
+    encoding: str | None
     seed: int
 
 
@@ -39,6 +41,9 @@ def run(config: DictConfig) -> None:
         start=settings.start,
         num_frames=settings.num_frames,
         height=settings.height,
+        encoding=encoding_name(settings.encoding),
         seed=settings.seed,
     )
-    print(f"shot: {folder / 'shot.mkv'}\nmask: {folder / 'mask'}\ntruth: {folder / 'truth.mkv'}")
+    for name in ("shot", "mask", "truth"):
+        movie = folder / f"{name}.mkv"
+        print(f"{name}: {movie if movie.exists() else folder / name}")
