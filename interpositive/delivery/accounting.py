@@ -24,6 +24,7 @@ from interpositive.media.sequence_writer import stored_codes
 from interpositive.media.still_tags import FrameFormat
 from interpositive.metrics.encoded import measured_encoding
 from interpositive.metrics.shot_meter import ShotMeter, worst_frames
+from interpositive.records.cdl import Cdl
 from interpositive.records.delivered_shot import DeliveredShot
 from interpositive.records.delivery_manifest import (
     MANIFEST_NAME,
@@ -66,6 +67,7 @@ class OpenedShot:
     mask: MaskSource
     first_frame: int
     colour: PlateColour = AS_STORED
+    cdl: Cdl | None = None
 
     @property
     def path(self) -> Path:
@@ -126,9 +128,11 @@ def verify_untouched(scratch: Path, shot: OpenedShot, frame_format: FrameFormat)
                 )
 
 
-def colour_notes(colour: PlateColour, source: DeliverySource) -> list[str]:
+def colour_notes(shot: OpenedShot, source: DeliverySource) -> list[str]:
     """What a reader of the delivery should know about its colour; nothing where all is as it should be."""
-    notes = []
+    colour, notes = shot.colour, []
+    if shot.plate.cdl is not None and shot.cdl is None:
+        notes.append("the cut's CDL is not shown: the plate is not known to hold scene light, which it is a grade of")
     if not colour.plate:
         notes.append("the plate's colour encoding is not known: pictures are shown, and metrics measured, as stored")
     elif colour.model == NATIVE and source.training_encodings and colour.plate not in source.training_encodings:

@@ -31,8 +31,9 @@ from interpositive.delivery.restoring import (
     restore_shot,
 )
 from interpositive.delivery.review_movies import ReviewMovies
-from interpositive.errors import ConfigError
+from interpositive.errors import ColourError, ConfigError
 from interpositive.media.contract import FrameReader
+from interpositive.media.encodings import find_encoding
 from interpositive.media.plate_colour import PlateColour
 from interpositive.media.range_reader import RangeReader
 from interpositive.media.sequence_reader import SequenceReader
@@ -63,7 +64,7 @@ class DeliverySettings:
     ``first_frame`` numbers the first delivered frame; None keeps a frame sequence's own number, a movie begins at 0.
     ``metrics`` are those that need no clean reference: there is none.
     ``encoding`` names the plate's colour encoding over what its file says; empty believes the file.
-    ``cdl`` is the shot's grade, which review pictures show and no delivered pixel has.
+    ``cdl`` is the shot's grade over the cut's own, which review pictures show and no delivered pixel has.
     """
 
     frame_format: FormatChoice = "plate"
@@ -94,7 +95,8 @@ def deliver_shot(
     frames to repair, or as the take that they are pulled from. Paperwork for the conform lies beside the frames.
     Everything is checked before the first frame is restored: shot and mask
     (``MediaError``, ``MaskError``), the folder (``StorageError`` if it exists).
-    ``ColourError`` if the mini-model works in an encoding and nobody says which one the plate is in.
+    ``ColourError`` if the mini-model works in an encoding and nobody says which one the plate is in, or for a
+    grade of the settings on a plate that is not known to hold scene light.
     ``IntegrityError`` if any pixel outside the mask differs from the plate when
     the delivered files are read back; then nothing is published.
     """
@@ -105,7 +107,8 @@ def deliver_shot(
         colour = PlateColour(settings.encoding or reader.info.encoding, source.encoding)
         with closing(open_mask(mask_path, reader.info, reader)) as mask:
             first_frame = _first_number(reader, settings.first_frame)
-            shot = OpenedShot(plate, mask_path, reader, mask, first_frame, colour)
+            cdl = _grade_to_show(settings.cdl, plate.cdl, colour)
+            shot = OpenedShot(plate, mask_path, reader, mask, first_frame, colour, cdl)
             return _deliver(shot, folder, mini_model, request, source, settings, frame_format)
 
 
@@ -152,7 +155,7 @@ def _deliver(
         bar = tqdm(
             restored, total=info.num_frames, desc=f"restore {shot.name}", unit="frame", disable=not settings.progress
         )
-        with ReviewMovies(scratch / "review", info.rate, encoding=shot.colour.plate, cdl=settings.cdl) as movies:
+        with ReviewMovies(scratch / "review", info.rate, encoding=shot.colour.plate, cdl=shot.cdl) as movies:
             for frame in bar:
                 result = as_stored(frame.results[gate.chosen], info, frame_format)
                 frames_out.write(result[None], window_to_store(shot.reader, frame, result))
@@ -168,12 +171,26 @@ def _deliver(
             pictures = {role: f"review/{name}" for role, name in movies.close().items()}
         verify_untouched(scratch, shot, frame_format)
         delivered = shot.plate.delivered(shot.reader, shot.first_frame, frames_out.extension)
-        notes = colour_notes(shot.colour, source)
+        notes = colour_notes(shot, source)
         notes += write_conform(scratch, shot.name, [event_of(delivered, "frames")], delivered.record_drop_frame)
         write_measures(scratch, shot, gate, meter, pictures, notes)
         return write_manifest(
             scratch, shot, source, frame_format, settings.seed, gate, accounts, folder.name, notes, delivered
         )
+
+
+def _grade_to_show(asked: Cdl | None, of_cut: Cdl | None, colour: PlateColour) -> Cdl | None:
+    """A grade is dialled in over scene light: what the cut gives other plates is not shown, what was asked refused."""
+    if colour.plate and find_encoding(colour.plate).of_scene:
+        return asked or of_cut
+    if asked is not None:
+        raise ColourError(
+            "a CDL is shown on scene light, and this plate is not known to hold any",
+            found=f"encoding {colour.plate or 'not known'}",
+            expected="a log or linear encoding",
+            remedy="leave cdl= out, or say encoding=<name> if the file does not tell the truth",
+        )
+    return None
 
 
 def preference(mini_model: MiniModel) -> list[str]:

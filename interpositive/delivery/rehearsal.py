@@ -83,7 +83,7 @@ def _write(path: Path, frames: Tensor, stored: np.dtype[Any], info: MediaInfo) -
             rate=info.rate,
             start_timecode=info.start_timecode,
             bits=info.bits,
-            tags=FrameTags.of(info),
+            tags=FrameTags.of(info, info.encoding),
         ).write(np.ascontiguousarray(rearrange(frames, "t c h w -> t h w c").numpy()))
         return
     pictures = to_codes(frames, stored)

@@ -125,6 +125,9 @@ def test_a_grade_is_shown_and_never_delivered(tmp_path: Path) -> None:
         _deliver(plate, tmp_path / name, Gives(0.18), "native", frame_format="exr", cdl=grade)
     means = [open_reader(tmp_path / name / "review" / "plate.mp4").window(0, 1).mean() for name in ("plain", "graded")]
     assert means[1] < means[0] - 20
+    with pytest.raises(ColourError, match="scene light"):
+        _deliver(plate, tmp_path / "finished", Gives(0.18), "native", cdl=cdl, encoding="rec709_display")
+    assert not (tmp_path / "finished").exists()
     frames = [open_reader(tmp_path / name / "frames").window(0, NUM_FRAMES) for name in ("plain", "graded")]
     assert frames[0].tobytes() == frames[1].tobytes()
 

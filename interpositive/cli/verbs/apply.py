@@ -124,7 +124,7 @@ def run(config: DictConfig) -> None:
             gate=delivery.gate.plan(),
             metrics=assemble_metrics(settings.metric),
             encoding=encoding_name(settings.encoding) or (plate.take.encoding if plate.take else ""),
-            cdl=read_cdl(settings.cdl, settings.cdl_id or "") if settings.cdl else plate.cdl,
+            cdl=None if settings.cdl is None else read_cdl(settings.cdl, settings.cdl_id or ""),
             seed=settings.seed,
             progress=settings.progress,
         ),
