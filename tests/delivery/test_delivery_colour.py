@@ -14,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 from stand_ins import HEIGHT, RATE, SOURCE, WIDTH, KnownErrors, bar_mask, request, settings, write_mask, write_sequence
 
+from interpositive.delivery.comparability import look_at, refuse_mismatch
 from interpositive.delivery.deliver import deliver_shot
 from interpositive.delivery.rehearsal import rehearse
 from interpositive.delivery.restoring import WindowPlan, composite, restore_shot
-from interpositive.errors import ColourError
+from interpositive.errors import ColourError, MediaError
 from interpositive.functional.examples import Example
 from interpositive.media.colour_management import convert, display_view
 from interpositive.media.opening import open_reader
@@ -178,3 +179,14 @@ def test_rehearsals_keep_depth_light_and_encoding(tmp_path: Path) -> None:
     assert shot.info.encoding == "arri_logc4" and shot.info.colour.transfer == "unknown"
     np.testing.assert_array_equal(open_reader(folder / "truth.mkv").window(0, NUM_FRAMES), codes)
     assert cv2.imread(str(next((folder / "mask").iterdir())), cv2.IMREAD_UNCHANGED).max() == 255
+
+
+def test_pictures_of_two_encodings_are_not_compared(tmp_path: Path) -> None:
+    light = _light()
+    one, same, other = (
+        look_at(role, _plate(tmp_path / role, light, encoding))
+        for role, encoding in (("result", "acescg"), ("plate", "acescg"), ("reference", "arri_logc4"))
+    )
+    refuse_mismatch(one, same)
+    with pytest.raises(MediaError, match="colour encoding"):
+        refuse_mismatch(one, other)
