@@ -188,8 +188,9 @@ class _Station:
 
     def do(self, job: Any, seconds: float) -> tuple[Any, str]:
         self._crew.start(0, job, seconds)
-        ((_, result, reason),) = self._crew.collect()
-        return result, reason
+        while True:
+            for _, result, reason in self._crew.collect():
+                return result, reason
 
     def dismiss(self) -> None:
         self._crew.dismiss()

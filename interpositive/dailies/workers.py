@@ -10,7 +10,6 @@ import resource
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +27,8 @@ Gained = TypeVar("Gained", covariant=True)
 # A decoder that asks for more has been told to by a damaged or hostile header.
 _MOST_MEMORY_BYTES = 16 << 30
 _LEAST_MEMORY_BYTES = 4 << 30
+_STARTING_SECONDS = 300.0
+_READY = "ready"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Crew(Protocol[Given, Gained]):
         """Give a job to an idle worker, who may take so many seconds."""
 
     def collect(self) -> Iterator[tuple[int, Gained | None, str]]:
-        """Wait until somebody is done; gives number, result or None, and the reason for None."""
+        """Wait for news; gives number, result or None, and the reason for None, of everybody who is done."""
 
     def dismiss(self) -> None:
         """End every worker, whatever it is doing."""
@@ -82,23 +83,31 @@ def in_job_order(
     patience: Callable[[Job], float],
     ahead: int,
 ) -> Iterator[Outcome[Job, Result]]:
-    """Keep a crew busy, and give the outcomes in the order of the jobs; nobody is hired for none."""
-    waiting = deque(enumerate(jobs))
-    if not waiting:
+    """Keep a crew busy, and give the outcomes in the order of the jobs.
+
+    Jobs are taken from their source as they are needed. Nobody is hired for none.
+    """
+    numbered = enumerate(jobs)
+    following = next(numbered, None)
+    if following is None:
         return
     under_way: dict[int, Job] = {}
     done: dict[int, Outcome[Job, Result]] = {}
+    turn = 0
     crew = hire()
     try:
-        for turn in range(len(waiting)):
-            while turn not in done:
-                while waiting and crew.num_idle and waiting[0][0] < turn + ahead:
-                    number, job = waiting.popleft()
-                    under_way[number] = job
-                    crew.start(number, job, patience(job))
-                for number, result, reason in crew.collect():
-                    done[number] = Outcome(under_way.pop(number), result, reason)
-            yield done.pop(turn)
+        while following is not None or under_way or done:
+            while following is not None and crew.num_idle and following[0] < turn + ahead:
+                number, job = following
+                under_way[number] = job
+                crew.start(number, job, patience(job))
+                following = next(numbered, None)
+            if turn in done:
+                yield done.pop(turn)
+                turn += 1
+                continue
+            for number, result, reason in crew.collect():
+                done[number] = Outcome(under_way.pop(number), result, reason)
     finally:
         crew.dismiss()
 
@@ -140,6 +149,7 @@ def _work(connection: Connection, function: Callable[[Job], Result]) -> None:
     _lower_limit(resource.RLIMIT_AS, memory_limit_bytes())
     _lower_limit(resource.RLIMIT_CORE, 0)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    connection.send(_READY)
     while True:
         try:
             job, seconds = connection.recv()
@@ -161,6 +171,7 @@ def _end_with_parent() -> None:
 class _Worker:
     worker: SpawnProcess
     connection: Connection
+    is_ready: bool = False
     number: int = -1
     seconds: float = 0.0
     deadline: float = 0.0
@@ -185,29 +196,35 @@ class LocalCrew(Generic[Job, Result]):
         """Give a job to an idle worker, who may take so many seconds."""
         worker = self._idle.pop() if self._idle else self._hire()
         worker.number, worker.seconds = number, seconds
-        worker.deadline = time.monotonic() + seconds
+        # Starting on a busy machine may take longer than a file may: that is not the file's fault.
+        worker.deadline = time.monotonic() + (seconds if worker.is_ready else _STARTING_SECONDS)
         self._busy[worker.connection] = worker
         # A worker that died between two jobs is noticed by the end of its pipe below.
         with suppress(OSError):
             worker.connection.send((job, seconds))
 
     def collect(self) -> Iterator[tuple[int, Result | None, str]]:
-        """What became of the jobs of workers that answered, died or ran out of time."""
+        """What became of the jobs of workers that answered, died or ran out of time; nothing if one only started."""
         left = max(0.0, min(worker.deadline for worker in self._busy.values()) - time.monotonic())
         ready = multiprocessing.connection.wait(list(self._busy), timeout=left)
         for connection in ready:
             assert isinstance(connection, Connection)
             worker = self._busy.pop(connection)
-            yield worker.number, *self._answer(worker)
+            answer = self._answer(worker)
+            if answer is None:
+                worker.is_ready, worker.deadline = True, time.monotonic() + worker.seconds
+                self._busy[connection] = worker
+            else:
+                yield worker.number, *answer
         now = time.monotonic()
         for worker in [worker for worker in self._busy.values() if worker.deadline <= now]:
             del self._busy[worker.connection]
             self._discard(worker)
             yield worker.number, None, f"reading it took longer than {worker.seconds:.0f} seconds"
 
-    def _answer(self, worker: _Worker) -> tuple[Result | None, str]:
+    def _answer(self, worker: _Worker) -> tuple[Result | None, str] | None:
         try:
-            result, reason = worker.connection.recv()
+            message = worker.connection.recv()
         except (EOFError, ConnectionResetError):
             worker.worker.join(5)
             code = worker.worker.exitcode
@@ -217,7 +234,10 @@ class LocalCrew(Generic[Job, Result]):
             if code == -signal.SIGKILL:
                 return None, "the machine ended it, most likely for want of memory"
             return None, f"reading it crashed the decoder (exit code {code})"
+        if message == _READY:
+            return None
         self._idle.append(worker)
+        result, reason = message
         return result, reason
 
     def _hire(self) -> _Worker:
