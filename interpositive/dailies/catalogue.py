@@ -357,10 +357,12 @@ class Catalogue:
             self._drop(path)
             self._connection.execute("DELETE FROM duplicates WHERE path = ?", (path,))
 
-    def set_proxy(self, name: str, proxy_path: str | None) -> None:
-        """Say where a take's proxy lies."""
+    def set_proxy(self, name: str, proxy_path: str | None, encoding: str = "") -> None:
+        """Say where a take's proxy lies, and its encoding where that is not the take's own."""
         with self._transaction():
-            self._connection.execute("UPDATE takes SET proxy_path = ? WHERE name = ?", (proxy_path, name))
+            self._connection.execute(
+                "UPDATE takes SET proxy_path = ?, proxy_encoding = ? WHERE name = ?", (proxy_path, encoding, name)
+            )
 
     def set_splits(self, splits: Mapping[str, str], facts: Mapping[str, str]) -> None:
         """Set the split of takes by name and remember facts, all in one transaction."""

@@ -16,8 +16,8 @@ from interpositive.records.take_digests import TakeDigests, parse_take_digests
 _NUM_LISTS_KEPT = 16
 
 
-def open_take(take: Take) -> FrameReader:
-    """Open a take's original by the digests that ingest recorded.
+def open_take(take: Take, digests: TakeDigests | None = None) -> FrameReader:
+    """Open a take's original by the digests that ingest recorded, looked up unless they are given.
 
     A byte that is not as it was ingested raises ``IntegrityError``, naming the
     file and the byte range, in place of any frame. A take that never was in a
@@ -27,8 +27,13 @@ def open_take(take: Take) -> FrameReader:
     path = Path(take.path)
     if not path.exists():
         raise MediaError(f"the footage of {take.name} is gone", found=f"nothing at {path}", remedy="ingest it again")
+    return open_reader(path, digests=digests or digests_of(take))
+
+
+def digests_of(take: Take) -> TakeDigests | None:
+    """What a take's reads are checked by; None for a take that never was in a catalogue."""
     if not take.blake3:
-        return open_reader(path)
+        return None
     if not take.catalogue_path:
         raise CatalogueError(
             f"{take.name} cannot be checked",
@@ -36,7 +41,7 @@ def open_take(take: Take) -> FrameReader:
             expected="a take as the catalogue gave it",
             remedy="look the take up in its catalogue",
         )
-    return open_reader(path, digests=_digests(Path(take.catalogue_path), take.blake3))
+    return _digests(Path(take.catalogue_path), take.blake3)
 
 
 @lru_cache(maxsize=_NUM_LISTS_KEPT)

@@ -30,6 +30,7 @@ class Take(Record):
     00:00:00:00 of the recorder; timecode is a view of it. ``start_frame`` is None where the
     footage carries no timecode. ``encoding`` names how codes become light and is empty while nobody has
     said; ``encoding_source`` is ``"tagged"`` by the file, ``"named"`` by the production, or empty.
+    ``proxy_encoding`` is that of the proxy's codes where it is another one than the take's.
     ``hash_list`` is the hash list that vouched for the file when it was ingested, or empty.
     ``catalogue_path`` is the catalogue that it was read from, where those digests are; it is never stored.
     """
@@ -37,6 +38,7 @@ class Take(Record):
     name: str
     path: str
     proxy_path: str | None = None
+    proxy_encoding: str = ""
     sha256: str
     blake3: str = ""
     hash_list: str = ""

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 import interpositive._torchvision_guard  # noqa: F401
 from interpositive.dailies.opening import open_take
-from interpositive.dailies.proxies import resize_frames
+from interpositive.dailies.proxies import proxy_lines, resize_frames
 from interpositive.dailies.selection import pick_takes, take_columns
 from interpositive.dailies.take import Take
 from interpositive.errors import CatalogueError, ConfigError, MediaError
@@ -165,7 +165,7 @@ class TakeWindows(Dataset[Window]):
             left = int(place.left_share * (frames.shape[2] - width + 1))
             frames = frames[:, top : top + height, left : left + width]
         return Window(
-            frames=frames_to_tensor(frames, PlateColour(take.encoding, self.encoding)),
+            frames=frames_to_tensor(frames, self._colour(take)),
             take=torch.tensor(place.take),
             start=torch.tensor(place.start),
             corner=torch.tensor([top, left]),
@@ -207,8 +207,12 @@ class TakeWindows(Dataset[Window]):
     def _path(self, take: Take) -> str:
         if take.proxy_path is None or self.size is None:
             return take.path
-        lines = int(take.proxy_path.rsplit("_", 1)[1].removesuffix("p.mov"))
-        return take.proxy_path if self.size[0] <= lines else take.path
+        return take.proxy_path if self.size[0] <= proxy_lines(take.proxy_path) else take.path
+
+    def _colour(self, take: Take) -> PlateColour:
+        if not take.proxy_encoding or self._path(take) == take.path:
+            return PlateColour(take.encoding, self.encoding)
+        return PlateColour(take.proxy_encoding, take.encoding if self.encoding == NATIVE else self.encoding)
 
     def close(self) -> None:
         """Close the readers of this process."""
