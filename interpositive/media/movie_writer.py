@@ -38,7 +38,7 @@ class MovieWriter:
 
     ``write`` takes ``t h w 3`` RGB codes, ``uint8`` or full-scale ``uint16``.
     ``codec`` is a row of :data:`~interpositive.media.movie_codecs.CODECS`:
-    ``h264`` (review), ``h264_intra`` (proxies: every frame an entry point),
+    ``h264`` (review), ``h264_intra`` (every frame an entry point),
     ``hevc``, ``av1``, ``prores`` (422 HQ, or 4444 by ``pixel_format``), ``dnxhr``
     (HQX, HQ or 444), ``cineform``, ``ffv1`` (nothing lost after the conversion;
     with an RGB format nothing at all), ``uncompressed`` or ``mjpeg``.
