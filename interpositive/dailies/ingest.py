@@ -18,11 +18,13 @@ from interpositive.dailies.encoding_rules import NAMED, EncodingRules
 from interpositive.dailies.engines import Engine, LocalEngine
 from interpositive.dailies.inspecting import (
     SLOWEST_BYTES_PER_SECOND,
+    CheckedTake,
     Inspection,
     Probe,
     decode_whole,
     inspect_footage,
 )
+from interpositive.dailies.opening import digests_of
 from interpositive.dailies.proxies import PROXY_FOLDER, make_proxies
 from interpositive.dailies.report import MOST_LISTED, FileOutcome, IngestReport, OutcomeKind, printable, report_paths
 from interpositive.dailies.slate_rules import SlateRules, SlateSheet, read_slate_sheet
@@ -66,7 +68,7 @@ def ingest(
     order, one transaction each, so a killed ingest goes on where it stopped
     when it is run again. Footage that a hash list in the source names is checked
     against it as it is read, by the rule ``hash_lists``. With ``proxy_height`` (lines), takes that are taller
-    get an intra-frame H.264 proxy, and one that turns out not to decode is quarantined.
+    get a proxy, and one that turns out not to decode is quarantined.
     Raises ``MediaError`` for a source that is no folder, ``CatalogueError`` for
     a catalogue that cannot be used.
     """
@@ -315,16 +317,17 @@ class _Ingest:
     def quarantine_undecodable(self, failures: Mapping[str, str], engine: Engine) -> dict[str, str]:
         """Decode takes that no proxy could be made of: those that cannot be leave the catalogue; gives the others."""
         takes = [self._catalogue.take(name) for name in failures]
-        # Light values have no 8-bit proxy: nothing is wrong with them.
-        doubtful = [take for take in takes if take.pixel_format not in ("half", "float")]
+        # Light of no known encoding has no proxy: nothing is wrong with it.
+        doubtful = [take for take in takes if take.encoding or take.pixel_format not in ("half", "float")]
 
-        def patience(take: Take) -> float:
-            return 60 + take.num_frames * _SECONDS_A_FRAME
+        def patience(job: CheckedTake) -> float:
+            return 60 + job.take.num_frames * _SECONDS_A_FRAME
 
         blameless = dict(failures)
-        for outcome in engine.run(decode_whole, doubtful, patience):
+        jobs = (CheckedTake(take, digests_of(take)) for take in doubtful)
+        for outcome in engine.run(decode_whole, jobs, patience):
             if outcome.result is None:
-                take = outcome.job
+                take = outcome.job.take
                 del blameless[take.name]
                 self._catalogue.remove(take.path)
                 self.rows = [row for row in self.rows if row.take != take.name]

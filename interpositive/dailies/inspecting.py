@@ -56,8 +56,16 @@ def inspect_footage(listed: ListedFootage, probe: Probe | None, check: Check, so
     return Inspection(info, sha256, digests)
 
 
-def decode_whole(take: Take) -> int:
+@dataclass(frozen=True)
+class CheckedTake:
+    """A take with what its reads are checked by, so that a worker need not open the catalogue."""
+
+    take: Take
+    digests: TakeDigests | None
+
+
+def decode_whole(job: CheckedTake) -> int:
     """Decode every frame of a take, checked by its digests; gives their number."""
-    with closing(open_take(take)) as reader:
+    with closing(open_take(job.take, job.digests)) as reader:
         decode_frames(reader, 0, len(reader))
         return len(reader)

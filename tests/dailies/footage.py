@@ -32,7 +32,7 @@ def make_movie(
 def cheap_info(path: Path, num_frames: int = 24) -> MediaInfo:
     """What a probe says about a file that nobody decodes."""
     tags = ColourTags("bt709", "limited", "bt709", "bt709", "tagged")
-    return MediaInfo(path, "movie", num_frames, RATE, 64, 32, "h264", "yuv420p", 8, tags)
+    return MediaInfo(path, "movie", num_frames, RATE, 64, 32, "h264", "yuv420p", 8, tags, intra_only=True)
 
 
 def moody_probe(path: Path) -> MediaInfo:
