@@ -39,6 +39,8 @@ class PyAVReader:
     checked before it is decoded, and a wrong one raises ``IntegrityError``.
     """
 
+    _opened: _OpenMovie | None = None
+
     def __init__(
         self, path: Path, matrix: str | None = None, num_threads: int = 1, digests: FileDigests | None = None
     ) -> None:
@@ -46,7 +48,6 @@ class PyAVReader:
         self.matrix = matrix
         self.num_threads = num_threads
         self.digests = digests
-        self._opened: _OpenMovie | None = None
         self._process_id = 0
 
     @property
@@ -82,17 +83,25 @@ class PyAVReader:
 
     def close(self) -> None:
         """Let go of the file; a later read opens it again."""
-        if self._opened is not None:
+        self._let_go()
+
+    def __del__(self) -> None:
+        # What FFmpeg's objects hold in a ring is never collected: frames and decoder would stay for good.
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._opened is not None and self._process_id == os.getpid():
             self._opened.close()
-            self._opened = None
+        elif self._opened is not None:
+            INHERITED.append(self._opened)
+        self._opened = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": None}
 
     def _movie(self) -> _OpenMovie:
-        if self._opened is not None and self._process_id != os.getpid():
-            INHERITED.append(self._opened)
-            self._opened = None
+        if self._process_id != os.getpid():
+            self._let_go()
         if self._opened is None:
             self._opened = _OpenMovie(MediaFile(self.path, self.digests), self.matrix, self.num_threads)
             self._process_id = os.getpid()

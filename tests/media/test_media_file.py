@@ -149,3 +149,7 @@ def test_no_handle_is_left_open(movies: dict[str, Path], tmp_path: Path) -> None
     reader.window(0, 1)
     reader.close()
     assert len(os.listdir("/proc/self/fd")) == before
+    dropped = PyAVReader(movies["prores.mov"])
+    dropped.window(0, 1)
+    del dropped
+    assert len(os.listdir("/proc/self/fd")) == before
