@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from interpositive.dailies.integrity import take_digest
+from interpositive.dailies.opening import open_take
 from interpositive.dailies.take import Take
 from interpositive.dailies.workers import run_jobs
 from interpositive.errors import InterpositiveError, MediaError
 from interpositive.media.colour_management import display_view, full_scale
-from interpositive.media.contract import ColourTags, Frames, MediaInfo
+from interpositive.media.contract import ColourTags, FrameReader, Frames, MediaInfo
 from interpositive.media.opening import open_reader
 from interpositive.media.probing import probe_media
 from interpositive.media.sequence_reader import DEFAULT_RATE
@@ -35,15 +37,6 @@ class Look:
     sha256: str
 
 
-@dataclass(frozen=True)
-class OneFrame:
-    """A frame of some footage, and how its codes become light; empty if nobody has said."""
-
-    path: Path
-    frame: int
-    encoding: str
-
-
 def look_at(path: Path, *, encoding: str = "", num_pictures: int, with_digest: bool, timeout_seconds: float) -> Look:
     """Probe footage and take evenly spaced pictures of it; ``MediaError`` with one reason if it cannot be trusted.
 
@@ -62,8 +55,7 @@ def look_at(path: Path, *, encoding: str = "", num_pictures: int, with_digest: b
 
 def middle_pictures(takes: Sequence[Take], timeout_seconds: float) -> list[Picture]:
     """The middle frame of each take, small; grey where its footage cannot be read now."""
-    frames = [OneFrame(Path(take.path), take.num_frames // 2, take.encoding) for take in takes]
-    outcomes = run_jobs(_picture, frames, 1, lambda frame: timeout_seconds)
+    outcomes = run_jobs(_middle_picture, takes, 1, lambda take: timeout_seconds)
     return [_NOTHING if outcome.result is None else outcome.result for outcome in outcomes]
 
 
@@ -81,7 +73,7 @@ def _look(path: Path, encoding: str, num_pictures: int, with_digest: bool) -> Lo
         return Look(info, {0: picture} if num_pictures else {}, take_digest(path) if with_digest else "")
     info = probe_media(path)
     numbers = evenly_spaced(info.num_frames, num_pictures) if num_pictures else []
-    pictures = {n: _picture(OneFrame(path, n, encoding or info.encoding)) for n in numbers}
+    pictures = {n: _picture(open_reader(path), n, encoding or info.encoding) for n in numbers}
     return Look(info, pictures, take_digest(path) if with_digest else "")
 
 
@@ -114,14 +106,14 @@ def _still(path: Path, encoding: str) -> tuple[MediaInfo, Picture]:
     return info, _seen(frame, encoding or info.encoding)
 
 
-def _picture(wanted: OneFrame) -> Picture:
-    """One frame of a take, small."""
-    reader = open_reader(wanted.path)
-    try:
-        frame = reader.window(wanted.frame, wanted.frame + 1)[0]
-    finally:
-        reader.close()
-    return _seen(frame, wanted.encoding)
+def _picture(reader: FrameReader, frame: int, encoding: str) -> Picture:
+    """One frame, small; closes the reader."""
+    with closing(reader):
+        return _seen(reader.window(frame, frame + 1)[0], encoding)
+
+
+def _middle_picture(take: Take) -> Picture:
+    return _picture(open_take(take), take.num_frames // 2, take.encoding)
 
 
 def _seen(frame: Frames, encoding: str) -> Picture:
