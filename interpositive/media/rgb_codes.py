@@ -33,6 +33,8 @@ EXACT = (
 )
 _TOP = 65535
 _LIMITED_WHITE = 255 << 8
+# It wraps at twice white; with white's luma that takes more blue than this, by any matrix. No other channel gets there.
+_BLUEST = 235
 # Rows that stay in the processor's cache between one step and the next.
 _ROWS_AT_A_TIME = 32
 # FFmpeg stores planar RGB as green, blue, red.
@@ -53,40 +55,48 @@ class RgbConverter:
     """
 
     def __init__(self, colour: ColourTags, pixel_format: str) -> None:
-        bits = bits_of(pixel_format)
-        self.dtype = np.dtype(np.uint16 if bits > 8 else np.uint8)
+        self._bits = bits_of(pixel_format)
+        self.dtype = np.dtype(np.uint16 if self._bits > 8 else np.uint8)
         self._matrix = MATRICES.get(colour.matrix)
         full = colour.range == "full"
         self._range = ColorRange.JPEG if full else ColorRange.MPEG
-        if colour.source == "rgb":
-            self._target, self._white = _rgb_storage(pixel_format, bits)
+        self._is_rgb = colour.source == "rgb"
+        if self._is_rgb:
+            self._target, self._white = _rgb_storage(pixel_format, self._bits)
         else:
             self._target = "gbrp16le"
-            self._white = ((1 << bits) - 1) << (16 - bits) if full else _LIMITED_WHITE
-        self._reformatter = VideoReformatter()
+            self._white = ((1 << self._bits) - 1) << (16 - self._bits) if full else _LIMITED_WHITE
+        self._reformatter, self._packer = VideoReformatter(), VideoReformatter()
 
     def write_rgb(self, frame: av.VideoFrame, out: Codes) -> None:
         """Fill ``out``, ``h w 3``, with one frame, turned as its display matrix says."""
         out = np.rot90(out, -(frame.rotation // 90) % 4)
-        stored = self._reformatter.reformat(
+        if not self._is_rgb and self._bits == 8 and _is_near_gamut(frame):
+            # Half the work, and the same codes.
+            planar = self._converted(frame, "gbrp")
+            out[:] = self._packer.reformat(planar, format="rgb24", threads=1).to_ndarray()
+            return
+        stored = self._converted(frame, self._target)
+        if self._target.startswith("rgb"):
+            out[:] = stored.to_ndarray()
+            return
+        item: type[np.float32] | type[np.uint16] = np.float32 if self._target == "gbrpf32le" else np.uint16
+        for channel, place in enumerate(_PLANE_OF_CHANNEL):
+            codes: NDArray[Any] = _plane(stored, place, item)
+            for top in range(0, stored.height, _ROWS_AT_A_TIME):
+                rows = slice(top, top + _ROWS_AT_A_TIME)
+                out[rows, :, channel] = _rescale(codes[rows], self._white, self.dtype)
+
+    def _converted(self, frame: av.VideoFrame, layout: str) -> av.VideoFrame:
+        return self._reformatter.reformat(
             frame,
-            format=self._target,
+            format=layout,
             src_colorspace=self._matrix,
             src_color_range=self._range,
             dst_color_range=ColorRange.JPEG,
             interpolation=EXACT,
             threads=1,
         )
-        if self._target.startswith("rgb"):
-            out[:] = stored.to_ndarray()
-            return
-        item: type[np.float32] | type[np.uint16] = np.float32 if self._target == "gbrpf32le" else np.uint16
-        for channel, place in enumerate(_PLANE_OF_CHANNEL):
-            plane = stored.planes[place]
-            codes: NDArray[Any] = np.frombuffer(memoryview(plane), item).reshape(plane.height, -1)[:, : plane.width]
-            for top in range(0, plane.height, _ROWS_AT_A_TIME):
-                rows = slice(top, top + _ROWS_AT_A_TIME)
-                out[rows, :, channel] = _rescale(codes[rows], self._white, self.dtype)
 
 
 class PictureMaker:
@@ -125,6 +135,16 @@ class PictureMaker:
             interpolation=EXACT,
             threads=1,
         )
+
+
+def _is_near_gamut(frame: av.VideoFrame) -> bool:
+    """Whether no colour of an 8-bit YUV frame is so blue that FFmpeg's 8-bit RGB wraps around."""
+    return len(frame.planes) >= 3 and int(_plane(frame, 1, np.uint8).max()) <= _BLUEST
+
+
+def _plane(frame: av.VideoFrame, place: int, item: type[np.generic]) -> NDArray[Any]:
+    plane = frame.planes[place]
+    return np.frombuffer(memoryview(plane), item).reshape(plane.height, -1)[:, : plane.width]
 
 
 def _rgb_storage(pixel_format: str, bits: int) -> tuple[str, int]:

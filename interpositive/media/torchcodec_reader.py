@@ -8,16 +8,26 @@ from typing import Any
 from interpositive.errors import ConfigError
 from interpositive.media.eight_bit_reader import EightBitReader
 from interpositive.media.media_file import MediaFile
+from interpositive.media.pyav_reader import PyAVReader
 
 
 class TorchcodecReader(EightBitReader):
     """Frame-exact access to an 8-bit movie through torchcodec, which knows every frame's time before it seeks.
 
     It needs the FFmpeg libraries of the system beside its own package.
-    ``ConfigError`` when either is missing.
+    ``ConfigError`` when either is missing. Beside what all 8-bit readers refuse
+    it refuses HEVC unless every frame is an entry point: asked for an earlier
+    frame, version 0.11 gives other pixels than in order.
     """
 
     library = "torchcodec"
+
+    def _unfit(self, reader: PyAVReader) -> dict[str, bool]:
+        return {
+            "HEVC, whose frames torchcodec changes when it goes back": (
+                reader.info.codec == "hevc" and not reader.info.intra_only
+            )
+        }
 
     def _open(self) -> Any:
         decoders = _import_decoders()
