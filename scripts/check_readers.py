@@ -61,15 +61,18 @@ def main() -> int:
 
 
 def print_table(read: list[Cell]) -> None:
-    """One row for each codec and pixel format, one column for each group of pictures."""
-    rows: dict[tuple[str, str], dict[str, dict[str, list[str]]]] = defaultdict(lambda: defaultdict(dict))
+    """One column for each group of pictures; pixel formats that are read from the same cells share a row."""
+    places: dict[tuple[str, str], dict[str, dict[str, list[str]]]] = defaultdict(lambda: defaultdict(dict))
     for cell in read:
-        places = rows[cell.codec, cell.pixel_format][cell.gop]
-        places.setdefault(cell.container[1:], []).append(cell.first_time)
-    print("| codec | pixel format |", " | ".join(GOPS), "|\n| --- | --- |", " --- |" * len(GOPS))
-    for (codec, pixel_format), gops in rows.items():
-        cells = [", ".join(f"{name} {_marks(times)}" for name, times in gops[gop].items()) or "–" for gop in GOPS]
-        print(f"| {codec} | {pixel_format} |", " | ".join(cells), "|")
+        places[cell.codec, cell.pixel_format][cell.gop].setdefault(cell.container[1:], []).append(cell.first_time)
+    rows: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for (codec, pixel_format), gops in places.items():
+        cells = (", ".join(f"{name} {_marks(times)}" for name, times in gops[gop].items()) or "–" for gop in GOPS)
+        rows[codec, *cells].append(pixel_format)
+    print("| codec | pixel formats |", " | ".join(GOPS), "|")
+    print("| --- " * (2 + len(GOPS)) + "|")
+    for (codec, *cells), pixel_formats in rows.items():
+        print(f"| {codec} | {', '.join(pixel_formats)} |", " | ".join(cells), "|")
 
 
 def _marks(times: list[str]) -> str:
