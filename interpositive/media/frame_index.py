@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import OrderedDict
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -65,6 +66,31 @@ class FrameIndex:
     def entry_before(self, frame: int) -> int:
         """Number of the last entry point whose own picture is shown at or before ``frame``."""
         return max(0, bisect_right(self.entries, frame, key=lambda entry: entry.frame) - 1)
+
+
+class RecentIndexes:
+    """The indexes of the files that were opened last, so that a loader with many takes reads each through once.
+
+    Held by what a file keeps as long as nobody writes to it; ``most_frames`` of all indexes together.
+    """
+
+    def __init__(self, most_frames: int) -> None:
+        self._most_frames = most_frames
+        self._num_frames = 0
+        self._indexes: OrderedDict[tuple[int, ...], FrameIndex] = OrderedDict()
+
+    def find(self, identity: tuple[int, ...]) -> FrameIndex | None:
+        """The index of a file, if it is still here."""
+        if identity in self._indexes:
+            self._indexes.move_to_end(identity)
+        return self._indexes.get(identity)
+
+    def keep(self, identity: tuple[int, ...], index: FrameIndex) -> None:
+        """Keep an index, and let go of those that were not asked for longest."""
+        self._num_frames += len(index)
+        self._indexes[identity] = index
+        while self._num_frames > self._most_frames:
+            self._num_frames -= len(self._indexes.popitem(last=False)[1])
 
 
 def index_frames(container: InputContainer, stream: VideoStream, path: Path) -> FrameIndex:

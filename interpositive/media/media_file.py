@@ -43,6 +43,8 @@ class MediaFile:
             self.close()
             raise _unreadable(self.path, getattr(error, "strerror", None) or str(error)) from error
         self.num_bytes = status.st_size
+        # What a file keeps as long as nobody writes to it.
+        self.identity = tuple(getattr(status, field) for field in _IDENTITY)
         try:
             self._refuse_unfit(status)
         except BaseException:

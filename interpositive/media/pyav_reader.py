@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from interpositive.errors import MediaError
 from interpositive.media.containers import media_errors, open_movie, video_stream
 from interpositive.media.contract import Frames, MediaInfo
-from interpositive.media.frame_index import FrameIndex, index_frames
+from interpositive.media.frame_index import FrameIndex, RecentIndexes, index_frames
 from interpositive.media.media_file import MediaFile
 from interpositive.media.movie_info import describe_movie
 from interpositive.media.rgb_codes import RgbConverter
@@ -27,6 +27,8 @@ from interpositive.records.take_digests import FileDigests
 # A forked worker shares its parent's file position and has none of its decoder threads, so it opens its own
 # handle; the parent's is kept here unused, since closing it would wait for threads that are not there.
 INHERITED: list[object] = []
+# At most some 40 MB in each process.
+RECENT = RecentIndexes(250_000)
 
 
 class PyAVReader:
@@ -146,7 +148,7 @@ class _OpenMovie:
         alone = num_threads == 1 or self._has_checksums
         context.thread_count = 1 if alone else num_threads
         context.thread_type = "NONE" if alone else "AUTO"
-        self.index = index_frames(self.container, self.stream, self.path)
+        self.index = self._find_index()
         self._number_of = {pts: n for n, pts in enumerate(self.index.pts)}
         # The first frame describes the movie, and its packet may tell the decoder which encoder's
         # faults to allow for (x264 names itself there alone): a decoder that never saw it decodes
@@ -161,6 +163,16 @@ class _OpenMovie:
         # and a whole picture does not wait for the next full collection.
         del first
         gc.collect(1)
+
+    def _find_index(self) -> FrameIndex:
+        # Only these have an index of their own to seek by; the others learn where things are as they are read.
+        if self.container.format.name.split(",")[0] not in ("mov", "mxf"):
+            return index_frames(self.container, self.stream, self.path)
+        index = RECENT.find(self.file.identity)
+        if index is None:
+            index = index_frames(self.container, self.stream, self.path)
+            RECENT.keep(self.file.identity, index)
+        return index
 
     def close(self) -> None:
         # The suspended decoder holds this object, which holds it: without an end to it both would wait

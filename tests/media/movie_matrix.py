@@ -123,6 +123,8 @@ def check_cell(cell: Cell, path: Path) -> list[str]:
         hidden = NUM_FRAMES - len(numbers)
         assert numbers == list(range(hidden, NUM_FRAMES)), numbers
         digests = check_random_access(reader, str(cell))
+        reader.close()
+        assert digests_of(reader.window(len(reader) - 3, len(reader))) == digests[-3:]
         assert reader.info.bits >= bits_of(cell.pixel_format)
         _refuse_other_cell(cell, reader, hidden)
     for backend in eight_bit_backends():

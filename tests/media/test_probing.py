@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from burned_in import HEIGHT, WIDTH, numbered_frames, read_number, write_raw_mov
 from PIL import Image
 
 from interpositive.errors import MediaError
+from interpositive.media import pyav_reader
+from interpositive.media.frame_index import RecentIndexes
 from interpositive.media.movie_writer import MovieWriter
 from interpositive.media.opening import open_reader
 from interpositive.media.probing import probe_media
@@ -225,3 +228,30 @@ def test_real_footage_is_accepted_and_damaged_footage_is_refused_in_words(materi
             outcomes["refused"] += 1
     assert outcomes["refused"] > 100
     assert outcomes["described"] > 5
+
+
+def test_a_file_is_read_through_once_and_again_when_it_was_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _movie(tmp_path / "a.mov")
+    with closing(PyAVReader(path)) as reader:
+        first = reader.index
+    monkeypatch.setattr(pyav_reader, "index_frames", lambda *_: pytest.fail("read through again"))
+    with closing(PyAVReader(path)) as reader:
+        assert reader.index is first
+        assert read_number(reader.window(40, 41)[0]) == 40
+    monkeypatch.undo()
+    path.unlink()
+    with closing(PyAVReader(_movie(path, 9))) as reader:
+        assert len(reader) == 9
+
+
+def test_indexes_that_were_not_asked_for_longest_go_first(tmp_path: Path) -> None:
+    with closing(PyAVReader(_movie(tmp_path / "a.mov"))) as reader:
+        index = reader.index
+    recent = RecentIndexes(2 * len(index))
+    for name in (1, 2):
+        recent.keep((name,), index)
+    assert recent.find((1,)) is index
+    recent.keep((3,), index)
+    assert [recent.find((name,)) is not None for name in (1, 2, 3)] == [True, False, True]
