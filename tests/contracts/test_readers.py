@@ -21,13 +21,14 @@ import av
 import numpy as np
 import pytest
 
-from interpositive.errors import ConfigError, MediaError
+from interpositive.errors import ConfigError, IntegrityError, MediaError
 from interpositive.media.contract import FrameReader, Frames
 from interpositive.media.movie_writer import MovieWriter
 from interpositive.media.opening import Backend, open_reader
 from interpositive.media.pyav_reader import PyAVReader
 from interpositive.media.sequence_writer import SequenceWriter
 from interpositive.media.still_tags import FrameTags
+from interpositive.records.take_digests import TakeDigests, digest_file
 
 # Tests are no package; the footage maker is found beside the media tests and, by name, in spawned
 # workers too.
@@ -283,3 +284,21 @@ def test_a_missing_torchcodec_is_said(made: Callable[[str], Path], monkeypatch: 
     monkeypatch.setitem(sys.modules, "torchcodec.decoders", None)
     with pytest.raises(ConfigError, match="set the reader to auto"):
         open_reader(made("h264-intra"), "torchcodec").window(0, 1)
+
+
+@pytest.mark.parametrize("backend", ["pyav", "torchcodec"])
+def test_a_flipped_bit_of_an_original_is_never_decoded(
+    made: Callable[[str], Path], tmp_path: Path, backend: Backend
+) -> None:
+    if backend == "torchcodec" and backend not in eight_bit_backends():
+        pytest.skip(f"{backend} is not installed")
+    path = tmp_path / "take.mp4"
+    path.write_bytes(made("h264-intra").read_bytes())
+    digests = TakeDigests(files=(digest_file(path, path.name),))
+    with closing(open_reader(path, backend, digests=digests)) as reader:
+        assert read_number(reader.window(5, 6)[0]) == 5
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with closing(open_reader(path, backend, digests=digests)) as reader, pytest.raises(IntegrityError, match="changed"):
+        reader.window(5, 6)
