@@ -121,6 +121,7 @@ class _Ingest:
         vouching: Vouching,
     ) -> None:
         self.rows: list[FileOutcome] = []
+        self._name_counts: dict[str, int] = {}
         self.num_verified = 0
         self.num_unlisted = 0
         self._vouching = vouching
@@ -190,10 +191,13 @@ class _Ingest:
 
     def _unique_name(self, slate: Slate, path: Path, former: str = "") -> str:
         wanted = re.sub(r"[^\w.-]+", "-", name_for(slate, path)).strip("-.") or "take"
-        name, count = wanted, 1
+        # Counted on from the last of that name: ten thousand folders may each hold a "plate".
+        count = self._name_counts.get(wanted, 1)
+        name = wanted if count == 1 else f"{wanted}_{count}"
         while name != former and name in self._catalogue:
             count += 1
             name = f"{wanted}_{count}"
+        self._name_counts[wanted] = count
         return name
 
     def take_in(
