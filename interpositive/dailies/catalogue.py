@@ -7,7 +7,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -120,11 +120,11 @@ class Catalogue:
             )
         self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         if make:
+            self._connection.execute("PRAGMA journal_mode = WAL")
             # In a log, NORMAL can lose the last takes to a power cut, never the file; a kill loses nothing.
             self._connection.execute("PRAGMA synchronous = NORMAL")
 
     def _make_schema(self) -> None:
-        self._connection.execute("PRAGMA journal_mode = WAL")
         with self._transaction():
             for statement in schema():
                 self._connection.execute(statement)
@@ -147,7 +147,15 @@ class Catalogue:
             raise
 
     def close(self) -> None:
-        """Fold the log into the file and give the lock back."""
+        """Fold the log into the file and give the lock back.
+
+        What an ingest leaves is one plain file: a log can be shared by the processes of one
+        machine only, and the catalogue is read from others too. Whoever still reads keeps the log for now.
+        """
+        if self._lock_handle is not None:
+            with suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA busy_timeout = 0")
+                self._connection.execute("PRAGMA journal_mode = DELETE")
         self._connection.close()
         if self._lock_handle is not None:
             os.close(self._lock_handle)

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 
 from interpositive.dailies.catalogue import Catalogue
+from interpositive.dailies.selection import SelectedTakes
 from interpositive.dailies.take import Take
 from interpositive.errors import CutListError
 from interpositive.records.base import Record
@@ -118,43 +119,50 @@ class _Index:
         self._catalogue = catalogue
 
     @cached_property
-    def _by_reel(self) -> dict[str, list[Take]]:
-        known: dict[str, list[Take]] = {}
-        for take in self._catalogue.takes():
-            for reel in {reel.lower() for reel in (take.reel or "", Path(take.path).stem, take.name)} - {""}:
-                known.setdefault(reel, []).append(take)
+    def _takes(self) -> SelectedTakes:
+        return self._catalogue.takes()
+
+    @cached_property
+    def _by_reel(self) -> dict[str, list[int]]:
+        """Places among all takes, by reel."""
+        known: dict[str, list[int]] = {}
+        for place, (reel, path, name) in enumerate(self._takes.columns("reel", "path", "name")):
+            for key in {key.lower() for key in (reel or "", Path(path).stem, name)} - {""}:
+                known.setdefault(key, []).append(place)
         return known
 
     @cached_property
-    def _by_name(self) -> dict[str, list[Take]]:
-        known: dict[str, list[Take]] = {}
-        for take in {take.path: take for takes in self._by_reel.values() for take in takes}.values():
-            path = Path(take.path)
-            for name in {name.lower() for name in (path.name, path.stem, take.name)}:
-                known.setdefault(name, []).append(take)
+    def _by_name(self) -> dict[str, list[int]]:
+        """Places among all takes, by the name of the file."""
+        known: dict[str, list[int]] = {}
+        for place, (text, name) in enumerate(self._takes.columns("path", "name")):
+            path = Path(text)
+            for key in {key.lower() for key in (path.name, path.stem, name)}:
+                known.setdefault(key, []).append(place)
         return known
+
+    def _at(self, places: Iterable[int]) -> list[Take]:
+        return [self._takes[place] for place in dict.fromkeys(places)]
 
     def with_reel(self, reel: str) -> list[Take]:
         """Takes of this reel; cameras that have no reels call them by the name of the file."""
-        return list(self._catalogue.select(reel=reel)) or self._by_reel.get(reel.lower(), [])
+        return list(self._catalogue.select(reel=reel)) or self._at(self._by_reel.get(reel.lower(), []))
 
     def with_cut_reel(self, reel: str) -> list[Take]:
         """Takes whose reel begins with these 8 characters, a dot at the end standing for what was cut off."""
         if len(reel) != _CMX_REEL:
             return []
         begin = reel.rstrip(".").lower()
-        found = [take for long, takes in self._by_reel.items() if long.startswith(begin) for take in takes]
-        return list({take.path: take for take in found}.values())
+        return self._at(place for long, places in self._by_reel.items() if long.startswith(begin) for place in places)
 
     def named(self, names: Iterable[str]) -> list[Take]:
         """Takes whose file has one of these names: the whole name, else the name without its extension."""
-        found: dict[str, Take] = {}
+        found: list[int] = []
         for name in names:
             last = PureWindowsPath(name)
             keys = (name.lower(), last.name.lower(), last.stem.lower())
-            takes = next((self._by_name[key] for key in keys if key in self._by_name), [])
-            found |= {take.path: take for take in takes}
-        return list(found.values())
+            found += next((self._by_name[key] for key in keys if key in self._by_name), [])
+        return self._at(found)
 
 
 class _Candidates(NamedTuple):

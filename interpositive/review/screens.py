@@ -64,23 +64,27 @@ def footage_screen(path: Path, look: Look, take: Take | None, camera: TakeCamera
 
 def catalogue_screen(catalogue: Catalogue) -> Screen:
     """How much footage, how it is held out, and what is missing that will be asked for."""
-    seconds = Fraction(0)
     kinds: Counter[str] = Counter()
     rates: Counter[str] = Counter()
     splits: Counter[str] = Counter()
     lacking: Counter[str] = Counter()
     encodings: Counter[str] = Counter()
     scenes: set[str] = set()
-    for take in catalogue.takes():
-        seconds += take.num_frames / take.frame_rate
-        kinds[f"{take.width}x{take.height} {take.codec} {take.bits}-bit"] += 1
-        rates[take.rate] += 1
-        splits[take.split or "none yet"] += 1
-        encodings[take.encoding or "not known"] += 1
-        scenes.add(take.slate.scene)
-        lacking["timecode"] += take.start_frame is None
-        lacking["reel"] += take.reel is None
-        lacking["hash list"] += not take.hash_list
+    frames: Counter[str] = Counter()
+    looks = catalogue.takes().columns("width", "height", "codec", "bits", "num_frames", "rate")
+    for width, height, codec, bits, num_frames, rate in looks:
+        kinds[f"{width}x{height} {codec} {bits}-bit"] += 1
+        rates[rate] += 1
+        frames[rate] += num_frames
+    marks = catalogue.takes().columns("split", "encoding", "scene", "start_frame", "reel", "hash_list")
+    for split, encoding, scene, start_frame, reel, hash_list in marks:
+        splits[split or "none yet"] += 1
+        encodings[encoding or "not known"] += 1
+        scenes.add(scene)
+        lacking["timecode"] += start_frame is None
+        lacking["reel"] += reel is None
+        lacking["hash list"] += not hash_list
+    seconds = sum((number / Fraction(rate) for rate, number in frames.items()), Fraction(0))
     count = len(catalogue)
     held = ", ".join(f"{split} {splits[split]}" for split in (*SPLITS, "none yet") if splits[split])
     without = ", ".join(f"{what} {number}" for what, number in lacking.items() if number)

@@ -112,6 +112,19 @@ def test_a_failed_transaction_changes_nothing(tmp_path: Path) -> None:
         assert [take.sha256 for take in catalogue.takes()] == ["a", "b"]
 
 
+def test_a_finished_catalogue_is_one_plain_file(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    for name in ("a", "b"):
+        with Catalogue(path, writable=True) as catalogue:
+            catalogue.put(some_take(name), FileState(1, 1))
+            assert Path(f"{path}-wal").exists()
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == ["c.sqlite", "c.sqlite.lock"]
+    # The file says in its header that it has no log: a machine without the log's memory can read it.
+    assert path.read_bytes()[18:20] == b"\1\1"
+    with Catalogue(path) as catalogue:
+        assert len(catalogue) == 2
+
+
 def test_a_reader_sees_the_past_while_an_ingest_writes(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
     with Catalogue(path, writable=True) as writer:
