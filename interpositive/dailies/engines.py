@@ -11,6 +11,7 @@ import os
 import platform
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -25,6 +26,7 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 _AHEAD = 64
+_MOST_LOSSES = 2
 _HIRING_SECONDS = 120.0
 _OBJECT_STORE_BYTES = 100 << 20
 
@@ -86,8 +88,8 @@ class RayEngine(Engine):
     start Ray on this machine alone. ``num_workers`` processes in all; None is one for each
     core. Every machine must have this version of the package, and see the footage and the
     workspace under the same paths as this one; :meth:`check_sees` makes sure. Ray's usage
-    reports and dashboard stay off where it is started here. A job whose machine is lost is tried once more
-    elsewhere. Raises ``ConfigError`` where Ray or the cluster cannot be had.
+    reports and dashboard stay off where it is started here. A job whose machine is lost goes to another
+    Raises ``ConfigError`` where Ray or the cluster cannot be had.
     """
 
     def __init__(self, address: str | None = None, num_workers: int | None = None) -> None:
@@ -197,14 +199,14 @@ class _Station:
 
 
 class _RayCrew(Generic[Job, Result]):
+    """Stations all over the cluster. One whose machine is lost is not waited for: its job goes to another."""
+
     def __init__(self, ray: ModuleType, function: Callable[[Job], Result], num_workers: int) -> None:
         self._ray = ray
-        # Only a lost machine ends an actor, never a job: jobs run in a process of their own behind it.
-        actor = ray.remote(_Station).options(
-            num_cpus=1, max_restarts=-1, max_task_retries=1, scheduling_strategy="SPREAD"
-        )
+        actor = ray.remote(_Station).options(num_cpus=1, scheduling_strategy="SPREAD")
         self._idle = [actor.remote(function) for _ in range(num_workers)]
-        self._busy: dict[Any, tuple[int, Any]] = {}
+        self._busy: dict[Any, tuple[_Order[Job], Any]] = {}
+        self._again: list[_Order[Job]] = []
         try:
             ray.get([station.is_ready.remote() for station in self._idle], timeout=_HIRING_SECONDS)
         except ray.exceptions.RayError as error:
@@ -217,24 +219,49 @@ class _RayCrew(Generic[Job, Result]):
 
     @property
     def num_idle(self) -> int:
-        return len(self._idle)
+        return max(0, len(self._idle) - len(self._again))
 
     def start(self, number: int, job: Job, seconds: float) -> None:
+        self._send(_Order(number, job, seconds))
+
+    def _send(self, order: _Order[Job]) -> None:
         station = self._idle.pop()
-        self._busy[station.do.remote(job, seconds)] = (number, station)
+        self._busy[station.do.remote(order.job, order.seconds)] = (order, station)
 
     def collect(self) -> Iterator[tuple[int, Result | None, str]]:
+        while self._again and self._idle:
+            self._send(self._again.pop())
+        if not self._busy:
+            raise ConfigError(
+                "every machine of the cluster was lost",
+                remedy="bring the cluster up again and run the same command: it goes on where it stopped",
+            )
         ready, _ = self._ray.wait(list(self._busy))
         for answer in ready:
-            number, station = self._busy.pop(answer)
-            self._idle.append(station)
+            order, station = self._busy.pop(answer)
+            # Jobs run in a process of their own behind the station, so its end is no job's doing.
             lost = (self._ray.exceptions.RayActorError, self._ray.exceptions.ObjectLostError)
             try:
                 result, reason = self._ray.get(answer)
-            except lost as error:
-                result, reason = None, f"the machine that read it was lost ({type(error).__name__})"
-            yield number, result, reason
+            except lost:
+                self._ray.kill(station)
+                order.num_lost += 1
+                if order.num_lost < _MOST_LOSSES:
+                    self._again.append(order)
+                    continue
+                result, reason = None, f"{order.num_lost} machines were lost while they read it"
+            else:
+                self._idle.append(station)
+            yield order.number, result, reason
 
     def dismiss(self) -> None:
         for station in (*self._idle, *(station for _, station in self._busy.values())):
             self._ray.kill(station)
+
+
+@dataclass
+class _Order(Generic[Job]):
+    number: int
+    job: Job
+    seconds: float
+    num_lost: int = 0

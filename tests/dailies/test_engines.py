@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,6 +126,29 @@ def probe_by_name(path: Path) -> object:
 def test_without_ray_the_engine_says_how_to_get_it() -> None:
     with pytest.raises(ConfigError, match=r"interpositive\[cluster\]"):
         list(RayEngine().run(answer, [1], patience))
+
+
+def lose_the_machine_once(marker: Path) -> int:
+    """A job whose machine is lost the first time: the process that stands for it there is killed."""
+    if marker.name.startswith("lost") and not marker.exists():
+        marker.touch()
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(600)
+    return len(marker.name)
+
+
+def lose_every_machine(job: int) -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(600)
+
+
+@pytest.mark.parametrize("engine", [pytest.param("ray", marks=needs_ray)], indirect=True)
+def test_a_lost_machine_is_no_files_fault(engine: Engine, tmp_path: Path) -> None:
+    jobs = [tmp_path / name for name in ("a", "lost", "bcd", "ef", "g")]
+    outcomes = list(engine.run(lose_the_machine_once, jobs, lambda job: 60.0))
+    assert [(outcome.job, outcome.result) for outcome in outcomes] == [(job, len(job.name)) for job in jobs]
+    with pytest.raises(ConfigError, match="every machine"):
+        list(engine.run(lose_every_machine, range(4), patience))
 
 
 @needs_ray
