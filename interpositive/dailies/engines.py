@@ -84,11 +84,11 @@ class LocalEngine(Engine):
 class RayEngine(Engine):
     """Worker processes all over a Ray cluster, each guarded on its machine as a local one is.
 
-    ``address`` of a running cluster (``"auto"``, ``"10.0.0.5:6379"``, ``"ray://…"``), or None to
+    ``address`` of a running cluster (``"auto"``, ``"10.0.0.5:6379"``), or None to
     start Ray on this machine alone. ``num_workers`` processes in all; None is one for each
     core. Every machine must have this version of the package, and see the footage and the
     workspace under the same paths as this one; :meth:`check_sees` makes sure. Ray's usage
-    reports and dashboard stay off where it is started here. A job whose machine is lost goes to another
+    reports and dashboard stay off where it is started here. A job whose machine is lost goes to another.
     Raises ``ConfigError`` where Ray or the cluster cannot be had.
     """
 
