@@ -41,6 +41,8 @@ _KINDS: dict[FrameFormat, _Kind] = {
     "tiff16": _Kind("tif", 16, (("compression", "zip"),)),
 }
 FRAME_FORMATS = tuple(_KINDS)
+# Where SMPTE ST 268 keeps the name of the file.
+_DPX_NAME = range(36, 136)
 
 
 def stored_codes(frames: Frames, format: FrameFormat) -> NDArray[Any]:
@@ -95,7 +97,8 @@ class SequenceWriter:
     ``first_frame`` numbers the first file; ``start_timecode`` is that frame's
     and is counted on from file to file. ``tags`` go into every header, in the
     fields of its own format; ``bits`` are those of the plate. ``display_window``
-    places an EXR's raster. No colour is converted.
+    places an EXR's raster. No colour is converted. The same frames and tags give the
+    same bytes, whenever and wherever they are written.
 
     Every file is read back and compared before ``write`` returns. Raises
     ``StorageError`` when a file is already there or the disk refuses it.
@@ -201,6 +204,8 @@ class SequenceWriter:
             spec.attribute(name, value)
         if self._kind.bits is not None:
             spec.attribute("oiio:BitsPerSample", self._kind.bits)
+        # OpenImageIO would write the time of day; the same frames are to be the same bytes.
+        spec.attribute("DateTime", "")
         return spec
 
     def _tag(self, spec: Any) -> None:
@@ -214,9 +219,14 @@ def _put(path: Path, picture: NDArray[Any], spec: Any) -> str | None:
     output = oiio.ImageOutput.create(str(path))
     if output is None:
         return oiio.geterror() or "no writer for this format"
-    if output.open(str(path), spec) and output.write_image(picture) and output.close():
-        return None
-    return output.geterror() or "no reason given"
+    if not (output.open(str(path), spec) and output.write_image(picture) and output.close()):
+        return output.geterror() or "no reason given"
+    if output.format_name() == "dpx":
+        # The whole path was written, which is another in every delivery and nobody else's business.
+        with path.open("r+b") as stream:
+            stream.seek(_DPX_NAME.start)
+            stream.write(path.name.encode()[: len(_DPX_NAME) - 1].ljust(len(_DPX_NAME), b"\0"))
+    return None
 
 
 def _difference(path: Path, picture: NDArray[Any]) -> str | None:

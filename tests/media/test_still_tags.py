@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+import time
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,19 @@ def test_rates_are_exact_and_nothing_is_said_that_is_not_known(
     info = SequenceReader(tmp_path).info
     assert (info.rate, info.start_timecode, info.reel, info.encoding) == (rate, None, None, "")
     assert (info.colour.primaries, info.colour.transfer) == ("unknown", "unknown")
+
+
+def test_the_same_frames_are_the_same_bytes_elsewhere_and_later(tmp_path: Path) -> None:
+    written: dict[str, list[bytes]] = {}
+    for name in ("first", "a_folder_of_another_name"):
+        for format in FRAME_FORMATS:
+            folder = tmp_path / name / format
+            folder.mkdir(parents=True)
+            written[f"{name} {format}"] = [path.read_bytes() for path in _write(folder, format, FrameTags("A001"))]
+        # Headers count in seconds.
+        time.sleep(1.1 if name == "first" else 0)
+    for format in FRAME_FORMATS:
+        assert written[f"first {format}"] == written[f"a_folder_of_another_name {format}"], format
 
 
 @pytest.mark.parametrize("format", FRAME_FORMATS)
