@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from interpositive.dailies.catalogue import Catalogue
-from interpositive.dailies.encoding_rules import EncodingRules
+from interpositive.dailies.footage_rules import FootageRules
 from interpositive.dailies.splitting import SplitRule
 from interpositive.dailies.vouching import HashListRule
 from interpositive.errors import CatalogueError
@@ -45,11 +45,13 @@ class ProductionConfig(BaseModel):
     hash_lists: HashListRule = "check"
     split: SplitConfig = Field(default_factory=SplitConfig)
     encodings: dict[str, str] = Field(default_factory=dict)
+    layers: dict[str, str] = Field(default_factory=dict)
+    rates: dict[str, str | int | float] = Field(default_factory=dict)
     training_encoding: str = NATIVE
 
-    def encoding_rules(self) -> EncodingRules:
-        """The encodings that the production names for its takes; ``ColourError`` for unknown ones."""
-        return EncodingRules(self.encodings)
+    def footage_rules(self) -> FootageRules:
+        """What the production names for its takes; ``ColourError`` or ``TimecodeError`` for what cannot be."""
+        return FootageRules(self.encodings, self.layers, self.rates)
 
     @property
     def catalogue_path(self) -> Path:

@@ -288,9 +288,10 @@ class Catalogue:
         return [name for (name,) in rows]
 
     def digest(self) -> str:
-        """SHA-256 over (name, sha256, split) of all takes by name: which footage, held out how."""
+        """SHA-256 over (name, sha256, layer, split) of all takes by name: which pictures, held out how."""
         digest = hashlib.sha256()
-        for (line,) in self._connection.execute("SELECT json_array(name, sha256, split) FROM takes ORDER BY name"):
+        lines = self._connection.execute("SELECT json_array(name, sha256, layer, split) FROM takes ORDER BY name")
+        for (line,) in lines:
             digest.update(f"{line}\n".encode())
         return digest.hexdigest()
 

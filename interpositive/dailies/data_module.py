@@ -154,7 +154,7 @@ class ProductionDataModule(lightning.LightningDataModule):
             {
                 "version": __version__,
                 "recipe": self.recipe_digest,
-                "takes": sorted(take_columns(self.takes_of(split), "name", "sha256")),
+                "takes": sorted(take_columns(self.takes_of(split), "name", "sha256", "layer")),
                 "damage": {name: sha256_of_path(Path(path)) for name, path in sorted(self.damage_paths.items())},
                 "height": self.height,
                 "frames": self.window_frames,

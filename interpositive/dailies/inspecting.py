@@ -43,7 +43,8 @@ def inspect_footage(listed: ListedFootage, probe: Probe | None, check: Check, so
         raise IntegrityError(listed.refusal)
     if probe is None:
         refuse_strangers(footage.path)
-        probe = partial(probe_media, check=check)
+        reading = listed.reading
+        probe = partial(probe_media, check=check, layer=reading.layer or None, rate=reading.rate)
     # First the bytes: what its hash list contradicts is never decoded.
     sha256, digests = digest_originals(source, footage.path, footage.frames, listed.expected)
     info = probe(footage.path)

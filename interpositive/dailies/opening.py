@@ -21,13 +21,15 @@ def open_take(take: Take, digests: TakeDigests | None = None) -> FrameReader:
 
     A byte that is not as it was ingested raises ``IntegrityError``, naming the
     file and the byte range, in place of any frame. A take that never was in a
-    catalogue has no digests and is read as it is. Raises ``MediaError`` for
+    catalogue has no digests and is read as it is. A sequence is read in the layer and at
+    the rate that the production named for it. Raises ``MediaError`` for
     footage that is gone, ``CatalogueError`` for digests that are.
     """
     path = Path(take.path)
     if not path.exists():
         raise MediaError(f"the footage of {take.name} is gone", found=f"nothing at {path}", remedy="ingest it again")
-    return open_reader(path, digests=digests or digests_of(take))
+    layer, rate = take.layer or None, take.named_rate
+    return open_reader(path, digests=digests or digests_of(take), layer=layer, rate=rate)
 
 
 def digests_of(take: Take) -> TakeDigests | None:

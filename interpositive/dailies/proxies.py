@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -108,13 +108,16 @@ def make_proxies(catalogue: Catalogue, height: int, engine: Engine, progress: bo
 
 def _without_proxy(takes: SelectedTakes, folder: Path, height: int) -> SelectedTakes:
     made = set(map(str, folder.iterdir()))
-    columns = takes.columns("proxy_path", "height", "intra_only", "sha256", "encoding", "pixel_format", "bits")
+    columns = takes.columns(
+        *("proxy_path", "height", "intra_only", "sha256", "layer", "rate", "encoding", "pixel_format", "bits")
+    )
     lacking = []
-    for position, (proxy_path, lines, intra_only, sha256, *looks) in enumerate(columns):
+    for position, (proxy_path, lines, intra_only, *rest) in enumerate(columns):
+        seen, looks = rest[:3], rest[3:]
         if lines <= height and intra_only:
             continue
         try:
-            ending = _ending(sha256, looks[0], proxy_kind(*looks), min(height, lines))
+            ending = _ending(seen, looks[0], proxy_kind(*looks), min(height, lines))
         except ColourError:
             ending = "none can be made"
         if proxy_path not in made or not proxy_path.endswith(ending):
@@ -122,9 +125,9 @@ def _without_proxy(takes: SelectedTakes, folder: Path, height: int) -> SelectedT
     return takes.pick(lacking)
 
 
-def _ending(sha256: str, encoding: str, kind: ProxyKind, height: int) -> str:
+def _ending(seen: Sequence[str], encoding: str, kind: ProxyKind, height: int) -> str:
     # All that a proxy depends on is in its name: a take that changed can never be given its old one.
-    made_from = sha256_of_value([sha256, kind.codec, kind.pixel_format, kind.encoding and encoding])
+    made_from = sha256_of_value([*seen, kind.codec, kind.pixel_format, kind.encoding and encoding])
     return f"_{made_from[:12]}_{height}p.mov"
 
 
@@ -144,7 +147,7 @@ def _jobs(takes: SelectedTakes, folder: Path, height: int, failures: dict[str, s
             continue
         lines = min(height, take.height)
         width = take.width if lines == take.height else max(2, round(take.width * lines / take.height / 2) * 2)
-        path = folder / f"{take.name}{_ending(take.sha256, take.encoding, kind, lines)}"
+        path = folder / f"{take.name}{_ending([take.sha256, take.layer, take.rate], take.encoding, kind, lines)}"
         yield _ProxyJob(take, kind, digests_of(take), path, width, lines)
 
 

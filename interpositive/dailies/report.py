@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
+import os
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Literal
 
@@ -29,15 +30,16 @@ OutcomeKind = Literal[
 REPORT_STEM = "ingest_report"
 MOST_LISTED = 50
 """Takes that a report names one by one where the reason is the same for all."""
+_MOST_NAMED = 8
 _MEANINGS = {
     "accepted": "new in the catalogue",
     "changed": "read again, the file had changed",
     "moved": "known content at a new path",
-    "reslated": "known, with a corrected slate",
-    "recoded": "known, with another colour encoding",
+    "reslated": "known, with a corrected slate, reel or timecode",
+    "recoded": "known, now read by another colour encoding, layer or rate",
     "known": "unchanged since the last ingest",
     "duplicate": "same content as another file",
-    "attached": "camera data of a take",
+    "attached": "paperwork that was used",
     "quarantined": "cannot be trusted",
     "missing": "in the catalogue or in a hash list, not on disk",
     "ignored": "no footage",
@@ -51,6 +53,29 @@ class FileOutcome(Record):
     outcome: OutcomeKind
     reason: str = ""
     take: str = ""
+
+
+class OutcomeRows:
+    """The outcomes of one pass over ``source``, as they come about."""
+
+    def __init__(self, source: Path) -> None:
+        self.rows: list[FileOutcome] = []
+        self._source = source
+
+    def add(self, path: Path | str, outcome: OutcomeKind, reason: str = "", take: str = "") -> None:
+        """Say what became of a file; names and reasons are made fit for a screen."""
+        path = Path(path)
+        shown = path.relative_to(self._source) if path.is_relative_to(self._source) else path
+        text = printable(os.fsencode(shown).decode("utf-8", "backslashreplace"))
+        self.rows.append(FileOutcome(path=text, outcome=outcome, reason=printable(reason), take=take))
+
+    def forget(self, take: str) -> None:
+        """Take back what was said of a take."""
+        self.rows = [row for row in self.rows if row.take != take]
+
+    def in_order(self) -> list[FileOutcome]:
+        """The rows by path."""
+        return sorted(self.rows, key=lambda row: Path(row.path).parts)
 
 
 class IngestReport(Record):
@@ -147,8 +172,7 @@ def format_report(report: IngestReport) -> str:
             lines += ["", f"{outcome.capitalize()}:"]
             width = min(60, max(len(row.path) for row in rows))
             lines += [f"  {row.path:<{width}}  {row.reason or row.take}".rstrip() for row in rows]
-    noted = [row for row in report.of("accepted", "known") if row.reason]
-    lines += ["", "Noted:", *(f"  {row.take}  {row.reason}" for row in noted)] if noted else []
+    lines += _noted_lines(report)
     if report.proxy_failures:
         lines += ["", "Without a proxy:"]
         lines += [f"  {name}  {reason}" for name, reason in report.proxy_failures.items()]
@@ -157,6 +181,19 @@ def format_report(report: IngestReport) -> str:
     if report.split_note:
         lines.append(f"Note: {report.split_note}.")
     return "\n".join(lines) + "\n"
+
+
+def _noted_lines(report: IngestReport) -> list[str]:
+    """What was noted of takes, a line for each different note however many takes share it."""
+    sharing: defaultdict[str, list[str]] = defaultdict(list)
+    for row in report.of("accepted", "known"):
+        if row.reason:
+            sharing[row.reason].append(row.take)
+    lines = ["", "Noted:"] if sharing else []
+    for reason, takes in sharing.items():
+        more = f" and {len(takes) - _MOST_NAMED} more" if len(takes) > _MOST_NAMED else ""
+        lines.append(f"  {', '.join(takes[:_MOST_NAMED])}{more}  {reason}")
+    return lines
 
 
 def _encoding_lines(report: IngestReport) -> list[str]:

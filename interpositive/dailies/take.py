@@ -15,6 +15,7 @@ from interpositive.records.timecode import frame_to_timecode, is_drop_frame, tim
 
 SPLITS = ("train", "val", "test")
 UNASSIGNED = ""
+TAGGED, NAMED = "tagged", "named"
 
 
 class Take(Record):
@@ -23,7 +24,9 @@ class Take(Record):
     ``path`` is absolute; ``sha256`` is over the file's bytes, for a frame
     sequence over its files' names and digests; ``blake3`` is the root of the
     digests by which every later read is checked. ``rate`` is exact text such as
-    ``"24/1"`` or ``"24000/1001"``, frames a second. ``split`` is train, val
+    ``"24/1"`` or ``"24000/1001"``, frames a second; ``rate_source`` is ``"tagged"`` by the file,
+    ``"named"`` by the production, or empty where the rate was assumed. ``layer`` is the picture of
+    an EXR that the production means, empty where nothing is named. ``split`` is train, val
     or test, and empty only between a killed ingest and its repetition.
 
     A frame's identity is (``reel``, ``start_frame`` + n, ``rate``): frames counted from
@@ -31,6 +34,9 @@ class Take(Record):
     footage carries no timecode. ``encoding`` names how codes become light and is empty while nobody has
     said; ``encoding_source`` is ``"tagged"`` by the file, ``"named"`` by the production, or empty.
     ``proxy_encoding`` is that of the proxy's codes where it is another one than the take's.
+    ``file_timecode``, ``file_reel`` and ``file_encoding`` keep what the file itself says of these three, for
+    paper or a production that has had a word on them may take it back. ``notes`` tell what was seen in the file that
+    is not as it should be.
     ``hash_list`` is the hash list that vouched for the file when it was ingested, or empty.
     ``catalogue_path`` is the catalogue that it was read from, where those digests are; it is never stored.
     """
@@ -45,6 +51,8 @@ class Take(Record):
     slate: Slate
     num_frames: int
     rate: str
+    rate_source: str = ""
+    layer: str = ""
     width: int
     height: int
     codec: str
@@ -62,6 +70,10 @@ class Take(Record):
     encoding_source: str = ""
     kind: str
     intra_only: bool = False
+    file_timecode: str = ""
+    file_reel: str = ""
+    file_encoding: str = ""
+    notes: str = ""
     split: str = UNASSIGNED
     catalogue_path: str = Field(default="", exclude=True, repr=False)
 
@@ -78,6 +90,11 @@ class Take(Record):
         return Fraction(self.rate)
 
     @property
+    def named_rate(self) -> Fraction | None:
+        """The rate that the production named, which its files do not say; None where they have their own."""
+        return self.frame_rate if self.rate_source == NAMED else None
+
+    @property
     def start_timecode(self) -> str | None:
         """The first frame's identity as SMPTE timecode; None where the footage carries none."""
         if self.start_frame is None:
@@ -89,13 +106,28 @@ class Take(Record):
         """Running time at the take's own rate."""
         return float(self.num_frames / self.frame_rate)
 
+    def as_its_file_says(self) -> Take:
+        """The take before paper and production have their word on timecode, reel and encoding."""
+        start = self.file_timecode
+        return self.model_copy(
+            update={
+                "start_frame": timecode_to_frame(start, self.frame_rate) if start else None,
+                "drop_frame": bool(start) and is_drop_frame(start),
+                "reel": self.file_reel or None,
+                "encoding": self.file_encoding,
+                "encoding_source": TAGGED if self.file_encoding else "",
+            }
+        )
 
-def take_from_info(info: MediaInfo, name: str, path: Path, sha256: str, slate: Slate) -> Take:
+
+def take_from_info(
+    info: MediaInfo, name: str, path: Path, sha256: str, slate: Slate, layer: str = "", rate_named: bool = False
+) -> Take:
     """Join what a probe saw with how the take is marked; the split is still open.
 
-    A timecode that cannot be is none: see :func:`timecode_fault`.
+    ``layer`` and ``rate_named`` say how it was read. A timecode that cannot be is none: see :func:`timecode_fault`.
     """
-    start = info.start_timecode if not timecode_fault(info) else None
+    fault = timecode_fault(info)
     return Take(
         name=name,
         path=str(path),
@@ -103,24 +135,25 @@ def take_from_info(info: MediaInfo, name: str, path: Path, sha256: str, slate: S
         slate=slate,
         num_frames=info.num_frames,
         rate=f"{info.rate.numerator}/{info.rate.denominator}",
+        rate_source=NAMED if rate_named else "" if info.rate_assumed else TAGGED,
+        layer=layer,
         width=info.width,
         height=info.height,
         codec=info.codec,
         pixel_format=info.pixel_format,
         bits=info.bits,
-        start_frame=None if start is None else timecode_to_frame(start, info.rate),
-        drop_frame=start is not None and is_drop_frame(start),
-        reel=info.reel,
         matrix=info.colour.matrix,
         range=info.colour.range,
         primaries=info.colour.primaries,
         transfer=info.colour.transfer,
         colour_source=info.colour.source,
-        encoding=info.encoding,
-        encoding_source="tagged" if info.encoding else "",
+        file_timecode="" if fault else info.start_timecode or "",
+        file_reel=info.reel or "",
+        file_encoding=info.encoding,
+        notes="; ".join([fault, *info.notes] if fault else info.notes),
         kind=info.kind,
         intra_only=info.intra_only,
-    )
+    ).as_its_file_says()
 
 
 def timecode_fault(info: MediaInfo) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -98,28 +98,46 @@ def _mark(found: MarkedFootage, log: AvidLog, row: LogRow, by_name: dict[str, li
     )
 
 
-def marked(take: Take, marks: TakeMarks | None) -> tuple[Take, list[str]]:
-    """The take as paper marks it, and what does not agree; paper has the last word, for the edit was made by it.
-
-    A start that cannot be counted at the take's own rate is not used.
-    """
-    if marks is None:
-        return take, []
+def slate_from(marks: Sequence[TakeMarks]) -> tuple[Slate | None, list[str]]:
+    """The slate that paper gives, weightier paper last, and where papers differ; None if none gives any."""
+    given = [one for one in marks if one.slate is not None]
+    filled: dict[str, str] = {}
+    said_by: dict[str, str] = {}
     notes: list[str] = []
-    changes: dict[str, object] = {}
-    if marks.reel and marks.reel != take.reel:
-        changes["reel"] = marks.reel
-    if marks.rate is not None and marks.rate != take.frame_rate:
-        notes.append(f"{marks.paper} counts at {marks.rate}, the footage is at {take.frame_rate}: timecode not used")
-    elif marks.start_timecode:
-        try:
-            start = timecode_to_frame(marks.start_timecode, take.frame_rate)
-        except TimecodeError as error:
-            notes.append(f"{marks.paper}: {error.what} ({error.found}); timecode not used")
-        else:
+    for one in given:
+        for what, value in (one.slate or Slate()).model_dump().items():
+            if value and filled.get(what, value).lstrip("0") != value.lstrip("0"):
+                notes.append(f"{what} {value} by {one.paper}, {filled[what]} by {said_by[what]}")
+            if value:
+                filled[what], said_by[what] = value, one.paper
+    return (Slate(**filled) if given else None), notes
+
+
+def marked(take: Take, marks: Sequence[TakeMarks]) -> tuple[Take, list[str]]:
+    """The take as its file says and then paper, weightier paper last; and where they do not agree.
+
+    Paper has the last word, for the edit was made by it; a start that cannot be counted at the take's own rate
+    is not used.
+    """
+    take, notes = take.as_its_file_says(), []
+    reel_by = start_by = "its file"
+    for one in marks:
+        if one.reel:
+            if take.reel not in (None, one.reel):
+                notes.append(f"reel {one.reel} by {one.paper}, {take.reel} by {reel_by}")
+            take, reel_by = take.model_copy(update={"reel": one.reel}), one.paper
+        if one.num_frames not in (None, take.num_frames):
+            notes.append(f"{one.paper} has {one.num_frames} frames of it, the file {take.num_frames}")
+        if one.rate not in (None, take.frame_rate):
+            notes.append(f"{one.paper} counts at {one.rate}, the footage is at {take.frame_rate}: timecode not used")
+        elif one.start_timecode:
+            try:
+                start = timecode_to_frame(one.start_timecode, take.frame_rate)
+            except TimecodeError as error:
+                notes.append(f"{one.paper}: {error.what} ({error.found}); timecode not used")
+                continue
             if take.start_frame not in (None, start):
-                notes.append(f"starts at {marks.start_timecode} by {marks.paper}, at {take.start_timecode} by its file")
-            changes |= {"start_frame": start, "drop_frame": is_drop_frame(marks.start_timecode)}
-    if marks.num_frames not in (None, take.num_frames):
-        notes.append(f"{marks.paper} has {marks.num_frames} frames of it, the file {take.num_frames}")
-    return take.model_copy(update=changes), notes
+                notes.append(f"starts at {one.start_timecode} by {one.paper}, at {take.start_timecode} by {start_by}")
+            drop_frame = is_drop_frame(one.start_timecode)
+            take, start_by = take.model_copy(update={"start_frame": start, "drop_frame": drop_frame}), one.paper
+    return take, notes

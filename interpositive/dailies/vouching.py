@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from interpositive.dailies.footage_rules import Reading
 from interpositive.dailies.take import Take
 from interpositive.dailies.walking import Footage, Walk
 from interpositive.media.still_formats import FRAME_EXTENSIONS
 from interpositive.records.hash_lists.expecting import ExpectedFile
 from interpositive.records.hash_lists.gathering import HashLists, composed, read_hash_lists
 from interpositive.records.hash_lists.histories import one_line
+from interpositive.records.hash_lists.manifests import HISTORY_FOLDER
 
 HashListRule = Literal["check", "require", "ignore"]
 # Paperwork larger than this is not read at every ingest.
@@ -27,7 +29,7 @@ class ListedFootage:
 
     ``expected`` are its files that a list names; ``refusal`` is a reason to quarantine it unread;
     ``hash_list`` vouches for it if its bytes agree, and is empty where not all of its files are listed:
-    then ``note`` says so, in a source that has lists.
+    then ``note`` says so, in a source that has lists. ``reading`` is how the production wants it read.
     """
 
     footage: Footage
@@ -35,6 +37,7 @@ class ListedFootage:
     refusal: str = ""
     hash_list: str = ""
     note: str = ""
+    reading: Reading = field(default_factory=Reading)
 
     def settles(self, take: Take) -> bool:
         """Whether a take whose file is unchanged need not be read again for what the lists say now."""
@@ -95,6 +98,11 @@ class Vouching:
         for problem in self._lists.problems:
             reasons[problem.path].append(problem.reason)
         return {path: "; ".join(told) for path, told in reasons.items()}
+
+    def is_used(self, path: Path) -> bool:
+        """Whether a file is one of the lists that footage is checked against, or of a chain of them."""
+        whole = (history.folder for history in self._lists.histories if not history.problems)
+        return path in self._lists.simple or any(path.parent == folder / HISTORY_FOLDER for folder in whole)
 
     def contradicted(self, paperwork: Iterable[Path]) -> dict[Path, str]:
         """Those sheets and sidecars that differ from what a list says of them; large ones are not read."""

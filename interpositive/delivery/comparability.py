@@ -45,18 +45,18 @@ class Judged:
         return f"frames {self.first_number} to {self.last_number}"
 
 
-def open_pictures(path: Path, rate: Fraction | None = None) -> FrameReader:
-    """Open a movie or a folder of frames; ``rate`` is for frames that carry none."""
-    reader = open_reader(path)
+def open_pictures(path: Path, rate: Fraction | None = None, layer: str | None = None) -> FrameReader:
+    """Open a movie or a folder of frames; ``rate`` is for frames that carry none, ``layer`` for those of several."""
+    reader = open_reader(path, layer=layer)
     # What a sequence does carry is not overruled.
     if isinstance(reader, SequenceReader) and rate is not None and reader.info.rate_assumed:
-        return SequenceReader(path, rate)
+        return SequenceReader(path, rate, layer=layer)
     return reader
 
 
-def look_at(role: str, path: Path, rate: Fraction | None = None) -> Judged:
+def look_at(role: str, path: Path, rate: Fraction | None = None, layer: str | None = None) -> Judged:
     """Say what the pictures at ``path`` are, without decoding them all."""
-    reader = open_pictures(path, rate)
+    reader = open_pictures(path, rate, layer)
     try:
         number = reader.first_frame_number if isinstance(reader, SequenceReader) else None
         return Judged(role, path, reader.info, number)

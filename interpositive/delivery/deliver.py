@@ -64,6 +64,7 @@ class DeliverySettings:
     ``first_frame`` numbers the first delivered frame; None keeps a frame sequence's own number, a movie begins at 0.
     ``metrics`` are those that need no clean reference: there is none.
     ``encoding`` names the plate's colour encoding over what its file says; empty believes the file.
+    ``mask_layer`` says which picture of EXR frames is the mask, where they hold several.
     ``cdl`` is the shot's grade over the cut's own, which review pictures show and no delivered pixel has.
     """
 
@@ -75,6 +76,7 @@ class DeliverySettings:
     gate: GatePlan = field(default_factory=GatePlan)
     metrics: Sequence[MakeMetric] = (WarpError, RelativeWarpError, LumaFlicker, UntouchedChanged)
     encoding: str = ""
+    mask_layer: str | None = None
     cdl: Cdl | None = None
     seed: int = 0
     progress: bool = True
@@ -105,7 +107,7 @@ def deliver_shot(
     with closing(plate.open()) as reader:
         frame_format = choose_format(settings.frame_format, reader.info)
         colour = PlateColour(settings.encoding or reader.info.encoding, source.encoding)
-        with closing(open_mask(mask_path, reader.info, reader)) as mask:
+        with closing(open_mask(mask_path, reader.info, reader, settings.mask_layer)) as mask:
             first_frame = _first_number(reader, settings.first_frame)
             cdl = _grade_to_show(settings.cdl, plate.cdl, colour)
             shot = OpenedShot(plate, mask_path, reader, mask, first_frame, colour, cdl)

@@ -92,11 +92,13 @@ class DrawnMask:
         """Nothing is open."""
 
 
-def open_mask(path: Path, plate: MediaInfo, reader_of_plate: FrameReader | None = None) -> MaskSource:
+def open_mask(
+    path: Path, plate: MediaInfo, reader_of_plate: FrameReader | None = None, layer: str | None = None
+) -> MaskSource:
     """Open a mask and check that it fits the plate's size and length.
 
     Where the plate's frames are pulled from a take, a mask as long as the take is cut to those frames; drawn
-    masks count from the first frame of the plate.
+    masks count from the first frame of the plate. ``layer`` says which picture of EXR frames is the mask.
     ``MaskError`` with both values when it does not, or when the file is no mask.
     """
     path = Path(path)
@@ -114,7 +116,7 @@ def open_mask(path: Path, plate: MediaInfo, reader_of_plate: FrameReader | None 
             )
         return DrawnMask(drawing)
     try:
-        reader = _over_same_frames(open_reader(path), reader_of_plate)
+        reader = _over_same_frames(open_reader(path, layer=layer), reader_of_plate)
         info = reader.info
     except InterpositiveError as error:
         raise MaskError(f"{path} cannot be read as a mask: {error.what}", found=error.found) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from interpositive.dailies.conforming import ConformedCut, Pull
@@ -27,8 +28,9 @@ class Plate:
     """The frames to repair; ``name`` is the stem of every delivered file.
 
     ``frames`` is half-open: numbers counted from 0 in the file, or timecodes. A ``take`` is read by its
-    digests and has the reel and timecode that the production gave it. ``shot`` and ``pull`` say which shot of
-    which ``cut`` it is.
+    digests and has the reel and timecode that the production gave it. ``layer`` and ``rate`` are for a path to
+    frames that leave these open (:func:`interpositive.media.opening.open_reader`). ``shot`` and ``pull`` say
+    which shot of which ``cut`` it is.
     """
 
     path: Path
@@ -38,6 +40,8 @@ class Plate:
     shot: Shot | None = None
     pull: Pull | None = None
     cut: ConformedCut | None = None
+    layer: str | None = None
+    rate: Fraction | None = None
 
     @property
     def cdl(self) -> Cdl | None:
@@ -47,7 +51,7 @@ class Plate:
     def open(self) -> FrameReader:
         """Open the frames to repair; ``MediaError`` or ``TimecodeError`` for frames that are not there."""
         if self.take is None:
-            whole = open_reader(self.path)
+            whole = open_reader(self.path, layer=self.layer, rate=self.rate)
             return whole if self.frames is None else RangeReader(whole, *_frame_numbers(self.frames, whole.info))
         whole = open_take(self.take)
         start, reel = self.take.start_timecode, self.take.reel
@@ -82,10 +86,13 @@ class Plate:
         )
 
 
-def plate_at(path: Path, frames: FrameSpan | None = None) -> Plate:
+def plate_at(
+    path: Path, frames: FrameSpan | None = None, layer: str | None = None, rate: Fraction | None = None
+) -> Plate:
     """A movie or folder of frames, or some frames of it."""
     path = Path(path)
-    return Plate(path, path.stem if path.is_file() else path.resolve().name, frames)
+    name = path.stem if path.is_file() else path.resolve().name
+    return Plate(path, name, frames, layer=layer, rate=rate)
 
 
 def plate_of_shot(cut: ConformedCut, name: str, take: Take) -> Plate:

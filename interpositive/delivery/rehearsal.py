@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,15 +37,18 @@ def rehearse(
     num_frames: int | None = None,
     height: int | None = None,
     encoding: str = "",
+    layer: str | None = None,
+    rate: Fraction | None = None,
     seed: int = 0,
 ) -> Path:
     """Damage a stretch of a clean take; publishes ``mask/`` and, without loss, the shot and its truth.
 
     Those are movies ``shot.mkv`` and ``truth.mkv``, or for floating-point takes folders ``shot`` and
     ``truth`` of EXR, with the take's colour tags. ``num_frames`` None goes to the end of the take;
-    ``height`` scales it down first. ``encoding`` names the take's over what its file says.
+    ``height`` scales it down first. ``encoding`` names the take's over what its file says;
+    ``layer`` and ``rate`` are for a take of frames that leave these open.
     """
-    with closing(open_reader(take_path)) as reader:
+    with closing(open_reader(take_path, layer=layer, rate=rate)) as reader:
         info = reader.info
         stop = info.num_frames if num_frames is None else start + num_frames
         if not 0 <= start < stop <= info.num_frames:

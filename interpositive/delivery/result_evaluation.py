@@ -93,6 +93,7 @@ def _settings_in_words(shot: JudgedPaths, settings: ResultSettings) -> dict[str,
         **settings.told,
         "roles": ", ".join(shot.paths),
         "rate": str(settings.rate),
+        "layers": ", ".join(f"{role}: {layer}" for role, layer in sorted(settings.layers.items())),
         "encoding": settings.encoding,
         "review_movies": str(settings.review_movies),
     }
@@ -120,12 +121,12 @@ def _check_all(shots: Sequence[JudgedPaths], settings: ResultSettings) -> None:
     as_mattes = are_mattes(settings)
     for shot in shots:
         try:
-            judged = look_at_all(shot, settings.rate)
+            judged = look_at_all(shot, settings)
             for role, other in judged.items():
                 if role != RESULT:
                     refuse_mismatch(judged[RESULT], other, as_mattes=as_mattes)
             if "mask" in shot.paths:
-                open_mask(shot.paths["mask"], judged[RESULT].info).close()
+                open_mask(shot.paths["mask"], judged[RESULT].info, layer=settings.layers.get("mask")).close()
         except InterpositiveError as error:
             errors.append((shot.name, error))
     if len(errors) == 1:

@@ -36,13 +36,15 @@ _MOVIE_ROLES = {"result": "result", "against": "against", "reference": "target",
 class ResultSettings:
     """What is measured, and what of the measuring is written down.
 
-    ``rate`` (frames per second) is for frame sequences that carry none. ``encoding`` names the colour
+    ``rate`` (frames per second) is for frame sequences that carry none; ``layers`` name, by role, which picture of
+    EXR frames that hold several is meant. ``encoding`` names the colour
     encoding of all pictures over what their files say; empty believes the files.
     ``told`` are the choices behind ``metrics`` in words, by key: an evaluation is resumed with the same only.
     """
 
     metrics: Sequence[MakeMetric]
     rate: Fraction | None = None
+    layers: Mapping[str, str] = field(default_factory=dict)
     encoding: str = ""
     review_movies: bool = True
     told: Mapping[str, str] = field(default_factory=dict)
@@ -56,14 +58,15 @@ def are_mattes(settings: ResultSettings) -> bool:
     return any(make().group == MATTES for make in settings.metrics)
 
 
-def look_at_all(shot: JudgedPaths, rate: Fraction | None) -> dict[str, Judged]:
+def look_at_all(shot: JudgedPaths, settings: ResultSettings) -> dict[str, Judged]:
     """What the pictures of every role are; the mask is looked at by itself."""
-    return {role: look_at(role, path, rate) for role, path in shot.paths.items() if role != "mask"}
+    rate, layers = settings.rate, settings.layers
+    return {role: look_at(role, path, rate, layers.get(role)) for role, path in shot.paths.items() if role != "mask"}
 
 
 def measure_shot(shot: JudgedPaths, digests: Mapping[str, str], scratch: Path, settings: ResultSettings) -> ShotReport:
     """Measure one shot in windows of a few frames, and write its review movies into ``scratch``."""
-    judged = look_at_all(shot, settings.rate)
+    judged, layers = look_at_all(shot, settings), settings.layers
     info = judged[RESULT].info
     methods = [role for role in (RESULT, AGAINST) if role in judged]
     as_mattes = are_mattes(settings)
@@ -78,10 +81,10 @@ def measure_shot(shot: JudgedPaths, digests: Mapping[str, str], scratch: Path, s
         encoding=encoding,
     )
     with ExitStack() as stack:
-        readers = {role: open_pictures(one.path, settings.rate) for role, one in judged.items()}
+        readers = {role: open_pictures(one.path, settings.rate, layers.get(role)) for role, one in judged.items()}
         for reader in readers.values():
             stack.callback(reader.close)
-        mask = open_mask(shot.paths["mask"], info) if "mask" in shot.paths else None
+        mask = open_mask(shot.paths["mask"], info, layer=layers.get("mask")) if "mask" in shot.paths else None
         if mask is not None:
             stack.callback(mask.close)
         movies = stack.enter_context(ReviewMovies(scratch, info.rate, encoding=encoding))

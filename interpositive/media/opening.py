@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -13,14 +14,20 @@ Backend = Literal["auto", "decord", "torchcodec", "pyav", "sequence"]
 
 
 def open_reader(
-    path: Path, backend: Backend = "auto", matrix: str | None = None, digests: TakeDigests | None = None
+    path: Path,
+    backend: Backend = "auto",
+    matrix: str | None = None,
+    digests: TakeDigests | None = None,
+    layer: str | None = None,
+    rate: Fraction | None = None,
 ) -> FrameReader:
     """Choose the reader for a take: a folder of numbered frames or a movie file, by content and not by name.
 
     ``auto`` reads movies by PyAV, the reference, exact above 8 bits too; the
     8-bit readers refuse what they would get wrong. ``matrix`` names the colour
-    matrix of a movie that has no or a wrong tag. With ``digests`` every read is
-    checked before it is decoded; decord, which reads files by itself, is then
+    matrix of a movie that has no or a wrong tag; ``layer`` and ``rate`` (frames a second)
+    say of a frame sequence what it may leave open, and are refused for a movie. With ``digests``
+    every read is checked before it is decoded; decord, which reads files by itself, is then
     refused. Nothing is opened yet except to see whether the path is there.
     """
     path = Path(path)
@@ -40,7 +47,14 @@ def open_reader(
     if is_folder:
         from interpositive.media.sequence_reader import SequenceReader
 
-        return SequenceReader(path, digests=digests)
+        return SequenceReader(path, rate=rate, digests=digests, layer=layer)
+    if layer is not None or rate is not None:
+        raise MediaError(
+            f"{path.name} says its picture and rate itself",
+            found=f"layer {layer}" if layer is not None else f"rate {rate}",
+            expected="a folder of frames, for which these can be named",
+            remedy="leave it out for a movie",
+        )
     file_digests = digests.files[0] if digests else None
     if backend == "decord":
         if digests is not None:

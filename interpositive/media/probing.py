@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
 from interpositive.errors import MediaError
 from interpositive.media.containers import sniff_container
 from interpositive.media.contract import FrameReader, MediaInfo
+from interpositive.media.opening import open_reader
 from interpositive.media.pyav_reader import PyAVReader
 from interpositive.media.sequence_reader import SequenceReader
 
@@ -28,17 +30,19 @@ def refuse_strangers(path: Path) -> None:
         sniff_container(path)
 
 
-def probe_media(path: Path, check: Check = "ends") -> MediaInfo:
+def probe_media(path: Path, check: Check = "ends", layer: str | None = None, rate: Fraction | None = None) -> MediaInfo:
     """Describe a take's media and refuse it when it is damaged.
 
     Looks at every packet of a movie and every header of a frame sequence.
     ``check`` says what is decoded: ``all`` frames, or the ``ends``, which are
     the first frame and all from the last entry point on; what is quickly
     decoded is decoded whole either way. A varying rate is reported
-    (``variable_rate``), not refused. Raises ``MediaError`` with one reason.
+    (``variable_rate``), not refused. ``layer`` and ``rate`` are those of ``open_reader``.
+    Raises ``MediaError`` with one reason.
     """
     path = Path(path)
-    reader = SequenceReader(path) if path.is_dir() else PyAVReader(path)
+    reader = open_reader(path, layer=layer, rate=rate)
+    assert isinstance(reader, SequenceReader | PyAVReader)
     try:
         info = reader.info
         if isinstance(reader, SequenceReader):

@@ -34,9 +34,10 @@ class SequenceReader:
     or full-scale ``uint16`` (10 and 12 bit codes fill the 16-bit scale, and rounding
     gives each back) and ``float32`` for half and float. Grey becomes three equal
     channels; alpha and other layers are left out. Of an EXR with several pictures,
-    ``layer`` names the one that is meant. ``rate`` is for files that carry none: without
-    it 24 frames per second is noted, or what their timecode counts. ``num_threads``
-    frames of a window are decoded at a time.
+    ``layer`` names the one that is meant. ``rate`` is the caller's word, for files that
+    carry none or a wrong one, which is noted; without it files that carry none are taken
+    for 24 frames per second, or what their timecode counts. ``num_threads`` frames of a
+    window are decoded at a time.
 
     Opening reads two headers, the first and the last; each frame is checked against
     the first when it is decoded, and ``check_headers`` looks at all of them. Raises
@@ -226,6 +227,8 @@ def _open_sequence(
     first, last = read(paths[0]), read(paths[-1])
     refuse_difference(paths[-1], last, first)
     notes = []
+    if None not in (rate, first.rate) and rate != first.rate:
+        notes.append(f"its headers say {first.rate} frames per second, it is read at {rate} as named")
     rate = rate or first.rate
     rate_assumed = rate is None
     if rate is None:
@@ -237,6 +240,8 @@ def _open_sequence(
         timecode = None
     shown, stored = first.display_window, first.data_window
     windowed = shown != stored or (shown.x, shown.y) != (0, 0)
+    if stored.intersect(shown) != stored:
+        notes.append(f"{stored} pixels are stored, of which the display window {shown} is taken: overscan is left out")
     info = MediaInfo(
         path=folder,
         kind="sequence",
@@ -268,8 +273,8 @@ def _open_sequence(
         raise MediaError(
             f"{folder.name} has a timecode that its rate cannot count",
             found=f"{first.timecode} at {info.rate} frames per second",
-            expected="a rate in the headers that the timecode was counted at",
-            remedy="write the rate that the frames were counted at into their headers",
+            expected="the rate that the timecode was counted at",
+            remedy="write it into the headers, or name it as rates in the production, or rate= where a path is given",
         ) from error
     return sequence
 

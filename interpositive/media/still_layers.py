@@ -49,8 +49,8 @@ def choose_layer(path: Path, specs: Sequence[Any], wanted: str | None = None) ->
         found = [layer for layer in layers if layer.name == wanted]
         if len(found) != 1:
             raise MediaError(
-                f"{path.name} has {'several pictures' if found else 'no picture'} of this name",
-                found=wanted,
+                f"{path.name} has {'several pictures' if found else 'no picture'} of the layer's name",
+                found=f"{wanted}, while it holds {names}" if layers else f"{wanted}, while it holds no picture",
                 expected=f"one of {names}" if layers else "a file with R, G, B channels",
             )
         return found[0]
@@ -67,10 +67,11 @@ def choose_layer(path: Path, specs: Sequence[Any], wanted: str | None = None) ->
             remedy="render the beauty pass with channels R, G, B",
         )
     raise MediaError(
-        f"{path.name} holds more than one picture",
-        found=", ".join(layer.name or "a plain one" for layer in chosen),
+        f"{path.name} holds more than one picture: name the one that is meant as layers in the production, or layer=",
+        found=names,
         expected="one picture, or the name of the one that is meant",
-        remedy="render each into files of its own; a script can name one: SequenceReader(path, layer=NAME)",
+        remedy=f'layers: {{"{path.parent.name}": {chosen[0].name or layers[0].name}}} in the production, or '
+        f"layer={chosen[0].name or layers[0].name} where a path is given",
     )
 
 

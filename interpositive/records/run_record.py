@@ -14,7 +14,10 @@ RUN_RECORD_NAME = "run.json"
 
 
 class RunTake(Record):
-    """A take that a run used; ``split`` is train, val or test; ``encoding`` is empty where it is not known."""
+    """A take that a run used; ``split`` is train, val or test; ``encoding`` is empty where it is not known.
+
+    ``layer`` is the picture of an EXR that the production meant, empty where none is named.
+    """
 
     name: str
     split: str
@@ -22,6 +25,7 @@ class RunTake(Record):
     sha256: str
     num_frames: int
     encoding: str = ""
+    layer: str = ""
 
 
 class RunRecord(Record):

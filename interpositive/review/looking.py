@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -37,13 +38,24 @@ class Look:
     sha256: str
 
 
-def look_at(path: Path, *, encoding: str = "", num_pictures: int, with_digest: bool, timeout_seconds: float) -> Look:
+def look_at(
+    path: Path,
+    *,
+    encoding: str = "",
+    layer: str | None = None,
+    rate: Fraction | None = None,
+    num_pictures: int,
+    with_digest: bool,
+    timeout_seconds: float,
+) -> Look:
     """Probe footage and take evenly spaced pictures of it; ``MediaError`` with one reason if it cannot be trusted.
 
     Pictures are seen through the review display where ``encoding``, or the file itself, names how codes become light;
-    otherwise they are the codes. With ``with_digest`` the whole file is read.
+    otherwise they are the codes. ``layer`` and ``rate`` are for frames that leave these open.
+    With ``with_digest`` the whole file is read.
     """
-    job = partial(_look_or_refusal, encoding=encoding, num_pictures=num_pictures, with_digest=with_digest)
+    look = partial(_look, encoding=encoding, layer=layer, rate=rate, num_pictures=num_pictures, with_digest=with_digest)
+    job = partial(_look_or_refusal, look)
     patience = timeout_seconds + (_num_bytes(path) / SLOWEST_BYTES_PER_SECOND if with_digest else 0.0)
     [outcome] = run_jobs(job, [path], 1, lambda path: patience)
     if isinstance(outcome.result, Look):
@@ -59,35 +71,37 @@ def middle_pictures(takes: Sequence[Take], timeout_seconds: float) -> list[Pictu
     return [_NOTHING if outcome.result is None else outcome.result for outcome in outcomes]
 
 
-def _look_or_refusal(path: Path, encoding: str, num_pictures: int, with_digest: bool) -> Look | InterpositiveError:
+def _look_or_refusal(look: Callable[[Path], Look], path: Path) -> Look | InterpositiveError:
     """Errors travel as results, so that their words arrive whole."""
     try:
-        return _look(path, encoding, num_pictures, with_digest)
+        return look(path)
     except InterpositiveError as error:
         return error
 
 
-def _look(path: Path, encoding: str, num_pictures: int, with_digest: bool) -> Look:
+def _look(
+    path: Path, encoding: str, layer: str | None, rate: Fraction | None, num_pictures: int, with_digest: bool
+) -> Look:
     if sniff_still(path) is not None:
-        info, picture = _still(path, encoding)
+        info, picture = _still(path, encoding, layer, rate)
         return Look(info, {0: picture} if num_pictures else {}, take_digest(path) if with_digest else "")
-    info = probe_media(path)
+    info = probe_media(path, layer=layer, rate=rate)
     numbers = evenly_spaced(info.num_frames, num_pictures) if num_pictures else []
-    pictures = {n: _picture(open_reader(path), n, encoding or info.encoding) for n in numbers}
+    pictures = {n: _picture(open_reader(path, layer=layer, rate=rate), n, encoding or info.encoding) for n in numbers}
     return Look(info, pictures, take_digest(path) if with_digest else "")
 
 
-def _still(path: Path, encoding: str) -> tuple[MediaInfo, Picture]:
+def _still(path: Path, encoding: str, layer: str | None, rate: Fraction | None) -> tuple[MediaInfo, Picture]:
     """A single frame, which is no take, as a sequence of one."""
-    header = read_header(path)
+    header = read_header(path, layer)
     shown = header.display_window
     frame = np.zeros((shown.height, shown.width, 3), header.dtype)
-    read_frame(path, frame, header)
+    read_frame(path, frame, header, layer)
     info = MediaInfo(
         path=path,
         kind="still",
         num_frames=1,
-        rate=header.rate or DEFAULT_RATE,
+        rate=rate or header.rate or DEFAULT_RATE,
         width=shown.width,
         height=shown.height,
         codec=header.format_name,

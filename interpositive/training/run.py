@@ -42,6 +42,8 @@ from interpositive.training.run_folder import (
 )
 from interpositive.training.settings import TrainSettings
 
+_RECORDED = tuple(RunTake.model_fields)
+
 __all__ = ["ARCHIVE_NAME", "CONFIG_NAME", "TrainSettings", "software_versions", "train_mini_model"]
 
 
@@ -85,10 +87,7 @@ def train_mini_model(
     lightning.seed_everything(settings.seed, verbose=False)
     # Read before training: afterwards the catalogue may hold other takes.
     run_takes = [
-        RunTake(name=name, split=split, path=path, sha256=sha256, num_frames=num_frames, encoding=encoding)
-        for name, split, path, sha256, num_frames, encoding in take_columns(
-            dailies.takes, "name", "split", "path", "sha256", "num_frames", "encoding"
-        )
+        RunTake(**dict(zip(_RECORDED, values, strict=True))) for values in take_columns(dailies.takes, *_RECORDED)
     ]
     notes = encoding_notes(dailies.encoding, {take.encoding for take in run_takes})
     newest, damaged = newest_valid_checkpoint(folder / "checkpoints")

@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import OpenImageIO as oiio
 
 from interpositive.errors import MediaError
 from interpositive.media.contract import ColourTags, MediaInfo
@@ -27,6 +28,25 @@ def make_movie(
     with MovieWriter(path, rate, width, height, codec="h264_intra", start_timecode="01:00:00:00") as writer:
         writer.write(frames)
     return path
+
+
+def write_stereo(folder: Path, reel: str = "", rate: tuple[int, int] | None = None) -> None:
+    """Three EXR frames of two parts: ``left`` is 0.25 everywhere, ``right`` 0.5."""
+    folder.mkdir(parents=True)
+    for number in range(1001, 1004):
+        path = str(folder / f"{folder.name}.{number}.exr")
+        specs = [oiio.ImageSpec(64, 32, 3, oiio.HALF) for _ in range(2)]
+        for spec, part in zip(specs, ("left", "right"), strict=True):
+            spec.attribute("oiio:subimagename", part)
+            if reel:
+                spec.attribute("reelName", reel)
+            if rate:
+                spec.attribute("framesPerSecond", oiio.TypeRational, rate)
+        output = oiio.ImageOutput.create(path)
+        assert output.open(path, tuple(specs)), output.geterror()
+        assert output.write_image(np.full((32, 64, 3), 0.25, np.float16))
+        assert output.open(path, specs[1], "AppendSubimage"), output.geterror()
+        assert output.write_image(np.full((32, 64, 3), 0.5, np.float16)) and output.close()
 
 
 def cheap_info(path: Path, num_frames: int = 24) -> MediaInfo:

@@ -12,7 +12,7 @@ from footage import make_movie
 from numpy.typing import NDArray
 
 from interpositive.dailies.catalogue import Catalogue
-from interpositive.dailies.encoding_rules import EncodingRules
+from interpositive.dailies.footage_rules import FootageRules
 from interpositive.dailies.ingest import ingest
 from interpositive.dailies.report import IngestReport
 from interpositive.dailies.take import Take
@@ -24,9 +24,9 @@ RATE = Fraction(24)
 
 
 def bring_in(folder: Path, lines: int, **named: str) -> tuple[IngestReport, dict[str, Take]]:
-    rules = EncodingRules(named)
+    rules = FootageRules(named)
     path = folder / "workspace" / "c.sqlite"
-    report = ingest(folder / "dailies", path, encoding_rules=rules, num_workers=0, proxy_height=lines, progress=False)
+    report = ingest(folder / "dailies", path, footage_rules=rules, num_workers=0, proxy_height=lines, progress=False)
     with Catalogue(path) as catalogue:
         return report, {take.name: take for take in catalogue.takes()}
 

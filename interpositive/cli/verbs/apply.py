@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from interpositive.delivery.accounting import DeliverySource
 from interpositive.delivery.deliver import DeliverySettings, deliver_shot
 from interpositive.delivery.frame_formats import FormatChoice
 from interpositive.delivery.gate import GatePlan
-from interpositive.delivery.plates import FrameSpan, Plate, plate_at, plate_of_shot
+from interpositive.delivery.plates import Plate, plate_at, plate_of_shot
 from interpositive.delivery.restoring import WindowPlan
 from interpositive.errors import ConfigError, MediaError
 from interpositive.media.cdl_files import read_cdl
 from interpositive.media.encodings import find_encoding
 from interpositive.records.digests import sha256_of_value
+from interpositive.records.identity import exact_rate
 from interpositive.training.run import ARCHIVE_NAME, software_versions
 
 
@@ -77,7 +79,10 @@ class ApplyConfig(BaseModel):
     run: Path
     shot: str
     frames: tuple[int, int] | tuple[str, str] | None
+    layer: str | None
+    rate: str | int | float | None
     mask: Path
+    mask_layer: str | None
     deliver_to: Path
     encoding: str | None
     cdl: Path | None
@@ -97,7 +102,7 @@ def run(config: DictConfig) -> None:
     opened = open_run(settings.run)
     delivery = settings.delivery
     training_takes = [take for take in opened.record.takes if take.split == "train"]
-    plate = find_plate(settings.shot, settings.frames, Path(opened.record.catalogue))
+    plate = find_plate(settings, Path(opened.record.catalogue))
     manifest = deliver_shot(
         plate,
         settings.mask,
@@ -124,6 +129,7 @@ def run(config: DictConfig) -> None:
             gate=delivery.gate.plan(),
             metrics=assemble_metrics(settings.metric),
             encoding=encoding_name(settings.encoding) or (plate.take.encoding if plate.take else ""),
+            mask_layer=settings.mask_layer,
             cdl=None if settings.cdl is None else read_cdl(settings.cdl, settings.cdl_id or ""),
             seed=settings.seed,
             progress=settings.progress,
@@ -143,13 +149,26 @@ def encoding_name(given: str | None) -> str:
     return "" if given is None else find_encoding(given).name
 
 
-def find_plate(shot: str, frames: FrameSpan | None, catalogue_path: Path) -> Plate:
+def named_rate(given: str | int | float | None) -> Fraction | None:
+    """The frame rate that a user gave, exact; ``TimecodeError`` for what is none."""
+    return None if given is None else exact_rate(given)
+
+
+def find_plate(settings: ApplyConfig, catalogue_path: Path) -> Plate:
     """What a name on the command line means: a path, else a shot of the production's cut, else one of its takes.
 
-    Raises ``MediaError`` if it is none of them.
+    Raises ``MediaError`` if it is none of them, ``ConfigError`` for a layer or rate of a take: the production names it.
     """
+    shot, frames, rate = settings.shot, settings.frames, named_rate(settings.rate)
     if Path(shot).exists():
-        return plate_at(Path(shot), frames)
+        return plate_at(Path(shot), frames, settings.layer, rate)
+    if settings.layer is not None or rate is not None:
+        raise ConfigError(
+            "layer and rate are said of a path",
+            found=f"shot={shot}, which is no path here",
+            expected="layer=null rate=null for shots and takes of the production",
+            remedy="name them for the take as layers and rates in the production, and ingest again",
+        )
     workspace = catalogue_path.parent
     if catalogue_path.is_file():
         cut = read_conformed_cut(workspace) if (workspace / CUT_LIST_NAME).is_file() else None

@@ -46,6 +46,7 @@ class EvaluateConfig(BaseModel):
     output: Path | None
     metric: dict[str, dict[str, Any]]
     table: list[str]
+    layer: dict[str, str]
     rate: str | int | float | None
     encoding: str | None
     review_movies: bool
@@ -88,6 +89,13 @@ def _refuse_both_or_neither(settings: EvaluateConfig) -> None:
             found=found,
             expected="run=<run folder>, or result=<movie or folder> with reference=, plate=, mask= or against=",
             remedy="interpositive evaluate --help lists all keys",
+        )
+    if strangers := sorted(set(settings.layer) - set(settings.pictures())):
+        raise ConfigError(
+            "layer names a role that no pictures were given for",
+            found=", ".join(strangers),
+            expected=f"of {', '.join(settings.pictures()) or 'none'}",
+            remedy="layer={plate: left} is for plate=<folder of frames>",
         )
     if settings.run is not None and len(settings.pictures()) > 0:
         raise ConfigError(
@@ -135,6 +143,13 @@ def _held_out(settings: EvaluateConfig, catalogue_path: Path, recorded: Mapping[
             remedy="ingest more takes, or name other splits",
         )
     for take in takes:
+        if take.layer != recorded[take.name].layer:
+            raise CatalogueError(
+                f"{take.name} is not the picture that the run used",
+                found=f"layer {take.layer or 'by default'}",
+                expected=f"layer {recorded[take.name].layer or 'by default'}",
+                remedy="name it so in production.layers and ingest again, or train again",
+            )
         refuse_changed(take.model_copy(update={"sha256": recorded[take.name].sha256}))
     return takes
 
@@ -146,6 +161,7 @@ def _judge_result(settings: EvaluateConfig, folder: Path) -> Measures:
         ResultSettings(
             metrics=assemble_metrics(settings.metric),
             rate=_frame_rate(settings.rate),
+            layers=settings.layer,
             encoding=encoding_name(settings.encoding),
             review_movies=settings.review_movies,
             told={f"metric.{name}": json.dumps(given, sort_keys=True) for name, given in settings.metric.items()},

@@ -53,7 +53,7 @@ def run(config: DictConfig) -> None:
             production.catalogue_path,
             slate_rules=SlateRules([*production.slate_patterns, *DEFAULT_PATTERNS]),
             split_rule=production.split.rule(),
-            encoding_rules=production.encoding_rules(),
+            footage_rules=production.footage_rules(),
             hash_lists=production.hash_lists,
             engine=engine,
             proxy_height=production.proxy_height,

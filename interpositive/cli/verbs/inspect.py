@@ -18,6 +18,7 @@ from interpositive.dailies.walking import walk_source
 from interpositive.errors import ConfigError
 from interpositive.records.hash_lists.gathering import read_hash_lists
 from interpositive.records.hash_lists.verifying import verify_folder
+from interpositive.records.identity import exact_rate
 from interpositive.records.publishing import write_file_whole
 from interpositive.review.contact_sheet import (
     SHEET_FRAMES,
@@ -48,6 +49,8 @@ class InspectConfig(BaseModel):
     production: dict[str, Any]
     path: Path | None
     take: str | None
+    layer: str | None
+    rate: str | int | float | None
     contact_sheet: Path | None
     check_digest: bool
     cut_list_rate: str | int | float | None
@@ -101,9 +104,12 @@ def _inspect_footage(path: Path, take: Take | None, settings: InspectConfig, pro
     sheet_path = settings.contact_sheet
     among = sheet_path is not None and lies_among(sheet_path, path)
     encoding = take.encoding if take else ""
+    rate = None if settings.rate is None else exact_rate(settings.rate)
     look = look_at(
         path,
         encoding=encoding,
+        layer=settings.layer or (take.layer if take else "") or None,
+        rate=rate or (take.named_rate if take else None),
         num_pictures=0 if sheet_path is None or among else SHEET_FRAMES,
         with_digest=settings.check_digest,
         timeout_seconds=settings.timeout_seconds,

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict
 
 from interpositive.cli.assembling import assemble, read_config
-from interpositive.cli.verbs.apply import encoding_name
+from interpositive.cli.verbs.apply import encoding_name, named_rate
 from interpositive.delivery.rehearsal import rehearse
 from interpositive.tasks.contract import Task
 
@@ -21,6 +21,8 @@ class RehearseConfig(BaseModel):
 
     task: dict[str, Any]
     take: Path
+    layer: str | None
+    rate: str | int | float | None
     output: Path
     start: int
     num_frames: int | None
@@ -42,6 +44,8 @@ def run(config: DictConfig) -> None:
         num_frames=settings.num_frames,
         height=settings.height,
         encoding=encoding_name(settings.encoding),
+        layer=settings.layer,
+        rate=named_rate(settings.rate),
         seed=settings.seed,
     )
     for name in ("shot", "mask", "truth"):
