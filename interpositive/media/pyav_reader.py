@@ -128,6 +128,7 @@ class _OpenMovie:
         self.path = file.path
         self.file = file
         self._decoded: Generator[av.VideoFrame] | None = None
+        self._packets: Generator[Packet[VideoStream]] | None = None
         try:
             with file.vouched_for():
                 self.container: InputContainer = open_movie(file)
@@ -239,6 +240,13 @@ class _OpenMovie:
         if self._decoded is not None:
             self._decoded.close()
             self._decoded = None
+        self._end_demuxing()
+
+    def _end_demuxing(self) -> None:
+        # A generator of PyAV's that is dropped before its end, and not closed, leaks its packet.
+        if self._packets is not None:
+            self._packets.close()
+            self._packets = None
 
     def _frames_from(self, entry: int) -> Generator[av.VideoFrame]:
         # Containers differ in whether they seek by showing or storing time, so what was found is looked at:
@@ -247,7 +255,9 @@ class _OpenMovie:
         for step in (0, 1, 2, 8, entry):
             target = self.index.entries[max(0, entry - step)].seek_to
             self.container.seek(target, stream=self.stream, backward=True, any_frame=False)
-            packets = self.container.demux(self.stream)
+            self._end_demuxing()
+            packets = cast("Generator[Packet[VideoStream]]", self.container.demux(self.stream))
+            self._packets = packets
             for packet in packets:
                 if packet.pts == wanted.pts or (packet.pts is None and packet.dts == wanted.pts):
                     return self._decode_packets(packet, packets)
