@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +30,7 @@ from interpositive.errors import ConfigError
 from interpositive.functional.seeds import generator_from
 from interpositive.media.contract import Frames
 from interpositive.media.plate_colour import NATIVE, PlateColour
+from interpositive.media.range_reader import RangeReader
 from interpositive.metrics.contract import MakeMetric
 from interpositive.metrics.encoded import measured_encoding
 from interpositive.metrics.luma_flicker import LumaFlicker
@@ -85,11 +87,11 @@ def damage_take(take: Take, make_example: MakeExample, settings: EvaluationSetti
     is converted to the mini-model's encoding, stays float.
     """
     colour = PlateColour(take.encoding, settings.encoding)
-    reader = open_take(take)
     num_frames = min(settings.max_frames, take.num_frames)
     first = (take.num_frames - num_frames) // 2
-    codes = reader.window(first, first + num_frames)
-    reader.close()
+    stretch = RangeReader(open_take(take), first, first + num_frames, start_timecode=take.start_timecode)
+    with closing(stretch):
+        codes, start_timecode = stretch.window(0, num_frames), stretch.info.start_timecode
     height = min(settings.height, take.height)
     size = (round(take.width * height / take.height / 2) * 2, height)
     clean = frames_to_values(np.stack([cv2.resize(c, size, interpolation=cv2.INTER_AREA) for c in codes]), colour)
@@ -102,7 +104,7 @@ def damage_take(take: Take, make_example: MakeExample, settings: EvaluationSetti
         take.split,
         take.frame_rate,
         first,
-        take.start_timecode,
+        start_timecode,
         as_stored(example.input),
         as_stored(clean),
         example.mask[:, 0].numpy(),

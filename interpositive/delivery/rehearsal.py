@@ -22,6 +22,7 @@ from interpositive.media.contract import Frames, MediaInfo
 from interpositive.media.encoding_tags import encoding_of_movie
 from interpositive.media.movie_writer import MovieWriter
 from interpositive.media.opening import open_reader
+from interpositive.media.range_reader import RangeReader
 from interpositive.media.sequence_writer import SequenceWriter
 from interpositive.media.still_colour import UNKNOWN
 from interpositive.media.still_tags import FrameTags
@@ -57,7 +58,8 @@ def rehearse(
                 found=f"frames {start} to {stop}",
                 expected=f"within 0 to {info.num_frames}",
             )
-        codes = reader.window(start, stop)
+        stretch = RangeReader(reader, start, stop)
+        info, codes = stretch.info, stretch.window(0, len(stretch))
     if encoding and encoding != info.encoding:
         info = replace(info, encoding=encoding, colour=replace(info.colour, primaries=UNKNOWN, transfer=UNKNOWN))
     if height is not None and height < info.height:

@@ -14,7 +14,7 @@ from interpositive.errors import MediaError
 from interpositive.media.contract import FrameReader
 from interpositive.media.opening import open_reader
 from interpositive.records.measures import ShotMeasures
-from interpositive.records.timecode import frame_to_timecode, timecode_to_frame
+from interpositive.records.timecode import is_drop_frame, timecode_to_frame, wrapped_timecode
 from interpositive.review.encoding import (
     Patch,
     Picture,
@@ -110,7 +110,7 @@ def frame_timecode(shot: ShotMeasures, frame: int) -> str | None:
         return None
     rate = Fraction(shot.rate)
     start = timecode_to_frame(shot.start_timecode, rate)
-    return frame_to_timecode(start + frame - shot.first_frame, rate, drop_frame=";" in shot.start_timecode)
+    return wrapped_timecode(start + frame - shot.first_frame, rate, is_drop_frame(shot.start_timecode))
 
 
 def embed_shot(subject: Subject, shot: ShotMeasures, budget_bytes: int) -> ShotPictures:

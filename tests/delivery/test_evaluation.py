@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from productions import TinyProduction, panning_shot, write_shot
-from stand_ins import ERRORS, FEW, KnownErrors, request
+from stand_ins import ERRORS, FEW, KnownErrors, noise_codes, request, write_movie
 from torch import Tensor
 
 from interpositive.delivery.evaluation import MEASURES_NAME, EvaluationSettings, damage_take, evaluate_run
@@ -79,6 +80,13 @@ def test_damage_is_the_same_every_time_and_another_with_another_seed(tiny_produc
     np.testing.assert_array_equal(first.damaged[kept], first.clean[kept])
 
 
+def test_the_damaged_stretch_has_its_own_timecode(tiny_production: TinyProduction) -> None:
+    (take,) = tiny_production.takes_of("test")
+    marked = take.model_copy(update={"start_frame": 24 * 3600 * 24 - 4, "drop_frame": False})
+    damaged = damage_take(marked, draw_a_bar, SETTINGS)
+    assert (damaged.first_frame, damaged.start_timecode) == (9, "00:00:00:05")
+
+
 def test_an_evaluation_is_never_overwritten(tiny_production: TinyProduction, tmp_path: Path) -> None:
     (tmp_path / "evaluation").mkdir()
     with pytest.raises(StorageError, match="never overwritten"):
@@ -101,6 +109,11 @@ class TestRehearsal:
         assert np.all(shot[mask] < 100) and truth[mask].mean() > 10000
         clean = open_reader(take).window(2, 7).astype(np.float64) / 255
         assert np.abs(truth / 65535 - clean).max() < 0.01
+
+    def test_frames_keep_their_timecode(self, tmp_path: Path) -> None:
+        take = write_movie(tmp_path / "take.mkv", noise_codes(6), "ffv1", Fraction(24), "23:59:59:22")
+        folder = rehearse(take, draw_a_bar, tmp_path / "shot", start=3, num_frames=2)
+        assert open_reader(folder / "shot.mkv").info.start_timecode == "00:00:00:01"
 
     def test_it_may_be_made_smaller(self, take: Path, tmp_path: Path) -> None:
         folder = rehearse(take, draw_a_bar, tmp_path / "shot", height=32)

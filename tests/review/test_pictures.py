@@ -153,3 +153,5 @@ def test_timecode_of_a_frame(make_run: Build) -> None:
     shot = read_subject(make_run(8)).measures.shots[0]
     assert frame_timecode(shot, shot.first_frame + 25) == "01:00:01:01"
     assert frame_timecode(shot.model_copy(update={"start_timecode": None}), 1001) is None
+    midnight = shot.model_copy(update={"start_timecode": "23:59:59:20"})
+    assert frame_timecode(midnight, shot.first_frame + 5) == "00:00:00:01"
