@@ -34,9 +34,12 @@ class ConformEvent:
     frames_url: str = ""
 
 
-def event_of(delivered: DeliveredShot, frames_url: str) -> ConformEvent:
-    """The event of one delivery; a take that was repaired for itself is a cut of one shot, at its own timecode."""
-    shot = delivered.shot
+def event_of(delivered: DeliveredShot, frames_url: str, shot: Shot | None = None) -> ConformEvent:
+    """The event of one delivery in the place of ``shot``, by default of the one that it was pulled for.
+
+    A take that was repaired for itself is a cut of one shot, at its own timecode.
+    """
+    shot = shot or delivered.shot
     if shot is not None and shot.source is not None and delivered.source.reel:
         # The take knows its whole reel where the list may have cut it.
         whole = shot.source.model_copy(update={"reel": delivered.source.reel})
@@ -49,7 +52,9 @@ def event_of(delivered: DeliveredShot, frames_url: str) -> ConformEvent:
         source_drop_frame=delivered.drop_frame,
         record=delivered.used.model_copy(update={"reel": ""}),
     )
-    return ConformEvent(shot, delivered.drop_frame, delivered, frames_url)
+    # Frames of a take without timecode are counted by the list alone.
+    drop_frame = delivered.drop_frame if delivered.has_timecode else bool(shot.source_drop_frame)
+    return ConformEvent(shot, drop_frame, delivered, frames_url)
 
 
 def write_conform(folder: Path, title: str, events: Sequence[ConformEvent], cut_drop_frame: bool) -> list[str]:
@@ -73,11 +78,16 @@ def conform_edl(title: str, events: Sequence[ConformEvent], cut_drop_frame: bool
         event.shot.reel: event.shot.reel for event in events if re.fullmatch(r"\w{1,8}", event.shot.reel, re.ASCII)
     }
     rates = {event.shot.record.frame_rate for event in events if event.shot.record}
+    tracks = dict.fromkeys(event.shot.track for event in events)
+    if len(tracks) > 1:
+        notes.append(f"{EDL_NAME} has one picture track: shots of {', '.join(tracks)} follow one another on it")
     for number, event in enumerate(events, 1):
         try:
             lines += _edl_event(number, event, cut_drop_frame, reels, rates)
         except TimecodeError as error:
             notes.append(f"{event.shot.name} is not in {EDL_NAME}: {error.what} ({error.found})")
+        if event.shot.speed_ratio is None:
+            notes.append(f"the retime of {event.shot.name} is no constant speed, and the paperwork only says so")
         for name in filter(None, (event.shot.transition_in, event.shot.transition_out)):
             notes.append(f"the {name} of {event.shot.name} is named in the paperwork, and there is a cut in its place")
     return "\n".join(lines) + "\n", notes
@@ -96,7 +106,9 @@ def _edl_event(
     record_in, record_out = shot.record.timecodes(cut_drop_frame)
     lines = [f"{number:03d}  {reel:<8} V     C        {source_in} {source_out} {record_in} {record_out}"]
     speed = shot.speed_ratio
-    if speed is not None and speed != 1:
+    if speed is None:
+        lines.append("* RETIMED BY NO CONSTANT SPEED")
+    elif speed != 1:
         frames = float(speed * round(shot.source.frame_rate))
         lines.append(f"M2   {reel:<8}       {frames:06.1f}                {source_in.replace(';', ':')}")
     lines.append(f"* FROM CLIP NAME: {_line(shot.name)}")
@@ -186,7 +198,7 @@ def _clip(event: ConformEvent, record: FrameRange) -> otio.schema.Clip:
             rate=float(delivered.source.frame_rate),
             frame_zero_padding=7,
         )
-        repaired.available_range = _range(delivered.source)
+        repaired.available_range = _range(delivered.listed)
         clip.set_media_references({"DEFAULT_MEDIA": repaired, "original": original}, "DEFAULT_MEDIA")
     grade = shot.cdl
     if grade is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from interpositive.delivery.conform_paperwork import ConformEvent, event_of, write_conform
 from interpositive.errors import CutListError
@@ -14,7 +14,7 @@ from interpositive.records.delivery_manifest import read_and_verify
 from interpositive.records.publishing import publish_folder
 from interpositive.records.shots import CutList, Shot
 
-# A CMX3600 list cuts reels at this many characters.
+# A CMX3600 list cuts reels at this many characters, some systems with a dot as the last.
 _CMX_REEL = 8
 
 
@@ -42,7 +42,7 @@ def join_deliveries(deliveries: Sequence[Path], cut_list: CutList, output: Path)
                 f"{folder} does not say what it replaces", found="a delivery of an earlier version",
                 expected="a delivery with conform paperwork", remedy="deliver the shot again",
             )  # fmt: skip
-        shots = [shot for shot in cut_list.shots if _is_for(delivered, shot)]
+        shots = [shot for shot in cut_list.shots if is_for(delivered, shot)]
         if not shots:
             raise CutListError(
                 f"{folder} is for no shot of {cut_list.title or cut_list.path}",
@@ -65,31 +65,42 @@ def join_deliveries(deliveries: Sequence[Path], cut_list: CutList, output: Path)
     return joined
 
 
-def _is_for(delivered: DeliveredShot, shot: Shot) -> bool:
+def is_for(delivered: DeliveredShot, shot: Shot) -> bool:
     """Whether a delivery holds the shot: by the shot it was pulled for, or else by the frames of its reel.
 
-    The cut may have been written out anew since, with a reel cut short or whole.
+    The cut may have been written out anew since, with a reel cut short or whole, or with longer transitions.
     """
     if shot.source is None or shot.needed is None:
         return False
-    reels = {shot.reel, delivered.source.reel, delivered.shot.reel if delivered.shot else shot.reel}
-    short = min(reels, key=len)
-    if len(reels) > 1 and not (len(short) == _CMX_REEL and all(reel.startswith(short) for reel in reels)):
-        return False
-    pulled = delivered.shot.source if delivered.shot else None
-    if pulled is not None and delivered.shot is not None:
-        same = (pulled.start, pulled.num_frames, pulled.frame_rate)
-        return delivered.shot.name == shot.name and same == (
-            shot.source.start,
-            shot.source.num_frames,
-            shot.source.frame_rate,
+    pulled, held = delivered.shot, delivered.listed.model_copy(update={"reel": shot.reel})
+    if pulled is None:
+        return (
+            delivered.has_timecode
+            and (_one_reel(shot.reel, delivered.source.reel) if shot.reel else _is_named(delivered.media, shot))
+            and held.contains(held.across_midnight(shot.needed, delivered.drop_frame))
         )
-    return delivered.has_timecode and delivered.source.model_copy(update={"reel": shot.reel}).contains(shot.needed)
+    # What the dailies call the reel may be nothing that a list knows: a file's name, or a reel where it has none.
+    return (
+        pulled.source is not None
+        and pulled.name == shot.name
+        and pulled.source == shot.source.model_copy(update={"reel": pulled.reel})
+        and any(_one_reel(shot.reel, reel) for reel in (pulled.reel, delivered.source.reel))
+        and held.contains(shot.needed)
+    )
+
+
+def _one_reel(one: str, other: str) -> bool:
+    short, long = sorted((one.lower(), other.lower()), key=len)
+    return short == long or (len(short) == _CMX_REEL and long.startswith(short.rstrip(".")))
+
+
+def _is_named(media: str, shot: Shot) -> bool:
+    # Cameras that run on one clock have the same timecode: without a reel only the name tells them apart.
+    return Path(media).stem.lower() in {PureWindowsPath(name).stem.lower() for name in shot.media_names}
 
 
 def _event(shot: Shot, place: tuple[Path, DeliveredShot] | None, output: Path) -> ConformEvent:
     if place is None:
         return ConformEvent(shot, bool(shot.source_drop_frame))
     folder, delivered = place
-    frames = os.path.relpath(folder.absolute() / "frames", output.absolute())
-    return event_of(delivered.model_copy(update={"shot": shot}), frames)
+    return event_of(delivered, os.path.relpath(folder.absolute() / "frames", output.absolute()), shot)

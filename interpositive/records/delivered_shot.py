@@ -41,6 +41,13 @@ class DeliveredShot(Record):
         """The delivered frames without their handles."""
         return self.source.widened(-self.head, -self.tail)
 
+    @property
+    def listed(self) -> FrameRange:
+        """The delivered frames as the cut list counts them, which may begin elsewhere than a file without timecode."""
+        if self.shot is None or self.shot.needed is None:
+            return self.source
+        return self.shot.needed.widened(self.head, self.tail)
+
     def file_name(self, frame: int) -> str:
         """The delivered file of a frame number."""
         return f"{self.stem}.{frame:07d}.{self.extension}"

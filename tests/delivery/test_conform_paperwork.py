@@ -15,13 +15,14 @@ from interpositive.dailies.catalogue import Catalogue
 from interpositive.dailies.conforming import ConformedCut, conform
 from interpositive.dailies.cut_lists import read_cut_list
 from interpositive.dailies.ingest import ingest
-from interpositive.delivery.conform_paperwork import ConformEvent, conform_edl, conform_timeline
+from interpositive.delivery.conform_paperwork import ConformEvent, conform_edl, conform_timeline, event_of
 from interpositive.delivery.deliver import deliver_shot
-from interpositive.delivery.joining import join_deliveries
+from interpositive.delivery.joining import is_for, join_deliveries
 from interpositive.delivery.plates import Plate, plate_at, plate_of_shot
 from interpositive.errors import CutListError, MaskError, MediaError, TimecodeError
 from interpositive.media.opening import open_reader
 from interpositive.records.cdl import Cdl
+from interpositive.records.delivered_shot import DeliveredShot
 from interpositive.records.delivery_manifest import DeliveryManifest, read_and_verify
 from interpositive.records.identity import FrameRange, rate_text
 from interpositive.records.shots import Shot
@@ -139,6 +140,43 @@ def test_some_frames_of_a_movie_by_number_and_by_timecode(tmp_path: Path) -> Non
         plate_at(bare, ("01:00:00:02", "01:00:00:07")).open()
 
 
+def a_delivery(shot: Shot | None, source: FrameRange, **more: object) -> DeliveredShot:
+    told = {"name": "d", "media": "m.mov", "has_timecode": True, "first_frame": 0, "stem": "d", "extension": "png"}
+    return DeliveredShot(source=source, shot=shot, **(told | more))  # type: ignore[arg-type]
+
+
+def test_a_delivery_is_known_by_the_shot_it_was_pulled_for_whatever_the_reel_is_called() -> None:
+    day = 24 * 3600 * 24
+    for listed, in_dailies in (("", "A001C002"), ("A001C002", ""), ("A001C00.", "A001C002_R1"), ("a001", "A001")):
+        shot = a_shot("one", listed, day - 4, 12, 0)
+        held = FrameRange(reel=in_dailies, start=day - 6, num_frames=16, rate="24/1")
+        delivered = a_delivery(shot, held, head=2, tail=2)
+        assert is_for(delivered, shot)
+        assert not is_for(delivered, a_shot("one", "B002", day - 4, 12, 0))
+        assert not is_for(delivered, a_shot("one", listed, day - 3, 12, 0))
+        assert not is_for(delivered, shot.model_copy(update={"overlap_out": 3})), "a longer dissolve needs more frames"
+        # A take repaired for itself has nothing but its reel and frames.
+        assert is_for(a_delivery(None, held), shot) == (listed in ("A001C00.", "a001"))
+    nameless, unnamed = a_delivery(None, held.model_copy(update={"reel": ""})), a_shot("one", "", day - 4, 12, 0)
+    assert not is_for(nameless, unnamed)
+    assert is_for(nameless, unnamed.model_copy(update={"media_names": ["D:\\rushes\\M.MOV"]}))
+    past = FrameRange(reel="A001", start=day - 6, num_frames=16, rate="24/1")
+    assert is_for(a_delivery(None, past), a_shot("late", "A001", 2, 4, 0))
+
+
+def test_a_take_without_timecode_is_placed_as_the_list_counts_it() -> None:
+    rate, start = "30000/1001", 107892
+    source = FrameRange(reel="A", start=start, num_frames=10, rate=rate)
+    shot = a_shot("one", "A", 0, 10, 0).model_copy(
+        update={"source": source, "record": source, "source_drop_frame": True, "media_start": start - 4}
+    )
+    held = FrameRange(reel="", start=2, num_frames=14, rate=rate)
+    event = event_of(a_delivery(shot, held, head=2, tail=2, has_timecode=False), "frames")
+    (clip,) = conform_timeline("Reel", [event]).find_clips()
+    assert clip.source_range.start_time.value == start and clip.available_range().start_time.value == start - 2
+    assert "01:00:00;00" in conform_edl("Reel", [event], cut_drop_frame=True)[0]
+
+
 def a_shot(name: str, reel: str, start: int, frames: int, record: int, **more: object) -> Shot:
     rate = rate_text(Fraction(24))
     source = FrameRange(reel=reel, start=start, num_frames=frames, rate=rate)
@@ -179,6 +217,10 @@ def test_reels_grades_and_retimes_survive_a_list_of_eight_characters(tmp_path: P
     ]
     dissolved = ConformEvent(shots[0].model_copy(update={"transition_out": "dissolve"}))
     assert "a cut in its place" in conform_edl("Reel", [dissolved], cut_drop_frame=False)[1][0]
+    curve = ConformEvent(shots[0].model_copy(update={"speed": "", "track": "V2"}))
+    text, notes = conform_edl("Reel", [ConformEvent(shots[1]), curve], cut_drop_frame=False)
+    assert "shots of V, V2 follow one another" in notes[0] and "the retime of one is no constant speed" in notes[1]
+    assert "* RETIMED BY NO CONSTANT SPEED" in text
     slow = a_shot("slow", "B", 0, 24, 0).model_copy(
         update={"source": FrameRange(reel="B", start=0, num_frames=24, rate="25/1")}
     )
