@@ -20,7 +20,7 @@ from interpositive.media.media_file import check_file, refuse_touched
 from interpositive.media.still_formats import FRAME_EXTENSIONS, FrameName, sniff_still, split_frame_name
 from interpositive.media.still_headers import StillHeader, read_frame, read_header, refuse_difference
 from interpositive.records.take_digests import TakeDigests
-from interpositive.records.timecode import frame_to_timecode, frames_per_day, is_drop_frame, timecode_to_frame
+from interpositive.records.timecode import frames_per_day, is_drop_frame, timecode_to_frame, wrapped_timecode
 
 DEFAULT_RATE = Fraction(24)
 # Rates that a timecode alone can tell apart; drop-frame exists at two.
@@ -208,9 +208,7 @@ class _Sequence:
                 return
             expected = self.first.timecode
         else:
-            drop_frame = is_drop_frame(start)
-            count = (timecode_to_frame(start, rate) + place) % frames_per_day(rate, drop_frame)
-            expected = frame_to_timecode(count, rate, drop_frame)
+            expected = wrapped_timecode(timecode_to_frame(start, rate) + place, rate, is_drop_frame(start))
         if timecode != expected:
             first, this = self.paths[0].name, self.paths[place].name
             raise MediaError(

@@ -16,11 +16,7 @@ from interpositive.errors import ConfigError, MediaError, StorageError
 from interpositive.media.contract import Frames, Window
 from interpositive.media.still_tags import FrameFormat, FrameTags, tag_frame
 from interpositive.records.publishing import refuse_existing, storage_error
-from interpositive.records.timecode import (
-    frame_to_timecode,
-    is_drop_frame,
-    timecode_to_frame,
-)
+from interpositive.records.timecode import is_drop_frame, timecode_to_frame, wrapped_timecode
 
 
 @dataclass(frozen=True)
@@ -211,7 +207,7 @@ class SequenceWriter:
     def _tag(self, spec: Any) -> None:
         timecode = None
         if self._next_count is not None:
-            timecode = frame_to_timecode(self._next_count, self.rate, self._drop_frame)
+            timecode = wrapped_timecode(self._next_count, self.rate, self._drop_frame)
         tag_frame(spec, self.format, self.tags, self.rate, self._next_number, timecode, self.bits)
 
 

@@ -15,7 +15,7 @@ from interpositive.dailies.walking import Walk
 from interpositive.media.contract import MediaInfo
 from interpositive.records.camera_data import TakeCameraData
 from interpositive.records.hash_lists.verifying import FolderCheck
-from interpositive.records.timecode import frame_to_timecode, frames_per_day, is_drop_frame, timecode_to_frame
+from interpositive.records.timecode import is_drop_frame, timecode_to_frame, wrapped_timecode
 from interpositive.review.looking import Look
 from interpositive.review.subjects import Subject
 
@@ -143,8 +143,7 @@ def captions(info: MediaInfo, numbers: list[int], take: Take | None) -> list[str
     start, drop = _start(info, take)
     if start is None:
         return [f"frame {n}" for n in numbers]
-    day = frames_per_day(info.rate, drop)
-    return [f"{frame_to_timecode((start + n) % day, info.rate, drop)}   {n}" for n in numbers]
+    return [f"{wrapped_timecode(start + n, info.rate, drop)}   {n}" for n in numbers]
 
 
 def folder_screen(path: Path, walk: Walk, check: FolderCheck | None) -> Screen:
@@ -212,8 +211,7 @@ def _time(info: MediaInfo, take: Take | None) -> str:
         return info.start_timecode or "no timecode"
     if start is None:
         return f"no timecode, {length}: frames are counted from 0"
-    day = frames_per_day(info.rate, drop)
-    first, last = (frame_to_timecode(n % day, info.rate, drop) for n in (start, start + info.num_frames - 1))
+    first, last = (wrapped_timecode(n, info.rate, drop) for n in (start, start + info.num_frames - 1))
     return f"{first} to {last}, {length}"
 
 

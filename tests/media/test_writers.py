@@ -93,6 +93,7 @@ def test_floats_are_written_as_they_are(tmp_path: Path) -> None:
         (RATE, "01:00:00:23", "01:00:01:00"),
         (Fraction(30000, 1001), "00:00:59;29", "00:01:00;02"),
         (Fraction(25), "23:59:58:24", "23:59:59:00"),
+        (RATE, "23:59:59:23", "00:00:00:00"),
     ],
 )
 @pytest.mark.parametrize("kind", ["png16", "exr"])
