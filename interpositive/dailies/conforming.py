@@ -68,7 +68,7 @@ class ConformedCut(Record):
         if pull.status not in ("found", "short handles"):
             raise CutListError(
                 f"shot {name} cannot be pulled: {pull.reason}", found=pull.status, expected="one take that holds it",
-                remedy="ingest the missing footage with the same cut_list, or name the take's own file",
+                remedy="ingest the missing footage, or name the take's own file",
             )  # fmt: skip
         return shot, pull
 

@@ -64,12 +64,16 @@ def look_at(role: str, path: Path, rate: Fraction | None = None, layer: str | No
         reader.close()
 
 
-def refuse_mismatch(result: Judged, other: Judged, *, as_mattes: bool = False) -> None:
+def refuse_mismatch(result: Judged, other: Judged, *, as_mattes: bool = False, encoding: str = "") -> None:
     """``MediaError`` with both values of all that differs, if ``other`` cannot be compared with ``result``.
 
-    Mattes are compared as opacity, for which colour encoding means nothing.
+    Mattes are compared as opacity, for which colour encoding means nothing. Where the user names the ``encoding``
+    of both, what their files say of it no longer counts.
     """
-    differing = [*_differences(result, other), *(() if as_mattes else _colour_differences(result.info, other.info))]
+    differing = list(_differences(result, other))
+    if not as_mattes:
+        differing += _coding_differences(result.info, other.info)
+        differing += [] if encoding else _encoding_differences(result.info, other.info)
     if differing:
         raise MediaError(
             f"the result {result.path} and the {other.role} {other.path} differ in "
@@ -112,7 +116,7 @@ def _differences(result: Judged, other: Judged) -> Iterator[tuple[str, str, str,
         yield "rate", f"{mine.rate} frames per second", f"{theirs.rate} frames per second", remedy
 
 
-def _colour_differences(mine: MediaInfo, theirs: MediaInfo) -> Iterator[tuple[str, str, str, str]]:
+def _encoding_differences(mine: MediaInfo, theirs: MediaInfo) -> Iterator[tuple[str, str, str, str]]:
     if not _transfers_agree(mine.colour.transfer, theirs.colour.transfer):
         yield (
             "transfer function",
@@ -125,6 +129,9 @@ def _colour_differences(mine: MediaInfo, theirs: MediaInfo) -> Iterator[tuple[st
     named = (mine.colour.primaries, theirs.colour.primaries)
     if UNKNOWN not in named and named[0] != named[1]:
         yield "primaries", f"{named[0]} primaries", f"{named[1]} primaries", _SAME_ENCODING
+
+
+def _coding_differences(mine: MediaInfo, theirs: MediaInfo) -> Iterator[tuple[str, str, str, str]]:
     if "rgb" not in (mine.colour.matrix, theirs.colour.matrix):
         for what in ("matrix", "range"):
             found, expected = getattr(mine.colour, what), getattr(theirs.colour, what)

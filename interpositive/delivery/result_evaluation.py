@@ -124,7 +124,7 @@ def _check_all(shots: Sequence[JudgedPaths], settings: ResultSettings) -> None:
             judged = look_at_all(shot, settings)
             for role, other in judged.items():
                 if role != RESULT:
-                    refuse_mismatch(judged[RESULT], other, as_mattes=as_mattes)
+                    refuse_mismatch(judged[RESULT], other, as_mattes=as_mattes, encoding=settings.encoding)
             if "mask" in shot.paths:
                 open_mask(shot.paths["mask"], judged[RESULT].info, layer=settings.layers.get("mask")).close()
         except InterpositiveError as error:

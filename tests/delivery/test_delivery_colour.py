@@ -190,3 +190,4 @@ def test_pictures_of_two_encodings_are_not_compared(tmp_path: Path) -> None:
     refuse_mismatch(one, same)
     with pytest.raises(MediaError, match="colour encoding"):
         refuse_mismatch(one, other)
+    refuse_mismatch(one, other, encoding="arri_logc4")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,17 @@ from interpositive.cli.metrics import assemble_metrics
 from interpositive.cli.runs import open_run
 from interpositive.dailies.catalogue import Catalogue
 from interpositive.dailies.conforming import CUT_LIST_NAME, read_conformed_cut
+from interpositive.dailies.take import Take
 from interpositive.delivery.accounting import DeliverySource
 from interpositive.delivery.deliver import DeliverySettings, deliver_shot
 from interpositive.delivery.frame_formats import FormatChoice
 from interpositive.delivery.gate import GatePlan
-from interpositive.delivery.plates import Plate, plate_at, plate_of_shot
+from interpositive.delivery.plates import FrameSpan, Plate, plate_at, plate_of_shot
 from interpositive.delivery.restoring import WindowPlan
 from interpositive.errors import ConfigError, MediaError
 from interpositive.media.cdl_files import read_cdl
 from interpositive.media.encodings import find_encoding
+from interpositive.records.cdl import Cdl
 from interpositive.records.digests import sha256_of_value
 from interpositive.records.identity import exact_rate
 from interpositive.training.run import ARCHIVE_NAME, software_versions
@@ -130,7 +133,7 @@ def run(config: DictConfig) -> None:
             metrics=assemble_metrics(settings.metric),
             encoding=encoding_name(settings.encoding) or (plate.take.encoding if plate.take else ""),
             mask_layer=settings.mask_layer,
-            cdl=None if settings.cdl is None else read_cdl(settings.cdl, settings.cdl_id or ""),
+            cdl=_grade(settings.cdl, settings.cdl_id),
             seed=settings.seed,
             progress=settings.progress,
         ),
@@ -142,6 +145,18 @@ def run(config: DictConfig) -> None:
     for note in manifest.notes:
         print(f"note: {note}")
     print(f"delivered to: {settings.deliver_to}")
+
+
+def _grade(path: Path | None, grade_id: str | None) -> Cdl | None:
+    if path is None:
+        if grade_id is not None:
+            raise ConfigError(
+                "cdl_id names a grade of a file",
+                found=f"cdl_id={grade_id}, no cdl",
+                expected="cdl=<a .ccc or .cdl file>",
+            )
+        return None
+    return read_cdl(path, grade_id or "")
 
 
 def encoding_name(given: str | None) -> str:
@@ -157,18 +172,28 @@ def named_rate(given: str | int | float | None) -> Fraction | None:
 def find_plate(settings: ApplyConfig, catalogue_path: Path) -> Plate:
     """What a name on the command line means: a path, else a shot of the production's cut, else one of its takes.
 
-    Raises ``MediaError`` if it is none of them, ``ConfigError`` for a layer or rate of a take: the production names it.
+    A path at which a take of the production lies is that take: what the production says of its colour, reel and
+    timecode holds, and it is read by its digests. Raises ``MediaError`` for a name that is nothing of all this,
+    ``ConfigError`` for a layer or rate of a take: the production names it.
     """
     shot, frames, rate = settings.shot, settings.frames, named_rate(settings.rate)
-    if Path(shot).exists():
-        return plate_at(Path(shot), frames, settings.layer, rate)
+    plate = plate_at(Path(shot), frames, settings.layer, rate) if Path(shot).exists() else None
+    known = _take_at(plate.path, catalogue_path) if plate else None
+    if plate is not None and known is None:
+        return plate
     if settings.layer is not None or rate is not None:
         raise ConfigError(
-            "layer and rate are said of a path",
-            found=f"shot={shot}, which is no path here",
+            "layer and rate are said of a path that is no take",
+            found=f"shot={shot}, of the production",
             expected="layer=null rate=null for shots and takes of the production",
             remedy="name them for the take as layers and rates in the production, and ingest again",
         )
+    if plate is not None:
+        return replace(plate, take=known)
+    return _plate_of_production(shot, frames, catalogue_path)
+
+
+def _plate_of_production(shot: str, frames: FrameSpan | None, catalogue_path: Path) -> Plate:
     workspace = catalogue_path.parent
     if catalogue_path.is_file():
         cut = read_conformed_cut(workspace) if (workspace / CUT_LIST_NAME).is_file() else None
@@ -190,6 +215,13 @@ def find_plate(settings: ApplyConfig, catalogue_path: Path) -> Plate:
         found=f"no such path, and nothing of this name in {workspace}",
         expected="a movie, a folder of frames, a shot of the ingested cut list, or a take of the catalogue",
     )
+
+
+def _take_at(path: Path, catalogue_path: Path) -> Take | None:
+    if not catalogue_path.is_file():
+        return None
+    with Catalogue(catalogue_path) as catalogue:
+        return catalogue.take_at(str(path.resolve()))
 
 
 def find_device(name: str) -> torch.device:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from interpositive.cli.assembling import assemble, read_config
 from interpositive.cli.productions import ProductionConfig
 from interpositive.dailies.catalogue import Catalogue
-from interpositive.dailies.conforming import conform, format_conform
+from interpositive.dailies.conforming import CUT_LIST_NAME, conform, format_conform, read_conformed_cut
 from interpositive.dailies.cut_lists import read_cut_list
 from interpositive.dailies.engines import Engine
 from interpositive.dailies.ingest import ingest
@@ -39,7 +39,10 @@ class IngestConfig(BaseModel):
 
 
 def run(config: DictConfig) -> None:
-    """Ingest, print the report, export the catalogue to Parquet; with a cut list, find its shots in the dailies."""
+    """Ingest, print the report, export the catalogue to Parquet; find the shots of the cut list in the dailies.
+
+    The cut of an earlier ingest is looked for anew: footage may have come, or its timecode been mended.
+    """
     settings = read_config(IngestConfig, OmegaConf.to_container(config, resolve=True), "ingest")  # type: ignore[arg-type]
     production = read_config(ProductionConfig, settings.production, "production")
     # A cut list that cannot be read is known before the footage is.
@@ -69,8 +72,12 @@ def run(config: DictConfig) -> None:
             )
         catalogue.export_parquet(production.workspace / "catalogue.parquet")
         print(format_splits(takes))
+        handles = settings.handles
+        if cut is None and (production.workspace / CUT_LIST_NAME).is_file():
+            earlier = read_conformed_cut(production.workspace)
+            cut, handles = earlier.cut_list, earlier.handles
         if cut is not None:
-            conformed = conform(cut, catalogue, settings.handles)
+            conformed = conform(cut, catalogue, handles)
             conformed.write(production.workspace)
             print(f"\n{format_conform(conformed)}")
     print(f"\ncatalogue: {production.catalogue_path}")
