@@ -101,6 +101,13 @@ def as_config_error(error: Exception, verb: str, config_folder: Path) -> ConfigE
         )
     key = named.group(1).split("@")[0]
     known = known_keys(verb, config_folder)
+    if key in known:
+        return ConfigError(
+            f"{key} does not have this entry yet",
+            found="; ".join(lines[:2]),
+            expected="a plus before entries that are added to it",
+            remedy=f"'+{key}={{name: value}}' on the command line, or {key} in a YAML of your own",
+        )
     return ConfigError(
         f"{verb} has no key {key!r}",
         found=key,

@@ -49,7 +49,7 @@ def footage_screen(path: Path, look: Look, take: Take | None, camera: TakeCamera
     info = look.info
     rows = [
         ("what", _what(info)),
-        ("picture", _picture(info)),
+        ("picture", _picture(info) + (f", layer {take.layer}" if take and take.layer else "")),
         ("time", _time(info, take)),
         ("reel", _reel(info, take)),
     ]

@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import OpenImageIO as oiio
 import pytest
 from PIL import Image
 from productions import TinyProduction
@@ -132,3 +134,18 @@ def test_it_is_told_one_thing(command: Any, tmp_path: Path) -> None:
     assert "neither path nor take" in command("inspect").err
     assert "both path and take" in command("inspect", f"path={tmp_path}", "take=x").err
     assert "nothing to inspect" in command("inspect", f"path={tmp_path / 'no'}").err
+
+
+def test_layer_and_rate_of_frames_are_given_on_the_command_line(command: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "stereo"
+    folder.mkdir()
+    for number in range(2):
+        spec = oiio.ImageSpec(8, 8, 6, oiio.HALF)
+        spec.channelnames = tuple(f"{view}.{letter}" for view in ("left", "right") for letter in "RGB")
+        output = oiio.ImageOutput.create("stereo.exr")
+        assert output.open(str(folder / f"stereo.{number}.exr"), spec)
+        assert output.write_image(np.zeros((8, 8, 6), np.float16)) and output.close()
+    ended = command("inspect", f"path={folder}", "contact_sheet=null")
+    assert ended.code == 3 and "left, right" in ended.err and "layer=left" in ended.err
+    ended = command("inspect", f"path={folder}", "contact_sheet=null", "layer=right", "rate=23.976")
+    assert ended.code == 0 and rows_of(ended.out)["picture"] == "8x8, 2 frames at 24000/1001 (23.976)"

@@ -160,6 +160,11 @@ def test_a_nested_wrong_value_is_named_in_full() -> None:
         read_config(ProductionConfig, {"name": "x", "workspace": "y", "split": {"seed": "soon"}}, "production")
 
 
+def test_an_entry_added_without_a_plus_is_told_how(command: Any) -> None:
+    ended = command("ingest", "source=.", "production.rates={scan: 25}")
+    assert ended.code == 2 and "'+production.rates={name: value}'" in ended.err
+
+
 def test_nearest_prefers_the_whole_and_then_the_last_part() -> None:
     known = ["trainer.max_steps", "seed", "dailies.batch_size"]
     assert nearest("sead", known) == "seed"

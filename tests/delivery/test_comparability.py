@@ -7,12 +7,16 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+import OpenImageIO as oiio
 import pytest
 from judged_footage import NUM_FRAMES, SETTINGS, only, picture
 from stand_ins import HEIGHT, WIDTH, bar_mask, noise_codes, write_mask, write_movie, write_png8, write_sequence
 
-from interpositive.delivery.comparability import look_at, refuse_mismatch
+from interpositive.delivery.comparability import look_at, open_pictures, refuse_mismatch
 from interpositive.delivery.judged_shots import find_shots
+from interpositive.delivery.masks import open_mask
+from interpositive.delivery.plates import plate_at
 from interpositive.delivery.result_evaluation import default_output, evaluate_results
 from interpositive.errors import IntegrityError, InterpositiveError, MaskError, MediaError, StorageError
 from interpositive.records.delivery_manifest import DeliveredFile, DeliveryManifest
@@ -231,3 +235,18 @@ class TestRefused:
         with pytest.raises(MediaError, match=r"2 of 3 shots cannot be judged: sh010, sh020") as caught:
             evaluate_results(shots, tmp_path / "evaluation", SETTINGS)
         assert "sh020: 6 frames (result)" in str(caught.value.found) and not (tmp_path / "evaluation").exists()
+
+
+def test_the_named_layer_is_plate_mask_and_result(tmp_path: Path) -> None:
+    spec = oiio.ImageSpec(16, 8, 6, oiio.HALF)
+    spec.channelnames = tuple(f"{layer}.{letter}" for layer in ("beauty", "matte") for letter in "RGB")
+    codes = np.repeat(np.array([0.25, 1.0], np.float16), 3) * np.ones((8, 16, 1), np.float16)
+    output = oiio.ImageOutput.create("a.exr")
+    assert output.open(str(tmp_path / "a.1.exr"), spec) and output.write_image(codes) and output.close()
+    with pytest.raises(MediaError, match="more than one picture"):
+        plate_at(tmp_path).open().info  # noqa: B018
+    plate = plate_at(tmp_path, layer="beauty", rate=Fraction(25)).open()
+    assert float(plate.window(0, 1).max()) == 0.25 and plate.info.rate == 25
+    assert float(open_mask(tmp_path, plate.info, layer="matte").window(0, 1).min()) == 1.0
+    judged = look_at("result", tmp_path, Fraction(30), layer="beauty")
+    assert (judged.info.rate, open_pictures(tmp_path, layer="matte").window(0, 1).min()) == (30, 1.0)

@@ -46,7 +46,7 @@ class EvaluateConfig(BaseModel):
     output: Path | None
     metric: dict[str, dict[str, Any]]
     table: list[str]
-    layer: dict[str, str]
+    layer: dict[str, str | None]
     rate: str | int | float | None
     encoding: str | None
     review_movies: bool
@@ -60,6 +60,10 @@ class EvaluateConfig(BaseModel):
     def pictures(self) -> dict[str, Path]:
         """What is judged and what it is judged against, by role; only what was given."""
         return {role: path for role in ROLES if (path := getattr(self, role)) is not None}
+
+    def layers(self) -> dict[str, str]:
+        """The layers that were named, by role."""
+        return {role: layer for role, layer in self.layer.items() if layer is not None}
 
 
 def run(config: DictConfig) -> float | None:
@@ -90,12 +94,12 @@ def _refuse_both_or_neither(settings: EvaluateConfig) -> None:
             expected="run=<run folder>, or result=<movie or folder> with reference=, plate=, mask= or against=",
             remedy="interpositive evaluate --help lists all keys",
         )
-    if strangers := sorted(set(settings.layer) - set(settings.pictures())):
+    if strangers := sorted(set(settings.layers()) - set(settings.pictures())):
         raise ConfigError(
-            "layer names a role that no pictures were given for",
-            found=", ".join(strangers),
-            expected=f"of {', '.join(settings.pictures()) or 'none'}",
-            remedy="layer={plate: left} is for plate=<folder of frames>",
+            "a layer is named of pictures that were not given",
+            found=", ".join(f"layer.{role}" for role in strangers),
+            expected=f"layers of {', '.join(settings.pictures()) or 'nothing'}",
+            remedy=f"give {strangers[0]}=<folder of frames>, or leave its layer out",
         )
     if settings.run is not None and len(settings.pictures()) > 0:
         raise ConfigError(
@@ -161,7 +165,7 @@ def _judge_result(settings: EvaluateConfig, folder: Path) -> Measures:
         ResultSettings(
             metrics=assemble_metrics(settings.metric),
             rate=_frame_rate(settings.rate),
-            layers=settings.layer,
+            layers=settings.layers(),
             encoding=encoding_name(settings.encoding),
             review_movies=settings.review_movies,
             told={f"metric.{name}": json.dumps(given, sort_keys=True) for name, given in settings.metric.items()},
