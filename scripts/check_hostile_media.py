@@ -23,7 +23,7 @@ from interpositive.dailies.ingest import ingest
 from interpositive.dailies.report import FileOutcome, printable
 from interpositive.media.still_formats import sniff_still
 
-OUTCOMES = ("accepted", "ignored", "quarantined")
+OUTCOMES = ("accepted", "attached", "ignored", "quarantined")
 
 
 def ingest_alone(path: Path, scratch: Path, as_frames: bool) -> tuple[list[FileOutcome], float]:
