@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,11 +17,9 @@ from interpositive.errors import MediaError
 from interpositive.media.contract import Window
 from interpositive.media.encoding_tags import encoding_of_frames
 from interpositive.media.still_colour import Chromaticities, read_still_colour
+from interpositive.media.still_fields import FieldError, frame_rate, own_fields, pixel_aspect, text_field, timecode
 from interpositive.media.still_formats import JPEG, sniff_still
 from interpositive.media.still_layers import Layer, choose_layer
-
-OWN_MARK = "interpositive "
-"""Begins what we keep in a header's free text, as JSON after it: DPX user data, TIFF image description."""
 
 # A header may be damaged or hostile: no camera makes frames of more than this, no compositor more parts.
 _MOST_PIXELS = 1 << 28
@@ -36,7 +31,6 @@ _DTYPES: dict[str, type[np.generic]] = {
     "float": np.float32,
 }
 _OIIO_TYPES = {"uint8": oiio.UINT8, "uint16": oiio.UINT16, "half": oiio.FLOAT, "float": oiio.FLOAT}
-_TIMECODE = re.compile(r"\d\d:\d\d:\d\d[:;]\d\d", re.ASCII)
 # Photometric interpretations that are grey, RGB, or become RGB without a colour conversion of taste.
 _TIFF_PHOTOMETRIC = (0, 1, 2, 3, 6)
 _DPX_PICTURES = ("RGB", "RGBA", "ABGR", "Luma")
@@ -44,7 +38,7 @@ _DPX_PICTURES = ("RGB", "RGBA", "ABGR", "Luma")
 
 @dataclass(frozen=True)
 class StillHeader:
-    """What one frame's header says; windows are in the file's own pixel coordinates."""
+    """What one frame's header says; windows are in the file's own pixel coordinates, which EXR alone has."""
 
     format_name: str
     display_window: Window
@@ -148,6 +142,8 @@ def _opened(path: Path) -> Iterator[Any]:
         yield picture
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
+    except FieldError as error:
+        raise _unreadable(path, str(error)) from error
     # Names and messages made of damaged bytes are no text; sizes made of them are no memory.
     except (UnicodeError, MemoryError) as error:
         raise _unreadable(path, f"a header that makes no sense ({type(error).__name__})") from error
@@ -173,13 +169,17 @@ def _describe(path: Path, picture: Any, wanted: str | None) -> StillHeader:
         raise _unreadable(path, f"a header that claims more than {_MOST_PARTS} parts")
     layer = choose_layer(path, specs, wanted)
     spec = specs[layer.part]
-    shown = Window(spec.full_x, spec.full_y, spec.full_width, spec.full_height)
     stored = Window(spec.x, spec.y, spec.width, spec.height)
+    shown = Window(spec.full_x, spec.full_y, spec.full_width, spec.full_height)
+    if format_name != "openexr":
+        # DPX notes what it was scanned or cropped from, TIFF a place on a page: the picture is all that is stored.
+        stored = shown = Window(0, 0, spec.width, spec.height)
     if max(shown.num_pixels, stored.num_pixels) > _MOST_PIXELS or min(shown.width, shown.height) < 1:
         raise _unreadable(path, f"a header that claims a raster of {shown}")
     formats = [str(spec.channelformats[c]) for c in layer.channels] if spec.channelformats else [str(spec.format)]
     _refuse_kind(path, spec, format_name, set(formats))
-    own = _own_fields(spec)
+    own = own_fields(spec)
+    rate = frame_rate(spec, own.get("rate"))
     if formats[0] in ("half", "float"):
         bits = 16 if formats[0] == "half" else 32
     else:
@@ -192,10 +192,10 @@ def _describe(path: Path, picture: Any, wanted: str | None) -> StillHeader:
         bits,
         layer,
         *_colour_fields(spec, format_name, own),
-        _pixel_aspect(spec),
-        _timecode(path, own.get("timecode") or spec.getattribute("smpte:TimeCode")),
-        _rate(spec, own.get("rate")),
-        own.get("reel") or _text(spec, "reelName") or _text(spec, "dpx:InputDevice"),
+        pixel_aspect(spec),
+        timecode(spec, own.get("timecode"), rate),
+        rate,
+        own.get("reel") or text_field(spec, "reelName") or text_field(spec, "dpx:InputDevice"),
     )
 
 
@@ -205,7 +205,7 @@ def _colour_fields(spec: Any, format_name: str, own: dict[str, str]) -> tuple[st
     primaries, transfer = own.get("primaries") or primaries, own.get("transfer") or transfer
     said = {
         "encoding": own.get("encoding"),
-        "colorInteropID": _text(spec, "colorInteropID"),
+        "colorInteropID": text_field(spec, "colorInteropID"),
         "acesImageContainerFlag": spec.getattribute("acesImageContainerFlag"),
     }
     return primaries, transfer, chromaticities, encoding_of_frames(primaries, transfer, said, chromaticities)
@@ -236,80 +236,6 @@ def _refuse_kind(path: Path, spec: Any, format_name: str, formats: set[str]) -> 
             expected="flat, upright RGB or grey: 8 to 16 bit integers, half or float",
             remedy="render or convert it to such frames",
         )
-
-
-def _own_fields(spec: Any) -> dict[str, str]:
-    """What we wrote beside a format's own fields: by attribute, or as JSON in its free text."""
-    texts = [str(spec.getattribute("ImageDescription") or "")]
-    if (user := spec.getattribute("dpx:UserData")) is not None:
-        texts.append(bytes(np.asarray(user, np.uint8)).rstrip(b"\0").decode(errors="replace"))
-    for text in texts:
-        if text.startswith(OWN_MARK + "{"):
-            try:
-                fields = json.loads(text.removeprefix(OWN_MARK))
-            except (ValueError, RecursionError):
-                continue
-            return {key: _sound(value) for key, value in fields.items() if isinstance(value, str)}
-    named = {key: _text(spec, f"interpositive:{key}") for key in ("encoding", "primaries", "transfer")}
-    return {key: value for key, value in named.items() if value is not None}
-
-
-def _text(spec: Any, name: str) -> str | None:
-    value = spec.getattribute(name)
-    return _sound(value).strip() or None if isinstance(value, str) else None
-
-
-def _sound(text: str) -> str:
-    """Give a text back if it is one: damaged bytes come as half characters, which no file or catalogue can hold."""
-    text.encode()
-    return text
-
-
-def _pixel_aspect(spec: Any) -> float:
-    value = spec.getattribute("PixelAspectRatio")
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) and value > 0 else 1.0
-
-
-def _timecode(path: Path, value: Any) -> str | None:
-    """Read a timecode kept as text or as SMPTE ST 12-1 binary-coded decimals (bit 6 is drop-frame)."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        if _TIMECODE.fullmatch(value) is None:
-            raise _unreadable(path, f"a timecode that is none: {value[:40]!r}")
-        return value
-    packed = int(value[0]) & 0xFFFFFFFF
-    tens = packed >> 4 & 0x03070703
-    parts = [(tens >> shift & 0xF) * 10 + (packed >> shift & 0xF) for shift in (24, 16, 8, 0)]
-    if any(packed >> shift & 0xF > 9 for shift in (24, 16, 8, 0)) or max(parts[1:3]) > 59 or parts[0] > 23:
-        # Devices that have no timecode fill the field with ones.
-        return None
-    return f"{parts[0]:02d}:{parts[1]:02d}:{parts[2]:02d}{';' if packed & 0x40 else ':'}{parts[3]:02d}"
-
-
-def _rate(spec: Any, own: str | None) -> Fraction | None:
-    """Frames a second, by the first field that says a rate a camera can have."""
-    names = ("framesPerSecond", "FramesPerSecond", "dpx:FrameRate", "dpx:TemporalFrameRate")
-    for value in (own, *(spec.getattribute(name) for name in names)):
-        try:
-            if isinstance(value, tuple | list) and len(value) == 2:
-                rate = Fraction(int(value[0]), int(value[1]))
-            elif isinstance(value, str | int | float):
-                rate = Fraction(value)
-            else:
-                continue
-        except (ValueError, ZeroDivisionError, OverflowError):
-            continue
-        if 1 <= rate <= 1000:
-            return _exact_rate(rate)
-    return None
-
-
-def _exact_rate(rate: Fraction) -> Fraction:
-    """23.976, in whatever precision it was stored, is 24000/1001."""
-    whole = Fraction(round(rate))
-    near = min(whole, whole * 1000 / 1001, key=lambda known: abs(known - rate))
-    return near if abs(near - rate) < Fraction(5, 1000) else rate.limit_denominator(1001)
 
 
 def _not_opened(path: Path, reason: str) -> MediaError:

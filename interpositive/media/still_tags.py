@@ -20,7 +20,9 @@ import OpenImageIO as oiio
 from interpositive.media.contract import MediaInfo
 from interpositive.media.encoding_tags import encoding_of_movie
 from interpositive.media.still_colour import CHROMATICITIES, UNKNOWN, dpx_colour, png_code_points
-from interpositive.media.still_headers import OWN_MARK
+from interpositive.media.still_fields import OWN_MARK
+from interpositive.media.timecode_bits import HIGHEST_SINGLE, pack_timecode
+from interpositive.records.identity import rate_text
 
 FrameFormat = Literal["png16", "exr", "dpx10", "dpx12", "dpx16", "tiff16"]
 # 32 bytes with the closing nought; a reel cut short would be another reel.
@@ -85,7 +87,7 @@ def tag_frame(
         return
     own = {"timecode": timecode, "reel": tags.reel, **tags.colour_names, "bits": str(bits)}
     if tags.says_rate:
-        own["rate"] = _as_text(rate)
+        own["rate"] = rate_text(rate)
     text = OWN_MARK + json.dumps({key: value for key, value in own.items() if value is not None}, ensure_ascii=False)
     if format == "tiff16":
         spec.attribute("ImageDescription", text)
@@ -101,8 +103,10 @@ def _tag_exr(spec: Any, tags: FrameTags, rate: Fraction, number: int, timecode: 
         spec.attribute("framesPerSecond", oiio.TypeRational, (rate.numerator, rate.denominator))
     if number <= _LARGEST_NUMBER:
         spec.attribute("imageCounter", number)
-    if timecode is not None:
-        spec.attribute("smpte:TimeCode", oiio.TypeTimeCode, _timecode_bits(timecode))
+    _tag_timecode_bits(spec, timecode, rate)
+    if timecode is not None and rate > HIGHEST_SINGLE:
+        # Not every reader knows that the bits count pairs.
+        spec.attribute("interpositive:timecode", timecode)
     if tags.reel is not None:
         spec.attribute("reelName", tags.reel)
     # An EXR that says nothing is taken for scene light.
@@ -121,15 +125,14 @@ def _tag_dpx(spec: Any, tags: FrameTags, rate: Fraction, number: int, timecode: 
         spec.attribute(field, float(rate))
     if number <= _LARGEST_NUMBER:
         spec.attribute("dpx:FramePosition", oiio.UINT32, number)
-    if timecode is not None:
-        spec.attribute("smpte:TimeCode", oiio.TypeTimeCode, _timecode_bits(timecode))
+    _tag_timecode_bits(spec, timecode, rate)
     if tags.reel is not None and tags.reel.isascii() and len(tags.reel) <= _DPX_REEL_LENGTH:
         spec.attribute("dpx:InputDevice", tags.reel)
 
 
 def _tag_png(spec: Any, tags: FrameTags, rate: Fraction, timecode: str | None) -> None:
     if tags.says_rate:
-        spec.attribute("FramesPerSecond", _as_text(rate))
+        spec.attribute("FramesPerSecond", rate_text(rate))
     if timecode is not None:
         spec.attribute("smpte:TimeCode", timecode)
     if tags.reel is not None:
@@ -140,14 +143,7 @@ def _tag_png(spec: Any, tags: FrameTags, rate: Fraction, timecode: str | None) -
         spec.attribute("CICP", oiio.TypeDesc("int[4]"), points)
 
 
-def _as_text(rate: Fraction) -> str:
-    return f"{rate.numerator}/{rate.denominator}"
-
-
-def _timecode_bits(timecode: str) -> tuple[int, int]:
-    """Pack a timecode as SMPTE ST 12-1 binary-coded decimals, hours first; bit 6 is drop-frame."""
-    hours, minutes, seconds, frames = (int(part) for part in timecode.replace(";", ":").split(":"))
-    packed = 0
-    for value in (hours, minutes, seconds, frames):
-        packed = packed << 8 | (value // 10) << 4 | value % 10
-    return packed | (1 << 6 if ";" in timecode else 0), 0
+def _tag_timecode_bits(spec: Any, timecode: str | None, rate: Fraction) -> None:
+    bits = None if timecode is None else pack_timecode(timecode, rate)
+    if bits is not None:
+        spec.attribute("smpte:TimeCode", oiio.TypeTimeCode, (bits, 0))

@@ -180,6 +180,19 @@ def test_frames_are_what_the_display_window_shows(tmp_path: Path, data: Window, 
     assert np.array_equal(reader.window(0, 1)[0], expected)
 
 
+@pytest.mark.parametrize("extension", ["dpx", "tif"])
+def test_only_exr_shows_another_rectangle_than_it_stores(tmp_path: Path, extension: str) -> None:
+    # Scans note how large the film frame was and where in it they were cut, TIFF where on a page it stands.
+    codes = _codes(np.uint16)
+    spec = oiio.ImageSpec(codes.shape[1], codes.shape[0], 3, oiio.UINT16)
+    spec.x, spec.y, spec.full_width, spec.full_height = 5, 7, 40, 30
+    output = oiio.ImageOutput.create(str(tmp_path / f"shot.1.{extension}"))
+    assert output.open(str(tmp_path / f"shot.1.{extension}"), spec) and output.write_image(codes) and output.close()
+    reader = SequenceReader(tmp_path)
+    assert reader.info.display_window is None
+    np.testing.assert_array_equal(reader.window(0, 1)[0], codes)
+
+
 def test_each_frame_may_store_another_rectangle_but_not_show_another(tmp_path: Path) -> None:
     display = Window(0, 0, 16, 8)
     windows = [Window(0, 0, 16, 8), Window(3, 2, 5, 5), Window(4, 2, 6, 5)]

@@ -19,6 +19,7 @@ from interpositive.media.contract import ColourTags, MediaInfo, Window
 from interpositive.media.sequence_reader import SequenceReader
 from interpositive.media.sequence_writer import FRAME_FORMATS, SequenceWriter
 from interpositive.media.still_colour import CHROMATICITIES
+from interpositive.media.still_headers import read_header
 from interpositive.media.still_tags import FrameFormat, FrameTags
 
 NTSC = Fraction(30000, 1001)
@@ -74,6 +75,22 @@ def test_a_rate_that_was_assumed_is_not_handed_on_as_known(tmp_path: Path, forma
     info = SequenceReader(tmp_path).info
     assert info.rate_assumed and "assumed" in info.notes[0]
     assert not FrameTags.of(info, "").says_rate
+
+
+@pytest.mark.parametrize("format", FRAME_FORMATS)
+@pytest.mark.parametrize(
+    ("rate", "labels"),
+    [
+        (Fraction(24), ["23:59:59:22", "23:59:59:23", "00:00:00:00"]),
+        (Fraction(50), ["10:00:00:48", "10:00:00:49", "10:00:01:00"]),
+        (Fraction(60000, 1001), ["01:00:59;58", "01:00:59;59", "01:01:00;04"]),
+    ],
+    ids=["midnight", "50", "59.94"],
+)
+def test_every_frame_has_its_own_label(tmp_path: Path, format: FrameFormat, rate: Fraction, labels: list[str]) -> None:
+    paths = _write(tmp_path, format, FrameTags(), rate, start_timecode=labels[0])
+    assert [read_header(path).timecode for path in paths] == labels
+    SequenceReader(tmp_path).check_headers()
 
 
 @pytest.mark.parametrize("format", ["dpx10", "dpx12", "dpx16"])
