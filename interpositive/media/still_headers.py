@@ -24,6 +24,8 @@ from interpositive.media.still_layers import Layer, choose_layer
 # A header may be damaged or hostile: no camera makes frames of more than this, no compositor more parts.
 _MOST_PIXELS = 1 << 28
 _MOST_PARTS = 256
+# A multiple of the rows that any compression of EXR packs together, so that none is unpacked twice.
+_ROWS_AT_A_TIME = 256
 _DTYPES: dict[str, type[np.generic]] = {
     "uint8": np.uint8,
     "uint16": np.uint16,
@@ -75,22 +77,36 @@ def read_frame(path: Path, frame: NDArray[Any], expected: StillHeader, layer: st
     with _opened(path) as picture:
         header = _describe(path, picture, layer)
         refuse_difference(path, header, expected)
-        chosen = header.layer
-        pixels = picture.read_image(chosen.part, 0, chosen.first, chosen.stop, _OIIO_TYPES[header.pixel_format])
+        stored, shown, chosen = header.data_window, header.display_window, header.layer
+        if stored != shown:
+            frame[:] = 0
+        channels = [channel - chosen.first for channel in chosen.channels]
+        for top, pixels in _strips(path, picture, header):
+            strip = Window(stored.x, stored.y + top, stored.width, len(pixels))
+            inside = strip.intersect(shown)
+            if inside is not None:
+                codes = pixels[inside.within(strip)]
+                frame[inside.within(shown)] = codes if channels == [0, 1, 2] else codes[..., channels]
+
+
+def _strips(path: Path, picture: Any, header: StillHeader) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Rows from the top and how many stand above them: few enough to stay in the processor's cache, tiles all at once.
+
+    All rows are decoded, also those that are not shown: damage is found in them too.
+    """
+    chosen, stored, item = header.layer, header.data_window, _OIIO_TYPES[header.pixel_format]
+    channels = chosen.first, chosen.stop
+    spec = picture.spec_dimensions(chosen.part)
+    step = stored.height if spec.tile_width else _ROWS_AT_A_TIME
+    for top in range(0, stored.height, step):
+        end = min(top + step, stored.height)
+        if spec.tile_width:
+            pixels = picture.read_image(chosen.part, 0, *channels, item)
+        else:
+            pixels = picture.read_scanlines(chosen.part, 0, spec.y + top, spec.y + end, 0, *channels, item)
         if pixels is None:
             raise _unreadable(path, picture.geterror())
-    stored, shown = header.data_window, header.display_window
-    channels = [channel - chosen.first for channel in chosen.channels]
-    codes = np.asarray(pixels).reshape(stored.height, stored.width, -1)
-    if channels != [0, 1, 2]:
-        codes = codes[..., channels]
-    if stored == shown:
-        frame[:] = codes
-        return
-    frame[:] = 0
-    inside = stored.intersect(shown)
-    if inside is not None:
-        frame[inside.within(shown)] = codes[inside.within(stored)]
+        yield top, np.asarray(pixels).reshape(end - top, stored.width, -1)
 
 
 def refuse_difference(path: Path, header: StillHeader, expected: StillHeader) -> None:

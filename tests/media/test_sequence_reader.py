@@ -180,6 +180,20 @@ def test_frames_are_what_the_display_window_shows(tmp_path: Path, data: Window, 
     assert np.array_equal(reader.window(0, 1)[0], expected)
 
 
+@pytest.mark.parametrize("tile", [0, 64])
+@pytest.mark.parametrize("compression", ["none", "zip", "piz", "dwab"])
+def test_a_tall_picture_is_put_together_from_its_strips(tmp_path: Path, compression: str, tile: int) -> None:
+    path = tmp_path / "shot.1.exr"
+    spec = oiio.ImageSpec(20, 700, 3, oiio.HALF)
+    spec.x, spec.y, spec.tile_width, spec.tile_height = -3, -300, tile, tile
+    spec.full_x, spec.full_y, spec.full_width, spec.full_height = -3, -280, 20, 660
+    spec.attribute("compression", compression)
+    output = oiio.ImageOutput.create(str(path))
+    assert output.open(str(path), spec) and output.write_image(_codes(np.float32, size=(700, 20))) and output.close()
+    stored = oiio.ImageInput.open(str(path)).read_image(0, 0, 0, 3, oiio.FLOAT)
+    np.testing.assert_array_equal(SequenceReader(tmp_path).window(0, 1)[0], stored[20:680])
+
+
 @pytest.mark.parametrize("extension", ["dpx", "tif"])
 def test_only_exr_shows_another_rectangle_than_it_stores(tmp_path: Path, extension: str) -> None:
     # Scans note how large the film frame was and where in it they were cut, TIFF where on a page it stands.
