@@ -17,6 +17,7 @@ from interpositive.delivery.masks import MaskSource
 from interpositive.delivery.plates import Plate
 from interpositive.delivery.restoring import AS_STORED, RestoredFrame, changed_pixels
 from interpositive.errors import IntegrityError
+from interpositive.media.colour_management import GRADING_SPACE
 from interpositive.media.contract import FrameReader, Frames, MediaInfo
 from interpositive.media.opening import open_reader
 from interpositive.media.plate_colour import NATIVE, PlateColour
@@ -133,6 +134,12 @@ def colour_notes(shot: OpenedShot, source: DeliverySource) -> list[str]:
     colour, notes = shot.colour, []
     if shot.plate.cdl is not None and shot.cdl is None:
         notes.append("the cut's CDL is not shown: the plate is not known to hold scene light, which it is a grade of")
+    if shot.cdl is not None and not shot.cdl.is_identity:
+        whose = "the cut's" if shot.cdl == shot.plate.cdl else "the given"
+        notes.append(
+            f"review pictures are shown under {whose} CDL, {shot.cdl.sop_text} {shot.cdl.sat_text}, applied in "
+            f"{GRADING_SPACE}; delivered frames and metrics are not graded"
+        )
     if not colour.plate:
         notes.append("the plate's colour encoding is not known: pictures are shown, and metrics measured, as stored")
     elif colour.model == NATIVE and source.training_encodings and colour.plate not in source.training_encodings:

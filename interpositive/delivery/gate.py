@@ -92,10 +92,11 @@ def choose_method(
         safest = _SAFEST if _SAFEST in methods else methods[0]
         note = (NOTHING_HELD_OUT if any_masked else NOTHING_MASKED).format(method=safest)
         return GateResult({method: None for method in methods}, safest, 0, note)
-    scores = {m: -10.0 * math.log10(max(total, 1e-12) / count) for m, total in totals.items()}
-    best = max(scores.values())
-    chosen = next(method for method in methods if scores[method] >= best - 0.02)
-    return GateResult(dict(scores), chosen, count // 3)
+    # A method that gives what is not a number has no score, and is chosen before none that has one.
+    scores = {m: -10.0 * math.log10(max(total, 1e-12) / count) for m, total in totals.items() if math.isfinite(total)}
+    best = max(scores.values(), default=-math.inf)
+    chosen = next(method for method in methods if scores.get(method, -math.inf) >= best - 0.02)
+    return GateResult({method: scores.get(method) for method in methods}, chosen, count // 3)
 
 
 def _hide_elsewhere(

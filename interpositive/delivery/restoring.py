@@ -14,6 +14,7 @@ from torch import Tensor
 
 from interpositive.functional.examples import Example
 from interpositive.functional.windows import WindowJoiner, plan_windows
+from interpositive.media.colour_management import BRIGHTEST
 from interpositive.media.contract import Frames, code_range
 from interpositive.media.plate_colour import PlateColour
 from interpositive.mini_models.contract import MiniModel
@@ -96,8 +97,8 @@ def composite(plate: Frames, restored: Tensor, mask: NDArray[np.float32], colour
     """Put a restored frame ``3 h w`` over plate codes ``h w 3`` by its mask; where the mask is 0 the codes stay.
 
     ``restored`` is in the values of ``colour``; the two are mixed in the plate's own codes. Integer plates
-    are rounded to those, float plates keep the float. Where the mask is 1 nothing of the plate is left, not
-    even what is infinite or not a number.
+    are rounded to those, float plates keep the float, no further out than halves go. Nothing of the plate is
+    left where the mask is 1, nor, however soft the mask, of what is infinite or not a number: it cannot be mixed.
     """
     top = code_range(plate)
     picture = colour.to_plate(np.ascontiguousarray(rearrange(restored, "c h w -> h w c").numpy()))
@@ -105,7 +106,8 @@ def composite(plate: Frames, restored: Tensor, mask: NDArray[np.float32], colour
     share = mask[..., None]
     with np.errstate(invalid="ignore"):
         blended = original * (1.0 - share) + picture * share
-    mixed: NDArray[np.float32] = np.where(share >= 1.0, picture, blended).astype(np.float32)
+    whole = (share >= 1.0) | ~np.isfinite(original)
+    mixed: NDArray[np.float32] = np.where(whole, picture, blended).clip(-BRIGHTEST, BRIGHTEST).astype(np.float32)
     if plate.dtype.kind == "u":
         codes: Frames = np.clip(np.rint(mixed * top), 0, top).astype(plate.dtype)
     else:

@@ -27,7 +27,7 @@ from interpositive.media.sequence_writer import SequenceWriter
 from interpositive.media.still_tags import FrameTags
 from interpositive.mini_models.contract import Restored
 from interpositive.records.cdl import Cdl
-from interpositive.records.delivery_manifest import DeliveryManifest
+from interpositive.records.delivery_manifest import DeliveryManifest, read_and_verify
 from interpositive.records.measures import Measures
 
 NUM_FRAMES = 5
@@ -126,6 +126,8 @@ def test_a_grade_is_shown_and_never_delivered(tmp_path: Path) -> None:
         _deliver(plate, tmp_path / name, Gives(0.18), "native", frame_format="exr", cdl=grade)
     means = [open_reader(tmp_path / name / "review" / "plate.mp4").window(0, 1).mean() for name in ("plain", "graded")]
     assert means[1] < means[0] - 20
+    notes = [read_and_verify(tmp_path / name).notes for name in ("plain", "graded")]
+    assert not any("CDL" in note for note in notes[0]) and any("under the given CDL, (0.5" in note for note in notes[1])
     with pytest.raises(ColourError, match="scene light"):
         _deliver(plate, tmp_path / "finished", Gives(0.18), "native", cdl=cdl, encoding="rec709_display")
     assert not (tmp_path / "finished").exists()

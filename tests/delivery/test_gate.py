@@ -59,6 +59,8 @@ def test_a_tie_goes_to_the_preferred_method_but_a_clear_win_does_not() -> None:
 
 def test_a_training_run_gone_wrong_cannot_ship() -> None:
     assert choose(KnownErrors({**ERRORS, "trained": 0.4}), grey_codes(), bar_mask(NUM_FRAMES)).chosen == "prior"
+    diverged = choose(KnownErrors({**ERRORS, "trained": np.nan}), grey_codes(), bar_mask(NUM_FRAMES))
+    assert diverged.chosen == "prior" and diverged.scores["trained"] is None
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -19,6 +19,7 @@ from interpositive.delivery.restoring import (
     restore_shot,
 )
 from interpositive.errors import ConfigError
+from interpositive.media.plate_colour import PlateColour
 from interpositive.mini_models.contract import MiniModel
 
 NUM_FRAMES = 17
@@ -128,6 +129,16 @@ class TestComposite:
         plate = np.array([[[np.inf, np.nan, 6e4]]], np.float32)
         result = composite(plate, torch.full((3, 1, 1), 0.25), np.ones((1, 1), np.float32))
         np.testing.assert_array_equal(result, np.full((1, 1, 3), 0.25, np.float32))
+
+    def test_what_cannot_be_mixed_is_replaced_under_the_softest_mask(self) -> None:
+        plate = np.array([[[np.inf, np.nan, 0.5]]], np.float32)
+        result = composite(plate, torch.full((3, 1, 1), 0.25), np.full((1, 1), 0.5, np.float32))
+        np.testing.assert_array_equal(result, [[[0.25, 0.25, 0.375]]])
+
+    def test_light_beyond_what_a_file_of_halves_holds_is_the_brightest_half(self) -> None:
+        plate, mask = np.full((1, 1, 3), 0.5, np.float32), np.ones((1, 1), np.float32)
+        result = composite(plate, torch.full((3, 1, 1), 9.0), mask, PlateColour("acescg", "acescct"))
+        assert np.isfinite(result.astype(np.float16)).all() and result.max() == 65504.0
 
     @pytest.mark.parametrize(("dtype", "tolerance"), [(np.uint8, 0.5), (np.uint16, 0.51), (np.float32, 1e-6)])
     def test_a_soft_mask_blends_by_its_share(self, dtype: type[np.generic], tolerance: float) -> None:
