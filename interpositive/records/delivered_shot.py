@@ -48,6 +48,15 @@ class DeliveredShot(Record):
             return self.source
         return self.shot.needed.widened(self.head, self.tail)
 
+    @property
+    def in_words(self) -> str:
+        """What is replaced, as a person says it: which frames of what, for which shot, with which handles."""
+        used = self.used
+        first, end = used.timecodes(self.drop_frame) if self.has_timecode else (str(used.start), str(used.end))
+        shot = f" for {self.shot.name} of {self.cut or 'the cut'}" if self.shot else ""
+        handles = f", with handles of {self.head} and {self.tail}" if self.head or self.tail else ""
+        return f"{first} to {end} of {self.source.reel or self.media}{shot}{handles}"
+
     def file_name(self, frame: int) -> str:
         """The delivered file of a frame number."""
         return f"{self.stem}.{frame:07d}.{self.extension}"

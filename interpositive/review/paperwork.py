@@ -148,6 +148,7 @@ def _delivery_facts(delivery: DeliveryManifest) -> list[Html]:
         ("Frames", f"{delivery.num_frames}, from {delivery.first_frame}"),
         ("Frame rate", delivery.rate),
         ("Start timecode", delivery.start_timecode or "none"),
+        *([("Replaces", delivery.delivered.in_words)] if delivery.delivered else []),
         ("Format", f"{delivery.frame_format}, {delivery.encoding}"),
         ("Seed", str(delivery.seed)),
         ("Config SHA-256", _digest(delivery.config_sha256)),

@@ -120,6 +120,7 @@ def subject_screen(subject: Subject) -> Screen:
             ("what", f"shot {made.shot}, {made.task} by {made.method}, production {made.production}"),
             ("picture", f"{made.width}x{made.height}, {made.frame_format}, {made.num_frames} frames at {made.rate}"),
             ("time", made.start_timecode or "no timecode"),
+            *([("replaces", made.delivered.in_words)] if made.delivered else []),
             ("colour", made.encoding or UNKNOWN_ENCODING),
             (
                 "altered",

@@ -78,6 +78,8 @@ def test_a_shot_of_the_cut_goes_out_and_comes_back_frame_by_frame(case: str, tmp
     assert delivered is not None and (manifest.num_frames, manifest.first_frame) == (12, 3)
     assert (delivered.head, delivered.tail, delivered.take, delivered.source.reel) == (3, 3, "12_1", REEL)
     assert delivered.used.timecodes(delivered.drop_frame) == source
+    in_words = f"{source[0]} to {source[1]} of {REEL} for WIRE 010 of Reel 3, with handles of 3 and 3"
+    assert delivered.in_words == in_words
     assert {entry.path for entry in manifest.files} >= {"conform.otio", "conform.edl"}
     # The frames are those of the take, and each file has its own timecode and reel.
     whole = open_reader(tmp_path / "dailies" / "plate.mkv")
