@@ -18,11 +18,9 @@ from interpositive.errors import CutListError
 from interpositive.records.base import Record
 from interpositive.records.identity import FrameRange
 from interpositive.records.publishing import write_file_whole
-from interpositive.records.shots import CutList, Shot
+from interpositive.records.shots import CMX_REEL_LENGTH, CutList, Shot
 
 CUT_LIST_NAME = "cut_list.json"
-# A CMX3600 list cuts reels at this many characters.
-_CMX_REEL = 8
 Status = Literal["found", "short handles", "missing", "ambiguous"]
 
 
@@ -150,7 +148,7 @@ class _Index:
 
     def with_cut_reel(self, reel: str) -> list[Take]:
         """Takes whose reel begins with these 8 characters, a dot at the end standing for what was cut off."""
-        if len(reel) != _CMX_REEL:
+        if len(reel) != CMX_REEL_LENGTH:
             return []
         begin = reel.rstrip(".").lower()
         return self._at(place for long, places in self._by_reel.items() if long.startswith(begin) for place in places)

@@ -14,11 +14,10 @@ from interpositive.errors import TimecodeError
 from interpositive.records.delivered_shot import DeliveredShot
 from interpositive.records.identity import FrameRange
 from interpositive.records.publishing import write_file_whole
-from interpositive.records.shots import Shot
+from interpositive.records.shots import CMX_REEL_LENGTH, Shot
 
 OTIO_NAME = "conform.otio"
 EDL_NAME = "conform.edl"
-_CMX_REEL = 8
 
 
 @dataclass(frozen=True)
@@ -136,11 +135,11 @@ def _line(text: str) -> str:
 
 def _cmx_reel(reel: str, taken: dict[str, str]) -> str:
     """At most 8 letters and digits, and no two reels alike."""
-    short = re.sub(r"[^A-Za-z0-9_]", "", reel)[:_CMX_REEL] or "REEL"
+    short = re.sub(r"[^A-Za-z0-9_]", "", reel)[:CMX_REEL_LENGTH] or "REEL"
     count, name = 1, short
     while name in taken.values() or name in ("AX", "BL"):
         count += 1
-        name = f"{short[: _CMX_REEL - len(str(count)) - 1]}_{count}"
+        name = f"{short[: CMX_REEL_LENGTH - len(str(count)) - 1]}_{count}"
     return name
 
 

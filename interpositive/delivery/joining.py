@@ -12,10 +12,7 @@ from interpositive.errors import CutListError
 from interpositive.records.delivered_shot import DeliveredShot
 from interpositive.records.delivery_manifest import read_and_verify
 from interpositive.records.publishing import publish_folder
-from interpositive.records.shots import CutList, Shot
-
-# A CMX3600 list cuts reels at this many characters, some systems with a dot as the last.
-_CMX_REEL = 8
+from interpositive.records.shots import CMX_REEL_LENGTH, CutList, Shot
 
 
 @dataclass
@@ -91,7 +88,7 @@ def is_for(delivered: DeliveredShot, shot: Shot) -> bool:
 
 def _one_reel(one: str, other: str) -> bool:
     short, long = sorted((one.lower(), other.lower()), key=len)
-    return short == long or (len(short) == _CMX_REEL and long.startswith(short.rstrip(".")))
+    return short == long or (len(short) == CMX_REEL_LENGTH and long.startswith(short.rstrip(".")))
 
 
 def _is_named(media: str, shot: Shot) -> bool:

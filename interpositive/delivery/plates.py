@@ -18,7 +18,7 @@ from interpositive.records.cdl import Cdl
 from interpositive.records.delivered_shot import DeliveredShot
 from interpositive.records.identity import FrameRange, rate_text
 from interpositive.records.shots import Shot
-from interpositive.records.timecode import is_drop_frame, timecode_to_frame
+from interpositive.records.timecode import frames_per_day, is_drop_frame, timecode_to_frame
 
 FrameSpan = tuple[int, int] | tuple[str, str]
 
@@ -115,5 +115,21 @@ def _frame_numbers(frames: FrameSpan, info: MediaInfo) -> tuple[int, int]:
             expected="frame numbers, counted from 0",
             remedy="name it by numbers: frames=[0,48]",
         )
-    start = timecode_to_frame(info.start_timecode, info.rate)
-    return timecode_to_frame(first, info.rate) - start, timecode_to_frame(end, info.rate) - start
+    start = info.start_timecode
+    drop_frame = is_drop_frame(start)
+    if {is_drop_frame(first), is_drop_frame(end)} != {drop_frame}:
+        # The same digits name another frame when they are counted the other way.
+        raise TimecodeError(
+            f"{info.path.name} counts {'drop-frame' if drop_frame else 'non-drop'}",
+            found=f"{first} to {end}",
+            expected=f"timecodes written as its own, such as {start}",
+        )
+    day = frames_per_day(info.rate, drop_frame)
+    first_number, end_number = (
+        timecode_to_frame(label, info.rate) - timecode_to_frame(start, info.rate) for label in (first, end)
+    )
+    # Only a reel that runs past midnight has labels before its first one.
+    past_midnight = [
+        number + day if number + day <= info.num_frames else number for number in (first_number, end_number)
+    ]
+    return past_midnight[0], past_midnight[1]

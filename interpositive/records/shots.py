@@ -10,6 +10,9 @@ from interpositive.records.base import Record
 from interpositive.records.cdl import Cdl
 from interpositive.records.identity import FrameRange
 
+CMX_REEL_LENGTH = 8
+"""Where a CMX3600 list cuts the names of reels; some systems put a dot last."""
+
 
 class Shot(Record):
     """One continuous run between two cuts.

@@ -142,6 +142,19 @@ def test_some_frames_of_a_movie_by_number_and_by_timecode(tmp_path: Path) -> Non
         plate_at(bare, ("01:00:00:02", "01:00:00:07")).open()
 
 
+def test_a_range_by_timecode_is_counted_as_the_plate_is(tmp_path: Path) -> None:
+    midnight = write_movie(tmp_path / "midnight.mkv", noise_codes(8), "ffv1", Fraction(24), "23:59:59:20")
+    with closing(plate_at(midnight, ("23:59:59:22", "00:00:00:03")).open()) as reader:
+        assert (len(reader), reader.info.start_timecode) == (5, "23:59:59:22")
+    with pytest.raises(MediaError, match="does not have these frames"):
+        plate_at(midnight, ("23:59:59:19", "23:59:59:22")).open()
+    dropping = write_movie(tmp_path / "dropping.mkv", noise_codes(8), "ffv1", NTSC, "01:00:59;28")
+    with closing(plate_at(dropping, ("01:00:59;29", "01:01:00;04")).open()) as reader:
+        assert len(reader) == 3
+    with pytest.raises(TimecodeError, match="counts drop-frame"):
+        plate_at(dropping, ("01:00:59:29", "01:01:00:04")).open()
+
+
 def a_delivery(shot: Shot | None, source: FrameRange, **more: object) -> DeliveredShot:
     told = {"name": "d", "media": "m.mov", "has_timecode": True, "first_frame": 0, "stem": "d", "extension": "png"}
     return DeliveredShot(source=source, shot=shot, **(told | more))  # type: ignore[arg-type]
