@@ -109,7 +109,8 @@ def _edl_event(
         lines.append("* RETIMED BY NO CONSTANT SPEED")
     elif speed != 1:
         frames = float(speed * round(shot.source.frame_rate))
-        lines.append(f"M2   {reel:<8}       {frames:06.1f}                {source_in.replace(';', ':')}")
+        width = 5 if frames >= 0 else 6
+        lines.append(f"M2   {reel:<8}       {frames:0{width}.1f}                {source_in.replace(';', ':')}")
     lines.append(f"* FROM CLIP NAME: {_line(shot.name)}")
     if event.delivered is not None:
         first, last = event.delivered.first_frame, event.delivered.first_frame + event.delivered.source.num_frames - 1

@@ -230,6 +230,7 @@ def test_reels_grades_and_retimes_survive_a_list_of_eight_characters(tmp_path: P
     assert [line.split()[1] for line in text.splitlines() if line[:3].isdigit()] == [
         *("A001C001", "A001C0_2", "short", "2Einheit", "short", "AX")
     ]
+    assert [line.split()[2] for line in text.splitlines() if line[:2] == "M2"] == ["048.0", "000.0", "-024.0"]
     dissolved = ConformEvent(shots[0].model_copy(update={"transition_out": "dissolve"}))
     assert "a cut in its place" in conform_edl("Reel", [dissolved], cut_drop_frame=False)[1][0]
     curve = ConformEvent(shots[0].model_copy(update={"speed": "", "track": "V2"}))
