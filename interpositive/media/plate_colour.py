@@ -51,14 +51,17 @@ class PlateColour:
         return self.plate if self.model == NATIVE else self.model
 
     def to_values(self, codes: Frames) -> Picture:
-        """Codes ``… h w 3`` as values; NaN and minus infinity become 0, infinity the largest half."""
+        """Codes ``… h w 3`` as values; NaN and minus infinity count as 0, infinity as the largest half."""
         values = full_scale(codes)
-        if self.converts:
-            values = convert(values, self.plate, self.model)
-        elif codes.dtype.kind == "u":
-            return values
-        return np.nan_to_num(values, copy=False, nan=0.0, posinf=BRIGHTEST, neginf=0.0).clip(-BRIGHTEST, BRIGHTEST)
+        if codes.dtype.kind == "f":
+            # Before it is converted: the largest half of a log encoding is no light that any other pixel has.
+            values = _finite(values)
+        return _finite(convert(values, self.plate, self.model)) if self.converts else values
 
     def to_plate(self, values: Picture) -> Picture:
         """Values ``… h w 3`` as the plate's codes at full scale, not rounded and not cut off."""
         return convert(values, self.model, self.plate) if self.converts else values
+
+
+def _finite(values: Picture) -> Picture:
+    return np.nan_to_num(values, copy=False, nan=0.0, posinf=BRIGHTEST, neginf=0.0).clip(-BRIGHTEST, BRIGHTEST)

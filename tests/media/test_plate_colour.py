@@ -20,6 +20,9 @@ def test_highlights_of_a_linear_plate_are_kept_and_oddities_are_numbers() -> Non
     colour = PlateColour("acescg", "acescct")
     values = colour.to_values(codes[:, :1])
     assert values.max() < 1.0
+    darkest, brightest = convert(np.float32([[0.0] * 3, [65504.0] * 3]), "acescg", "acescct")[:, 0]
+    strange = colour.to_values(codes[:, 1:])[0, 0]
+    assert darkest - 0.1 < strange.min() and strange.max() <= brightest + 0.1 < 2.0
     assert colour.to_plate(values)[0, 0] == pytest.approx([0.18, 40.0, -0.1], rel=1e-5)
 
 
