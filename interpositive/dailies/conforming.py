@@ -58,16 +58,21 @@ class ConformedCut(Record):
 
     def pull(self, name: str) -> tuple[Shot, Pull]:
         """A shot of the cut and its pull; ``CutListError`` if there is none of that name, or it was not found."""
-        shot = self.cut_list.shot(name)
-        pull = next((pull for pull in self.pulls if pull.shot == name), None)
-        if shot is None or pull is None:
-            known = ", ".join(shot.name for shot in self.cut_list.shots[:12])
-            raise CutListError("the cut has no shot of this name", found=name, expected=f"one of {known}")
+        shot, pull = self.placed(name)
         if pull.status not in ("found", "short handles"):
             raise CutListError(
                 f"shot {name} cannot be pulled: {pull.reason}", found=pull.status, expected="one take that holds it",
                 remedy="ingest the missing footage, or name the take's own file",
             )  # fmt: skip
+        return shot, pull
+
+    def placed(self, name: str) -> tuple[Shot, Pull]:
+        """A shot of the cut and what became of it, found or not; ``CutListError`` if there is none of that name."""
+        shot = self.cut_list.shot(name)
+        pull = next((pull for pull in self.pulls if pull.shot == name), None)
+        if shot is None or pull is None:
+            known = ", ".join(shot.name for shot in self.cut_list.shots[:12])
+            raise CutListError("the cut has no shot of this name", found=name, expected=f"one of {known}")
         return shot, pull
 
     def write(self, folder: Path) -> None:

@@ -65,9 +65,9 @@ def look_at(
     raise MediaError(f"{path.name} cannot be used as footage", found=outcome.reason, remedy="do not use this file")
 
 
-def middle_pictures(takes: Sequence[Take], timeout_seconds: float) -> list[Picture]:
-    """The middle frame of each take, small; grey where its footage cannot be read now."""
-    outcomes = run_jobs(_middle_picture, takes, 1, lambda take: timeout_seconds)
+def pictures_of_takes(frames: Sequence[tuple[Take, int]], timeout_seconds: float) -> list[Picture]:
+    """Frames of takes by their numbers, small; grey where the footage cannot be read now."""
+    outcomes = run_jobs(_picture_of_take, frames, 1, lambda _: timeout_seconds)
     return [_NOTHING if outcome.result is None else outcome.result for outcome in outcomes]
 
 
@@ -126,8 +126,9 @@ def _picture(reader: FrameReader, frame: int, encoding: str) -> Picture:
         return _seen(reader.window(frame, frame + 1)[0], encoding)
 
 
-def _middle_picture(take: Take) -> Picture:
-    return _picture(open_take(take), take.num_frames // 2, take.encoding)
+def _picture_of_take(place: tuple[Take, int]) -> Picture:
+    take, frame = place
+    return _picture(open_take(take), frame, take.encoding)
 
 
 def _seen(frame: Frames, encoding: str) -> Picture:

@@ -141,10 +141,18 @@ def subject_screen(subject: Subject) -> Screen:
 
 def captions(info: MediaInfo, numbers: list[int], take: Take | None) -> list[str]:
     """What stands under each frame of a contact sheet: its timecode, or its number where there is none."""
-    start, drop = _start(info, take)
+    return _counted_from(*_start(info, take), info.rate, numbers)
+
+
+def take_captions(take: Take, numbers: list[int]) -> list[str]:
+    """What stands under frames of a take that is known well enough not to be opened."""
+    return _counted_from(take.start_frame, take.drop_frame, take.frame_rate, numbers)
+
+
+def _counted_from(start: int | None, drop_frame: bool, rate: Fraction, numbers: list[int]) -> list[str]:
     if start is None:
         return [f"frame {n}" for n in numbers]
-    return [f"{wrapped_timecode(start + n, info.rate, drop)}   {n}" for n in numbers]
+    return [f"{wrapped_timecode(start + n, rate, drop_frame)}   {n}" for n in numbers]
 
 
 def folder_screen(path: Path, walk: Walk, check: FolderCheck | None) -> Screen:

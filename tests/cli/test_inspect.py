@@ -131,8 +131,8 @@ class TestPaperwork:
 
 
 def test_it_is_told_one_thing(command: Any, tmp_path: Path) -> None:
-    assert "neither path nor take" in command("inspect").err
-    assert "both path and take" in command("inspect", f"path={tmp_path}", "take=x").err
+    assert "neither path, take nor shot" in command("inspect").err
+    assert "path and take" in command("inspect", f"path={tmp_path}", "take=x").err
     assert "nothing to inspect" in command("inspect", f"path={tmp_path / 'no'}").err
 
 

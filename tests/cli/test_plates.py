@@ -66,6 +66,13 @@ def test_the_cut_is_looked_for_again_whenever_dailies_come(command: Any, tmp_pat
         ended = command(*given, *more)
         assert ended.code == 0 and "CMX3600 EDL 'R'" in ended.out, ended.err
         pulls.append(read_conformed_cut(tmp_path).pulls[0])
+        shown = command("inspect", "shot=001", f"production.workspace={tmp_path}")
+        said = " ".join(shown.out.split())
+        assert shown.code == 0 and "source 01:00:00:02 to 01:00:00:06 of reel A001, 4 frames" in said, shown.err
+        found = pulls[-1].status == "found"
+        assert ("missing" in said, f"frames {pulls[-1].first} to" in said) == (not found, found)
+        assert Path("contact_sheet.png").exists() == found
+        Path("contact_sheet.png").unlink(missing_ok=True)
     assert [(pull.status, pull.first, pull.end) for pull in pulls] == [
         ("found", 1, 7),
         ("found", 0, 6),

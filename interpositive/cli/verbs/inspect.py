@@ -12,6 +12,7 @@ from interpositive.cli.assembling import read_config
 from interpositive.cli.productions import ProductionConfig
 from interpositive.dailies.camera_reports.attaching import read_camera_data
 from interpositive.dailies.catalogue import Catalogue
+from interpositive.dailies.conforming import read_conformed_cut
 from interpositive.dailies.paperwork_kinds import describe_paperwork
 from interpositive.dailies.take import Take
 from interpositive.dailies.walking import walk_source
@@ -24,11 +25,12 @@ from interpositive.review.contact_sheet import (
     SHEET_FRAMES,
     SheetFrame,
     draw_contact_sheet,
+    evenly_spaced,
     lies_among,
     refuse_sheet_path,
 )
 from interpositive.review.kinds import ASSET_MAP_NAME, CATALOGUE_NAME, kind_of
-from interpositive.review.looking import look_at, middle_pictures
+from interpositive.review.looking import look_at, pictures_of_takes
 from interpositive.review.screens import (
     Screen,
     captions,
@@ -37,8 +39,12 @@ from interpositive.review.screens import (
     footage_screen,
     seen_through,
     subject_screen,
+    take_captions,
 )
+from interpositive.review.shot_screen import shot_screen
 from interpositive.review.subjects import read_subject
+
+AMONG_DAILIES = "\nno contact sheet: it would lie among the dailies; say contact_sheet=/another/folder/sheet.png"
 
 
 class InspectConfig(BaseModel):
@@ -49,6 +55,7 @@ class InspectConfig(BaseModel):
     production: dict[str, Any]
     path: Path | None
     take: str | None
+    shot: str | None
     layer: str | None
     rate: str | int | float | None
     contact_sheet: Path | None
@@ -64,6 +71,10 @@ def run(config: DictConfig) -> None:
     production = read_config(ProductionConfig, settings.production, "production")
     if settings.contact_sheet is not None:
         refuse_sheet_path(settings.contact_sheet)
+    _refuse_other_than_one(settings)
+    if settings.shot is not None:
+        _inspect_shot(settings.shot, settings, production)
+        return
     path, take = _subject(settings, production)
     kind = kind_of(path)
     if kind in ("movie", "sequence", "still"):
@@ -82,18 +93,22 @@ def run(config: DictConfig) -> None:
         print(Screen(f"{file} — {summary.kind}", summary.facts).text())
 
 
-def _subject(settings: InspectConfig, production: ProductionConfig) -> tuple[Path, Take | None]:
-    """What is to be looked at, and the take of the production that it is, if it is one."""
-    if settings.take is not None and settings.path is None:
-        with production.catalogue() as catalogue:
-            take = catalogue.take(settings.take)
-        return Path(take.path), take
-    if settings.path is None or settings.take is not None:
+def _refuse_other_than_one(settings: InspectConfig) -> None:
+    given = [name for name in ("path", "take", "shot") if getattr(settings, name) is not None]
+    if len(given) != 1:
         raise ConfigError(
             "inspect looks at one thing",
-            found="neither path nor take" if settings.path is None else "both path and take",
-            expected="path=<anything>, or take=<name of a take of the production>",
+            found=" and ".join(given) or "neither path, take nor shot",
+            expected="path=<anything>, take=<a take of the production>, or shot=<a shot of its cut>",
         )
+
+
+def _subject(settings: InspectConfig, production: ProductionConfig) -> tuple[Path, Take | None]:
+    """What is to be looked at, and the take of the production that it is, if it is one."""
+    if settings.path is None:
+        with production.catalogue() as catalogue:
+            take = catalogue.take(settings.take or "")
+        return Path(take.path), take
     if not production.catalogue_path.is_file():
         return settings.path, None
     with production.catalogue() as catalogue:
@@ -117,12 +132,31 @@ def _inspect_footage(path: Path, take: Take | None, settings: InspectConfig, pro
     camera = read_camera_data(production.workspace, take.name) if take else None
     print(footage_screen(path, look, take, camera).text())
     if among:
-        print("\nno contact sheet: it would lie among the dailies; say contact_sheet=/another/folder/sheet.png")
+        print(AMONG_DAILIES)
     elif sheet_path is not None:
         words = captions(look.info, list(look.pictures), take)
         frames = [SheetFrame(*pair) for pair in zip(look.pictures.values(), words, strict=True)]
         name = take.name if take else path.name
         _write_sheet(sheet_path, draw_contact_sheet(frames, name, seen_through(encoding or look.info.encoding)))
+
+
+def _inspect_shot(name: str, settings: InspectConfig, production: ProductionConfig) -> None:
+    sheet_path = settings.contact_sheet
+    cut = read_conformed_cut(production.workspace)
+    print(shot_screen(cut, name).text())
+    _, pull = cut.placed(name)
+    if not pull.take or sheet_path is None:
+        return
+    with production.catalogue() as catalogue:
+        take = catalogue.take(pull.take)
+    if lies_among(sheet_path, Path(take.path)):
+        print(AMONG_DAILIES)
+        return
+    numbers = [pull.first + place for place in evenly_spaced(pull.end - pull.first)]
+    pictures = pictures_of_takes([(take, number) for number in numbers], settings.timeout_seconds)
+    words = take_captions(take, numbers)
+    frames = [SheetFrame(*pair) for pair in zip(pictures, words, strict=True)]
+    _write_sheet(sheet_path, draw_contact_sheet(frames, name, seen_through(take.encoding)))
 
 
 def _inspect_catalogue(path: Path, settings: InspectConfig) -> None:
@@ -131,7 +165,8 @@ def _inspect_catalogue(path: Path, settings: InspectConfig) -> None:
         print(catalogue_screen(catalogue).text())
         takes = list(catalogue.takes()[:SHEET_FRAMES])
     if sheet_path is not None and takes:
-        pictures = middle_pictures(takes, settings.timeout_seconds)
+        middles = [(take, take.num_frames // 2) for take in takes]
+        pictures = pictures_of_takes(middles, settings.timeout_seconds)
         frames = [SheetFrame(picture, take.name) for take, picture in zip(takes, pictures, strict=True)]
         _write_sheet(sheet_path, draw_contact_sheet(frames, path.parent.name, "the middle frame of each take"))
 
