@@ -32,6 +32,7 @@ from interpositive.dailies.take_rows import (
     take_to_row,
 )
 from interpositive.errors import CatalogueError
+from interpositive.records.identity import rate_text
 from interpositive.records.publishing import storage_error, write_file_whole
 from interpositive.records.slates import Slate
 from interpositive.records.take_digests import TakeDigests
@@ -197,7 +198,7 @@ class Catalogue:
         if split is not None:
             self._refuse_open_split(split)
         equal = {"scene": scene, "take": take, "camera": camera, "roll": roll, "reel": reel}
-        equal["rate"] = None if rate is None else f"{rate.numerator}/{rate.denominator}"
+        equal["rate"] = None if rate is None else rate_text(rate)
         conditions: list[tuple[str, object]] = [(f"{k} = ?", v) for k, v in equal.items() if v is not None]
         if name is not None:
             conditions.append(("name GLOB ?", name.replace("[!", "[^")))

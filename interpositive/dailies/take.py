@@ -10,6 +10,7 @@ from pydantic import Field
 from interpositive.errors import TimecodeError
 from interpositive.media.contract import MediaInfo
 from interpositive.records.base import Record
+from interpositive.records.identity import rate_text
 from interpositive.records.slates import Slate
 from interpositive.records.timecode import frame_to_timecode, is_drop_frame, timecode_to_frame
 
@@ -134,7 +135,7 @@ def take_from_info(
         sha256=sha256,
         slate=slate,
         num_frames=info.num_frames,
-        rate=f"{info.rate.numerator}/{info.rate.denominator}",
+        rate=rate_text(info.rate),
         rate_source=NAMED if rate_named else "" if info.rate_assumed else TAGGED,
         layer=layer,
         width=info.width,

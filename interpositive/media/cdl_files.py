@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import PyOpenColorIO as ocio
 
 from interpositive.errors import ColourError
+from interpositive.media.encodings import listening_to_ocio
 from interpositive.records.cdl import Cdl
 
 CDL_EXTENSIONS = frozenset({".cc", ".ccc", ".cdl"})
@@ -27,7 +26,7 @@ def read_cdls(path: Path) -> tuple[Cdl, ...]:
             found=f"{path.stat().st_size} bytes" if path.is_file() else "no file",
             expected=f"a small {', '.join(sorted(CDL_EXTENSIONS))} file",
         )
-    with _warnings() as warnings:
+    with listening_to_ocio() as warnings:
         try:
             # The file cache would give an edited file's old grade.
             ocio.ClearAllCaches()
@@ -68,13 +67,3 @@ def _grade(transform: ocio.CDLTransform) -> Cdl:
         id=transform.getID(),
         description=transform.getFirstSOPDescription(),
     )
-
-
-@contextmanager
-def _warnings() -> Iterator[list[str]]:
-    lines: list[str] = []
-    ocio.SetLoggingFunction(lines.append)
-    try:
-        yield lines
-    finally:
-        ocio.ResetToDefaultLoggingFunction()

@@ -37,23 +37,25 @@ _TRANSFER_NAMES = {
     11: "iec61966-2-4", 12: "bt1361", 13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084",
     17: "smpte428", 18: "arib-std-b67",
 }  # fmt: skip
+# What still headers can say and movies cannot, the names of interpositive.media.still_colour.
+_WITHOUT_NUMBER = {"unknown", "ap0", "ap1", "arri-wide-gamut-3", "arri-wide-gamut-4", "printing-density", "logarithmic"}
 _HD_LINES = 720
 _UNSPECIFIED = 2
 _FULL_RANGE = 2
 
 
 def primaries_tag(name: str) -> int:
-    """The H.273 number of primaries; 2 (unspecified) for ``unknown``."""
+    """The H.273 number of primaries; 2 (unspecified) for ``unknown`` and what only still headers name."""
     return _tag(_PRIMARIES_NAMES, name, "primaries")
 
 
 def transfer_tag(name: str) -> int:
-    """The H.273 number of a transfer function; 2 (unspecified) for ``unknown``."""
+    """The H.273 number of a transfer function; 2 (unspecified) for ``unknown`` and what only still headers name."""
     return _tag(_TRANSFER_NAMES, name, "transfer function")
 
 
 def _tag(names: dict[int, str], name: str, kind: str) -> int:
-    if name == "unknown":
+    if name in _WITHOUT_NUMBER:
         return _UNSPECIFIED
     numbers = {text: number for number, text in names.items()}
     if name not in numbers:

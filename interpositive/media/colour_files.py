@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import PyOpenColorIO as ocio
 
 from interpositive.errors import ColourError
+from interpositive.media.encodings import listening_to_ocio
 
 TABLE_EXTENSIONS = frozenset(
     {".clf", ".ctf", ".cube", ".3dl", ".lut", ".spi1d", ".spi3d", ".spimtx", ".csp", ".hdl", ".mga", ".m3d", ".vf"}
@@ -41,7 +40,7 @@ def read_colour_file(path: Path) -> ColourFile:
             expected="an .ocio or .ocioz file",
             remedy="merge them with OpenColorIO's own tool and use the result",
         )
-    with _warnings() as warnings:
+    with listening_to_ocio() as warnings:
         read = _read_config(path) if path.suffix.lower() in CONFIG_EXTENSIONS else _read_table(path)
     return replace(read, notes=(*read.notes, *(_plain(line, path) for line in warnings)))
 
@@ -123,13 +122,3 @@ def _in_words(error: ocio.Exception, path: Path) -> str:
     text = text.replace(str(path.absolute().parent) + "/", "")
     # Of a table that no format fits, what the format of its extension said is the cause.
     return text.rpartition("failed with: ")[2].removesuffix("'.")[:300]
-
-
-@contextmanager
-def _warnings() -> Iterator[list[str]]:
-    lines: list[str] = []
-    ocio.SetLoggingFunction(lines.append)
-    try:
-        yield lines
-    finally:
-        ocio.ResetToDefaultLoggingFunction()

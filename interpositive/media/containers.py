@@ -161,7 +161,7 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
         )
         raise MediaError(
             f"{path.name} has no picture track",
-            found=kinds or "no track at all, as when a copy was cut short",
+            found=kinds,
             expected="one video stream",
             remedy="remove it from the folder, or export it again with picture",
         )

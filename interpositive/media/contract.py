@@ -15,6 +15,8 @@ from typing import NamedTuple, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from interpositive.errors import MediaError
+
 Frames = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 
 
@@ -137,6 +139,17 @@ class FrameReader(Protocol):
 
     def close(self) -> None:
         """Close the file."""
+
+
+def check_window(path: Path, start: int, stop: int, num_frames: int) -> None:
+    """Raise ``MediaError`` unless ``0 <= start < stop <= num_frames``."""
+    if not 0 <= start < stop <= num_frames:
+        raise MediaError(
+            f"these frames are not in {path.name}",
+            found=f"frames {start} to {stop} (end not included)",
+            expected=f"a range within 0 to {num_frames}",
+            remedy="ask for frames that the take has",
+        )
 
 
 def code_range(codes: Frames) -> float:

@@ -10,8 +10,8 @@ from typing import Any, cast
 import numpy as np
 
 from interpositive.errors import InterpositiveError, MediaError
-from interpositive.media.contract import Frames, MediaInfo
-from interpositive.media.pyav_reader import INHERITED, PyAVReader, check_window
+from interpositive.media.contract import Frames, MediaInfo, check_window
+from interpositive.media.pyav_reader import INHERITED, PyAVReader
 from interpositive.records.take_digests import FileDigests
 
 

@@ -9,7 +9,7 @@ that has no name here, the encoding is not known.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from interpositive.errors import ColourError
@@ -29,6 +29,8 @@ _BY_TAGS = {
     ("smpte432", "linear"): "linear_p3d65",
     ("ap0", "linear"): "aces2065_1",
     ("ap1", "linear"): "acescg",
+    ("arri-wide-gamut-3", "linear"): "Linear ARRI Wide Gamut 3",
+    ("arri-wide-gamut-4", "linear"): "Linear ARRI Wide Gamut 4",
 }
 ENCODING_KEY = "interpositive_encoding"
 """Where our own movies say their encoding, in the metadata of the file."""
@@ -44,18 +46,6 @@ _CAMERA_CURVES = {
     "d-log": "dji_dlog",
 }
 _VIDEO_CURVES = {"rec.709", "rec-709", "rec709"}
-_D65, _ACES_WHITE = (0.3127, 0.329), (0.32168, 0.33767)
-# CIE xy of red, green, blue and white.
-_LINEAR_BY_CHROMATICITIES = {
-    (0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.077, *_ACES_WHITE): "aces2065_1",
-    (0.713, 0.293, 0.165, 0.83, 0.128, 0.044, *_ACES_WHITE): "acescg",
-    (0.64, 0.33, 0.3, 0.6, 0.15, 0.06, *_D65): "linear_rec709",
-    (0.68, 0.32, 0.265, 0.69, 0.15, 0.06, *_D65): "linear_p3d65",
-    (0.708, 0.292, 0.17, 0.797, 0.131, 0.046, *_D65): "linear_rec2020",
-    (0.684, 0.313, 0.221, 0.848, 0.0861, -0.102, *_D65): "Linear ARRI Wide Gamut 3",
-    (0.7347, 0.2653, 0.1424, 0.8576, 0.0991, -0.0308, *_D65): "Linear ARRI Wide Gamut 4",
-}
-_CHROMATICITY_TOLERANCE = 1e-3
 
 
 def encoding_of_movie(colour: ColourTags, metadata: Mapping[str, str]) -> str:
@@ -69,22 +59,18 @@ def encoding_of_movie(colour: ColourTags, metadata: Mapping[str, str]) -> str:
     return _BY_TAGS.get((colour.primaries, colour.transfer), "")
 
 
-def encoding_of_frames(
-    primaries: str, transfer: str, said: Mapping[str, Any], chromaticities: Sequence[float] | None
-) -> str:
+def encoding_of_frames(primaries: str, transfer: str, said: Mapping[str, Any]) -> str:
     """The encoding that a frame's header says; empty if it does not.
 
     ``said`` has our own ``encoding``, OpenEXR's ``colorInteropID`` and the ACES container's
-    ``acesImageContainerFlag``, as far as they are there. In order of trust: those three, the
-    chromaticities of scene light, H.273 tags. What OpenImageIO supposes of a format is no word of the file.
+    ``acesImageContainerFlag``, as far as they are there; they are trusted before primaries and transfer.
+    What OpenImageIO supposes of a format is no word of the file.
     """
     for key in ("encoding", "colorInteropID"):
         if name := _known(said.get(key)):
             return name
     if said.get("acesImageContainerFlag") == 1:
         return "aces2065_1"
-    if transfer == "linear" and chromaticities is not None:
-        return _by_chromaticities(chromaticities)
     return _BY_TAGS.get((primaries, transfer), "")
 
 
@@ -95,12 +81,3 @@ def _known(name: Any) -> str:
         return find_encoding(name).name
     except ColourError:
         return ""
-
-
-def _by_chromaticities(found: Sequence[float]) -> str:
-    for known, name in _LINEAR_BY_CHROMATICITIES.items():
-        if len(found) == len(known) and all(
-            abs(a - b) <= _CHROMATICITY_TOLERANCE for a, b in zip(found, known, strict=True)
-        ):
-            return name
-    return ""

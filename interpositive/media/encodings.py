@@ -8,6 +8,8 @@ colour space of that config is known by its own name or alias.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -114,6 +116,17 @@ def find_encoding(name: str) -> ColourEncoding:
 def encoding_names() -> list[str]:
     """The short names, as they are printed."""
     return list(_SHORT_NAMES)
+
+
+@contextmanager
+def listening_to_ocio() -> Iterator[list[str]]:
+    """Collect what OpenColorIO says in the body, which is printed otherwise."""
+    lines: list[str] = []
+    ocio.SetLoggingFunction(lines.append)
+    try:
+        yield lines
+    finally:
+        ocio.ResetToDefaultLoggingFunction()
 
 
 def _short_name(colour_space: str) -> str:

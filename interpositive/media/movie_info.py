@@ -18,6 +18,7 @@ from interpositive.media.containers import false_extension
 from interpositive.media.contract import MediaInfo
 from interpositive.media.encoding_tags import encoding_of_movie
 from interpositive.media.frame_index import FrameIndex, measure_rate
+from interpositive.media.rgb_codes import bits_of
 
 _TIMECODE = re.compile(r"\d{2}:\d{2}:\d{2}[:;]\d{2}")
 
@@ -57,7 +58,7 @@ def describe_movie(
         height=height,
         codec=context.codec.canonical_name,
         pixel_format=context.pix_fmt,
-        bits=max(component.bits for component in av.VideoFormat(context.pix_fmt).components),
+        bits=bits_of(context.pix_fmt),
         colour=colour,
         start_timecode=timecode,
         reel=reel,

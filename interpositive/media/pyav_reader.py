@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from interpositive.errors import MediaError
 from interpositive.media.containers import media_errors, open_movie, video_stream
-from interpositive.media.contract import Frames, MediaInfo
+from interpositive.media.contract import Frames, MediaInfo, check_window
 from interpositive.media.frame_index import FrameIndex, RecentIndexes, index_frames
 from interpositive.media.media_file import MediaFile
 from interpositive.media.movie_info import describe_movie
@@ -108,17 +108,6 @@ class PyAVReader:
             self._opened = _OpenMovie(MediaFile(self.path, self.digests), self.matrix, self.num_threads)
             self._process_id = os.getpid()
         return self._opened
-
-
-def check_window(path: Path, start: int, stop: int, num_frames: int) -> None:
-    """Raise ``MediaError`` unless ``0 <= start < stop <= num_frames``."""
-    if not 0 <= start < stop <= num_frames:
-        raise MediaError(
-            f"these frames are not in {path.name}",
-            found=f"frames {start} to {stop} (end not included)",
-            expected=f"a range within 0 to {num_frames}",
-            remedy="ask for frames that the take has",
-        )
 
 
 class _OpenMovie:

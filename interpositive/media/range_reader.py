@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from interpositive.errors import MediaError
-from interpositive.media.contract import FrameReader, Frames, MediaInfo
+from interpositive.media.contract import FrameReader, Frames, MediaInfo, check_window
 from interpositive.media.sequence_reader import SequenceReader
 from interpositive.records.timecode import is_drop_frame, timecode_to_frame, wrapped_timecode
 
@@ -61,10 +61,7 @@ class RangeReader:
 
     def window(self, start: int, stop: int) -> Frames:
         """Frames ``start <= n < stop`` of the range."""
-        if not 0 <= start < stop <= len(self):
-            raise MediaError(
-                "these frames are not in the range", found=f"{start} to {stop}", expected=f"0 to {len(self)}"
-            )
+        check_window(self.whole.info.path, start, stop, len(self))
         return self.whole.window(self.first + start, self.first + stop)
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from typing import cast
 import numpy as np
 
 from interpositive.errors import MediaError, TimecodeError
-from interpositive.media.contract import ColourTags, Frames, MediaInfo, Window
+from interpositive.media.contract import ColourTags, Frames, MediaInfo, Window, check_window
 from interpositive.media.media_file import check_file, refuse_touched
 from interpositive.media.still_formats import FRAME_EXTENSIONS, FrameName, sniff_still, split_frame_name
 from interpositive.media.still_headers import StillHeader, read_frame, read_header, refuse_difference
@@ -79,13 +79,7 @@ class SequenceReader:
         """Read frames ``start <= n < stop`` as ``t h w 3``, the display window of each."""
         sequence = self._sequence()
         paths = sequence.paths
-        if not 0 <= start < stop <= len(paths):
-            raise MediaError(
-                f"these frames are not in {self.path.name}",
-                found=f"frames {start} to {stop} (end not included)",
-                expected=f"a range within 0 to {len(paths)}",
-                remedy="ask for frames that the take has",
-            )
+        check_window(self.path, start, stop, len(paths))
         raster = sequence.info.height, sequence.info.width
         frames = np.empty((stop - start, *raster, 3), sequence.first.dtype)
 

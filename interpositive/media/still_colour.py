@@ -2,8 +2,9 @@
 
 Names of primaries and transfers are those of ITU-T H.273 where it has one, as
 movies use them; ``ap0`` and ``ap1`` are the ACES primaries (SMPTE ST 2065-1,
-S-2014-004), ``printing-density`` is film density (SMPTE ST 268). What a header
-does not say is ``unknown``; nothing is guessed.
+S-2014-004), ``arri-wide-gamut-3`` and ``-4`` those of ARRI's cameras,
+``printing-density`` is film density (SMPTE ST 268). What a header does not say
+is ``unknown``; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ CHROMATICITIES: Mapping[str, Chromaticities] = {
     "smpte432": (0.680, 0.320, 0.265, 0.690, 0.150, 0.060, *_D65),
     "ap0": (0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.0770, *_ACES_WHITE),
     "ap1": (0.713, 0.293, 0.165, 0.830, 0.128, 0.044, *_ACES_WHITE),
+    "arri-wide-gamut-3": (0.684, 0.313, 0.221, 0.848, 0.0861, -0.102, *_D65),
+    "arri-wide-gamut-4": (0.7347, 0.2653, 0.1424, 0.8576, 0.0991, -0.0308, *_D65),
 }
 # Rounded in single precision, and by hand in old files.
-_NEAR = 5e-4
+_NEAR = 1e-3
 
 _DPX_TRANSFERS = {
     "Linear": "linear",

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from interpositive.errors import MediaError
 from interpositive.media.contract import Window
 from interpositive.media.encoding_tags import encoding_of_frames
-from interpositive.media.still_colour import Chromaticities, read_still_colour
+from interpositive.media.still_colour import UNKNOWN, Chromaticities, read_still_colour
 from interpositive.media.still_fields import FieldError, frame_rate, own_fields, pixel_aspect, text_field, timecode
 from interpositive.media.still_formats import JPEG, sniff_still
 from interpositive.media.still_layers import Layer, choose_layer
@@ -132,7 +132,10 @@ def _pixel_type(header: StillHeader) -> str:
 
 
 def _colour(header: StillHeader) -> str:
-    said = f"{header.primaries} primaries, {header.transfer} transfer"
+    primaries = header.primaries
+    if primaries == UNKNOWN and header.chromaticities:
+        primaries = " ".join(f"{value:.4g}" for value in header.chromaticities)
+    said = f"{primaries} primaries, {header.transfer} transfer"
     return f"{said}, {header.encoding}" if header.encoding else said
 
 
@@ -224,7 +227,7 @@ def _colour_fields(spec: Any, format_name: str, own: dict[str, str]) -> tuple[st
         "colorInteropID": text_field(spec, "colorInteropID"),
         "acesImageContainerFlag": spec.getattribute("acesImageContainerFlag"),
     }
-    return primaries, transfer, chromaticities, encoding_of_frames(primaries, transfer, said, chromaticities)
+    return primaries, transfer, chromaticities, encoding_of_frames(primaries, transfer, said)
 
 
 def _refuse_kind(path: Path, spec: Any, format_name: str, formats: set[str]) -> None:

@@ -13,6 +13,7 @@ from lxml import etree
 
 from interpositive.errors import PaperworkError
 from interpositive.records.base import Record
+from interpositive.records.identity import rate_text
 
 MOST_BYTES = 16 << 20
 _KINDS = {
@@ -135,5 +136,4 @@ def _ratio(text: str, path: Path) -> str:
     parts = text.split()
     if len(parts) != 2 or not all(part.isdecimal() and int(part) for part in parts):
         raise PaperworkError(f"{path.name} has no edit rate", found=text or "nothing", expected="such as 24000 1001")
-    rate = Fraction(int(parts[0]), int(parts[1]))
-    return f"{rate.numerator}/{rate.denominator}"
+    return rate_text(Fraction(int(parts[0]), int(parts[1])))

@@ -9,8 +9,10 @@ import pytest
 from av.video.reformatter import Colorspace
 from burned_in import numbered_frames, write_raw_movie
 
-from interpositive.errors import MediaError
+from interpositive.errors import ConfigError, MediaError
+from interpositive.media.colour import primaries_tag, transfer_tag
 from interpositive.media.pyav_reader import PyAVReader
+from interpositive.media.still_colour import CHROMATICITIES
 
 LOSSLESS = {"qp": "0"}
 BARS = np.array(
@@ -78,3 +80,14 @@ def test_display_rotation_is_applied(tmp_path: Path, turn: int) -> None:
     assert reader.info.rotation_degrees == turn
     assert (reader.info.height, reader.info.width) == turned.shape[1:3]
     assert np.abs(reader.window(0, 2).astype(int) - turned).max() <= 6
+
+
+@pytest.mark.parametrize("name", CHROMATICITIES)
+def test_primaries_of_stills_have_a_number_or_are_left_open(name: str) -> None:
+    assert primaries_tag(name) == {"bt709": 1, "bt2020": 9, "smpte431": 11, "smpte432": 12}.get(name, 2)
+
+
+def test_density_is_no_curve_of_movies_and_a_wrong_word_is_none_at_all() -> None:
+    assert (transfer_tag("printing-density"), transfer_tag("logarithmic"), transfer_tag("smpte2084")) == (2, 2, 16)
+    with pytest.raises(ConfigError, match="no such transfer function"):
+        transfer_tag("gamma 2.6")

@@ -300,18 +300,25 @@ class TestLayers:
             SequenceReader(tmp_path).window(0, 1)
 
 
-@pytest.mark.parametrize("name", ["bt709", "bt2020", "smpte432", "ap0", "ap1"])
+@pytest.mark.parametrize("name", CHROMATICITIES)
 def test_known_primaries_have_a_name(tmp_path: Path, name: str) -> None:
     stored = CHROMATICITIES[name]
     _put(tmp_path / "a.1.exr", _codes(np.float16), chromaticities=("float[8]", stored))
     info = SequenceReader(tmp_path).info
     assert (info.colour.primaries, info.colour.transfer) == (name, "linear")
     assert info.chromaticities == pytest.approx(stored)
+    # Light of every camera gamut and working space has an encoding; of the cinema's white nobody makes linear files.
+    assert bool(info.encoding) == (name != "smpte431")
 
 
 def test_other_primaries_are_kept_without_a_name_and_none_are_none(tmp_path: Path) -> None:
     xyz = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1 / 3, 1 / 3)
     _put(tmp_path / "a.1.exr", _codes(np.float16), chromaticities=("float[8]", xyz))
+    (tmp_path / "b").mkdir()
+    _put(tmp_path / "b" / "a.1.exr", _codes(np.float16), chromaticities=("float[8]", xyz))
+    _put(tmp_path / "b" / "a.2.exr", _codes(np.float16), chromaticities=("float[8]", (0.9, *xyz[1:])))
+    with pytest.raises(MediaError, match="different colour"):
+        len(SequenceReader(tmp_path / "b"))
     info = SequenceReader(tmp_path).info
     assert info.colour.primaries == "unknown" and info.chromaticities == pytest.approx(xyz)
     _put(tmp_path / "a.1.exr", _codes(np.float16))
