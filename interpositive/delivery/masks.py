@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from interpositive.errors import InterpositiveError, MaskError
 from interpositive.media.contract import FrameReader, MediaInfo, frames_to_mask
 from interpositive.media.opening import open_reader
-from interpositive.media.range_reader import RangeReader
+from interpositive.media.range_reader import RangeReader, in_sequence
 from interpositive.records.base import Record
 
 
@@ -121,6 +121,8 @@ def open_mask(
     except InterpositiveError as error:
         raise MaskError(f"{path} cannot be read as a mask: {error.what}", found=error.found) from error
     _check(path, (info.width, info.height), info.num_frames, plate)
+    if reader_of_plate is not None:
+        _refuse_offset(path, reader, reader_of_plate)
     return FramesMask(reader)
 
 
@@ -128,6 +130,19 @@ def _over_same_frames(mask: FrameReader, plate: FrameReader | None) -> FrameRead
     if isinstance(plate, RangeReader) and len(mask) == len(plate.whole) != len(plate):
         return RangeReader(mask, plate.first, plate.end)
     return mask
+
+
+def _refuse_offset(path: Path, mask: FrameReader, plate: FrameReader) -> None:
+    """Refuse a numbered mask that lies beside its numbered plate; numbers from 0 or 1 only count from the start."""
+    places = [in_sequence(reader, 0) for reader in (mask, plate)]
+    first, expected = (place[0].first_frame_number + place[1] if place else 0 for place in places)
+    if min(first, expected) > 1 and first != expected and abs(first - expected) < len(plate):
+        raise MaskError(
+            f"the frame numbers of {path} overlap those of the shot but do not agree",
+            found=f"frames {first} to {first + len(mask) - 1}",
+            expected=f"frames {expected} to {expected + len(plate) - 1}",
+            remedy="render the mask over the plate's own frames, or number it from 1 if the numbers mean nothing",
+        )
 
 
 def _read_drawing(path: Path) -> PolylineMask:

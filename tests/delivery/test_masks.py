@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from stand_ins import HEIGHT, WIDTH, bar_mask, write_drawing, write_mask, write_movie
+from stand_ins import HEIGHT, WIDTH, bar_mask, noise_codes, write_drawing, write_mask, write_movie, write_png8
 
 from interpositive.delivery.masks import open_mask
 from interpositive.errors import MaskError
 from interpositive.media.contract import MASK_BLACK, ColourTags, MediaInfo
+from interpositive.media.opening import open_reader
 
 TAGS = ColourTags("bt709", "limited", "bt709", "bt709", "tagged")
 
@@ -132,6 +134,18 @@ class TestRefused:
     def test_another_length(self, tmp_path: Path) -> None:
         error = self.refusal(write_mask(tmp_path / "mask", bar_mask(5)), num_frames=7)
         assert error.found == "5 frames" and "7 frames" in str(error.expected)
+
+    @pytest.mark.parametrize(("first", "fits"), [(1001, True), (1003, False), (1, True), (5001, True)])
+    def test_frames_numbered_beside_the_plates(self, tmp_path: Path, first: int, fits: bool) -> None:
+        shot = write_png8(tmp_path / "plate", noise_codes(5), first_frame=1001)
+        mask = write_png8(tmp_path / "mask", noise_codes(5), first_frame=first)
+        with closing(open_reader(shot)) as reader:
+            if fits:
+                open_mask(mask, reader.info, reader).close()
+            else:
+                with pytest.raises(MaskError, match="overlap") as caught:
+                    open_mask(mask, reader.info, reader)
+                assert caught.value.found == "frames 1003 to 1007" and "1001 to 1005" in str(caught.value.expected)
 
     def test_nothing_there(self, tmp_path: Path) -> None:
         error = self.refusal(tmp_path / "nowhere.mov")
