@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ from interpositive.delivery.judged_shots import ROLES
 from interpositive.delivery.result_evaluation import default_output, evaluate_results
 from interpositive.delivery.result_measuring import RESULT, ResultSettings
 from interpositive.errors import CatalogueError, ConfigError
+from interpositive.media.plate_colour import NATIVE
 from interpositive.records.measures import Measures
+from interpositive.records.run_record import RunRecord
 from interpositive.training.run_folder import machine_description, software_versions
 
 _RATE = re.compile(r"\d+(\.\d+|/\d+)?", re.ASCII)
@@ -112,7 +114,7 @@ def _refuse_both_or_neither(settings: EvaluateConfig) -> None:
 
 def _judge_run(settings: EvaluateConfig, run_folder: Path, folder: Path) -> Measures:
     opened = open_run(run_folder)
-    takes = _held_out(settings, Path(opened.record.catalogue), {take.name: take for take in opened.record.takes})
+    takes = held_out_takes(opened.record, settings.splits)
     return evaluate_run(
         takes,
         opened.mini_model,
@@ -132,29 +134,40 @@ def _judge_run(settings: EvaluateConfig, run_folder: Path, folder: Path) -> Meas
     )
 
 
-def _held_out(settings: EvaluateConfig, catalogue_path: Path, recorded: Mapping[str, Any]) -> list[Take]:
-    """The run's takes of the chosen splits, none of them changed since it was trained."""
-    with Catalogue(catalogue_path) as catalogue:
-        takes = [
-            catalogue.take(name)
-            for name in sorted(recorded)
-            if recorded[name].split in settings.splits and name in catalogue
-        ]
-    if not takes:
+def held_out_takes(record: RunRecord, splits: Sequence[str]) -> list[Take]:
+    """The run's takes of the chosen splits, each of them the footage, and seen as, what the run used.
+
+    ``CatalogueError`` for takes that have left the catalogue, or that the production reads in another way by now.
+    """
+    recorded = {take.name: take for take in record.takes if take.split in splits}
+    if not recorded:
         raise CatalogueError(
             "no take is held out for evaluation",
-            found=f"splits {settings.splits} of {len(recorded)} takes",
+            found=f"splits {list(splits)} of {len(record.takes)} takes",
             remedy="ingest more takes, or name other splits",
         )
-    for take in takes:
-        if take.layer != recorded[take.name].layer:
+    with Catalogue(Path(record.catalogue)) as catalogue:
+        if gone := sorted(name for name in recorded if name not in catalogue):
             raise CatalogueError(
-                f"{take.name} is not the picture that the run used",
-                found=f"layer {take.layer or 'by default'}",
-                expected=f"layer {recorded[take.name].layer or 'by default'}",
-                remedy="name it so in production.layers and ingest again, or train again",
+                "takes that the run held out have left the catalogue",
+                found=", ".join(gone[:8]),
+                expected=f"{len(recorded)} takes",
+                remedy="ingest them again, or name other splits",
             )
-        refuse_changed(take.model_copy(update={"sha256": recorded[take.name].sha256}))
+        takes = [catalogue.take(name) for name in sorted(recorded)]
+    # A mini-model of each plate's own codes is given the same whatever they are called.
+    read_as = ("layer",) if record.encoding == NATIVE else ("layer", "encoding")
+    for take in takes:
+        used = recorded[take.name]
+        for what in read_as:
+            if getattr(take, what) != getattr(used, what):
+                raise CatalogueError(
+                    f"{take.name} is not the picture that the run used",
+                    found=f"{what} {getattr(take, what) or 'not named'}",
+                    expected=f"{what} {getattr(used, what) or 'not named'}",
+                    remedy=f"name it so in production.{what}s and ingest again, or train again",
+                )
+        refuse_changed(take.model_copy(update={"sha256": used.sha256}))
     return takes
 
 
