@@ -151,9 +151,14 @@ def open_movie(file: MediaFile) -> InputContainer:
         )
 
 
+def picture_tracks(container: InputContainer) -> list[VideoStream]:
+    """The tracks of moving pictures, in the file's order; cover art is none."""
+    return [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+
+
 def video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """Find the picture track; ``MediaError`` when there is none or no decoder for it."""
-    pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    """The first picture track; ``MediaError`` when there is none or no decoder for it."""
+    pictures = picture_tracks(container)
     if not pictures:
         kinds = (
             ", ".join(sorted({stream.type for stream in container.streams}))

@@ -21,10 +21,11 @@ class EightBitReader(ABC):
     Such libraries let nobody name the matrix and take the tagged one; untagged
     pictures they decode as BT.601. So a movie is refused when that would be a
     wrong colour: untagged from 720 lines up, a ``matrix`` that is named by hand,
-    more than 8 bits, or RGB; a library may add reasons of its own. 8-bit
-    proxies written by ``MovieWriter`` are always accepted. Where colour is
-    stored at half resolution it is repeated instead of interpolated, so edges
-    of colour differ from the reference reader's.
+    more than 8 bits, or RGB; and so are several picture tracks, of which it may
+    take another. A library may add reasons of its own. 8-bit proxies written by
+    ``MovieWriter`` are always accepted. Where colour is stored at half
+    resolution it is repeated instead of interpolated, so edges of colour differ
+    from the reference reader's.
 
     Opens at the first use, anew in each process that uses it, and can be
     pickled at any time: what is open stays behind.
@@ -120,6 +121,9 @@ class EightBitReader(ABC):
                 info.colour.source == "rule" and info.colour.matrix != "smpte170m"
             ),
             f"a matrix named by hand ({info.colour.matrix})": info.colour.source == "named",
+            f"{reader.num_picture_tracks} picture tracks, of which it may take another than the first": (
+                reader.num_picture_tracks > 1
+            ),
             **self._unfit(reader),
         }
         found = [reason for reason, holds in reasons.items() if holds]

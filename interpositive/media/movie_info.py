@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from interpositive.errors import MediaError
 from interpositive.media.colour import read_colour_tags
-from interpositive.media.containers import false_extension
+from interpositive.media.containers import false_extension, picture_tracks
 from interpositive.media.contract import MediaInfo
 from interpositive.media.encoding_tags import encoding_of_movie
 from interpositive.media.frame_index import FrameIndex, measure_rate
@@ -66,9 +66,14 @@ def describe_movie(
         intra_only=index.intra_only,
         rotation_degrees=rotation,
         interlaced=first.interlaced_frame,
-        notes=tuple(note for note in (false_extension(path, container),) if note),
+        notes=tuple(note for note in (false_extension(path, container), _other_tracks(container)) if note),
         encoding=encoding_of_movie(colour, tags),
     )
+
+
+def _other_tracks(container: InputContainer) -> str:
+    num_tracks = len(picture_tracks(container))
+    return f"{num_tracks} picture tracks, as of two eyes or two sizes: the first is read" if num_tracks > 1 else ""
 
 
 def _quarter_turns(path: Path, first: av.VideoFrame) -> int:

@@ -16,7 +16,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from interpositive.errors import MediaError
-from interpositive.media.containers import media_errors, open_movie, video_stream
+from interpositive.media.containers import media_errors, open_movie, picture_tracks, video_stream
 from interpositive.media.contract import Frames, MediaInfo, check_window
 from interpositive.media.frame_index import FrameIndex, RecentIndexes, index_frames
 from interpositive.media.media_file import MediaFile
@@ -70,6 +70,11 @@ class PyAVReader:
         """How long the container's header says the longest track is, if it says so."""
         duration = self._movie().container.duration
         return None if duration is None else duration / av.time_base
+
+    @property
+    def num_picture_tracks(self) -> int:
+        """Of these the first is read."""
+        return len(picture_tracks(self._movie().container))
 
     @property
     def container_format(self) -> str:

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from interpositive.errors import TimecodeError
 from interpositive.media.timecode_bits import unpack_timecode
+from interpositive.records.identity import exact_rate
 
 OWN_MARK = "interpositive "
 """Begins what we keep in a header's free text, as JSON after it: DPX user data, TIFF image description."""
@@ -83,12 +85,9 @@ def frame_rate(spec: Any, own: str | None) -> Fraction | None:
         except (ValueError, ZeroDivisionError, OverflowError):
             continue
         if 1 <= rate <= 1000:
-            return _exact_rate(rate)
+            try:
+                # 23.976, in whatever precision it was stored, is 24000/1001.
+                return exact_rate(float(rate))
+            except TimecodeError:
+                return rate.limit_denominator(1001)
     return None
-
-
-def _exact_rate(rate: Fraction) -> Fraction:
-    """23.976, in whatever precision it was stored, is 24000/1001."""
-    whole = Fraction(round(rate))
-    near = min(whole, whole * 1000 / 1001, key=lambda known: abs(known - rate))
-    return near if abs(near - rate) < Fraction(5, 1000) else rate.limit_denominator(1001)

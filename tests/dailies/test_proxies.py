@@ -19,6 +19,8 @@ from interpositive.dailies.take import Take
 from interpositive.dailies.windows import TakeWindows
 from interpositive.media.movie_writer import MovieWriter
 from interpositive.media.probing import probe_media
+from interpositive.media.sequence_writer import SequenceWriter
+from interpositive.media.still_tags import FrameTags
 
 RATE = Fraction(24)
 
@@ -109,3 +111,17 @@ def test_light_of_no_known_encoding_is_read_from_the_original(tmp_path: Path) ->
     report, takes = bring_in(tmp_path, 32)
     assert "encoding is not known" in report.proxy_failures["plate"] and takes["plate"].proxy_path is None
     assert TakeWindows(list(takes.values()), 2, size=(32, 64))[0]["frames"].max() > 2
+
+
+def test_a_film_scan_gets_one_though_no_movie_can_say_its_density(tmp_path: Path) -> None:
+    scan = tmp_path / "dailies" / "scan"
+    scan.mkdir(parents=True)
+    tags = FrameTags(transfer="printing-density")
+    with SequenceWriter(
+        scan, "scan", format="dpx10", first_frame=1, rate=RATE, start_timecode=None, bits=10, tags=tags
+    ) as writer:
+        writer.write((ramp(3, 64, 128) * 65535).astype(np.uint16))
+    report, takes = bring_in(tmp_path, 32)
+    assert report.proxy_failures == {} and takes["scan"].transfer == "printing-density"
+    proxy = probe_media(Path(str(takes["scan"].proxy_path)))
+    assert proxy.bits > 8 and proxy.colour.transfer == "unknown"

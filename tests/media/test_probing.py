@@ -186,6 +186,26 @@ def test_rates_are_exact_where_the_container_rounds(tmp_path: Path, name: str, r
     assert (info.rate, info.variable_rate) == (rate, False)
 
 
+@pytest.mark.parametrize("name", ["stereo.mov", "stereo.mkv"])
+def test_of_several_picture_tracks_the_first_is_read_and_that_is_said(tmp_path: Path, name: str) -> None:
+    with av.open(str(tmp_path / name), "w") as movie:
+        tracks = [movie.add_stream("libx264", rate=24) for _ in range(2)]
+        for track in tracks:
+            track.width, track.height, track.pix_fmt = 320, 240, "yuv420p"
+            track.codec_context.max_b_frames = 0
+        for light in (20, 30):
+            for brighter, track in zip((0, 100), tracks, strict=True):
+                picture = np.full((240, 320, 3), light + brighter, np.uint8)
+                movie.mux(track.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for track in tracks:
+            movie.mux(track.encode(None))
+    info = probe_media(tmp_path / name)
+    assert info.num_frames == 2 and info.notes == ("2 picture tracks, as of two eyes or two sizes: the first is read",)
+    np.testing.assert_allclose(open_reader(tmp_path / name).window(0, 2).mean((1, 2, 3)), [20, 30], atol=2)
+    with pytest.raises(MediaError, match="2 picture tracks"):
+        len(open_reader(tmp_path / name, "decord"))
+
+
 def test_reading_many_windows_keeps_memory_flat(tmp_path: Path) -> None:
     path = _movie(tmp_path / "a.mp4")
     measure = """
