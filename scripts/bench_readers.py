@@ -3,7 +3,8 @@
     python scripts/bench_readers.py [--rounds 5] [--frames 256]
 
 1. In order: the PyAV reader beside bare PyAV that decodes and converts to the same RGB, and beside PyAV with its own
-   default conversion; the decord reader beside bare decord. Bar: 0.9 of the bare decoder.
+   default conversion; the decord reader beside bare decord. Frame sequences, in windows, beside bare OpenImageIO that
+   puts its frames into the same windows, and beside one that keeps none. Bar: 0.9 of the bare decoder.
 2. At random: 16-frame windows of proxies as ingest makes them, beside 16-frame windows of the long-GOP original
    through bare decord. Bar: 5 times.
 3. Windows as training takes them, tensors included, beside the bare reader reading the same windows. Bar: 0.85.
@@ -18,6 +19,7 @@ import json
 import os
 import platform
 import random
+import shutil
 import statistics
 import sys
 import tempfile
@@ -33,6 +35,7 @@ import interpositive._torchvision_guard  # noqa: F401  isort: skip
 import av
 import cv2
 import numpy as np
+import OpenImageIO as oiio
 
 from interpositive.dailies.catalogue import Catalogue
 from interpositive.dailies.ingest import ingest
@@ -42,6 +45,9 @@ from interpositive.media.movie_writer import MovieWriter
 from interpositive.media.opening import open_reader
 from interpositive.media.pyav_reader import PyAVReader
 from interpositive.media.rgb_codes import RgbConverter
+from interpositive.media.sequence_reader import SequenceReader
+from interpositive.media.sequence_writer import SequenceWriter
+from interpositive.media.still_tags import FrameFormat
 
 HEIGHT, WIDTH = 1080, 1920
 WINDOW = 16
@@ -50,6 +56,8 @@ MOVIES: dict[str, dict[str, Any]] = {
     "prores.mov": {"codec": "prores"},
     "dnxhr.mxf": {"codec": "dnxhr"},
 }
+
+SEQUENCES: tuple[FrameFormat, ...] = ("exr", "dpx10", "tiff16", "png16")
 
 
 def make_movies(folder: Path, num_frames: int) -> None:
@@ -127,6 +135,45 @@ def in_order(path: Path) -> dict[str, Callable[[], int]]:
             for start in range(0, num_frames, 8)
         )
     return sides
+
+
+def make_sequence(folder: Path, format: FrameFormat, movie: Path) -> Path:
+    """The first frames of a movie as single files."""
+    folder.mkdir()
+    with closing(PyAVReader(movie)) as reader:
+        codes = reader.window(0, min(WINDOW, len(reader)))
+    frames = codes / np.float32(65535) if format == "exr" else codes
+    settings: dict[str, Any] = {"first_frame": 1, "rate": Fraction(24), "start_timecode": "01:00:00:00", "bits": 10}
+    with SequenceWriter(folder, "shot", format=format, **settings) as writer:
+        writer.write(frames.astype(np.float16).astype(np.float32) if format == "exr" else frames)
+    return folder
+
+
+def frames_in_order(folder: Path) -> dict[str, Callable[[], int]]:
+    reader = SequenceReader(folder)
+    paths = sorted(folder.iterdir())
+    kind = oiio.FLOAT if paths[0].suffix == ".exr" else oiio.UINT16
+    dtype = reader.window(0, 1).dtype
+
+    def decode(path: Path) -> Any:
+        picture = oiio.ImageInput.open(str(path))
+        pixels = picture.read_image(0, 0, 0, 3, kind)
+        picture.close()
+        return pixels
+
+    def into_windows() -> int:
+        for start in range(0, len(paths), 8):
+            chosen = paths[start : start + 8]
+            window = np.empty((len(chosen), HEIGHT, WIDTH, 3), dtype)
+            for place, path in enumerate(chosen):
+                window[place] = decode(path)
+        return len(paths)
+
+    return {
+        "reader": lambda: read_in_order(reader),
+        "bare, into windows": into_windows,
+        "bare, nothing kept": lambda: sum(decode(path) is not None for path in paths),
+    }
 
 
 def read_in_order(reader: Any) -> int:
@@ -215,6 +262,15 @@ def main() -> int:
             if "bare decord" in speeds:
                 ratios.append(("decord reader", "bare decord", 0.9))
             found += show(f"in order, 1080p, {movie}", speeds, ratios)
+        for format in SEQUENCES:
+            folder = make_sequence(Path(name) / format, format, dailies / "prores.mov")
+            speeds = in_turns(options.rounds, frames_in_order(folder))
+            found += show(
+                f"in order, 1080p, {format} frames",
+                speeds,
+                [("reader", "bare, into windows", 0.9), ("reader", "bare, nothing kept", 0.9)],
+            )
+            shutil.rmtree(folder)
         catalogue_path = Path(name) / "catalogue.sqlite"
         ingest(dailies, catalogue_path, proxy_height=options.proxy_height, num_workers=0, progress=False)
         with Catalogue(catalogue_path) as catalogue:
