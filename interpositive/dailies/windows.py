@@ -11,7 +11,6 @@ from typing import Any, Literal, TypedDict, cast
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
@@ -22,11 +21,12 @@ from interpositive.dailies.selection import pick_takes, take_columns
 from interpositive.dailies.take import Take
 from interpositive.errors import CatalogueError, ConfigError, MediaError
 from interpositive.functional.seeds import generator_from
-from interpositive.media.contract import FrameReader, Frames, code_range
+from interpositive.media.contract import FrameReader, Frames
 from interpositive.media.opening import open_reader
 from interpositive.media.plate_colour import NATIVE, PlateColour
 
 NUM_OPEN_READERS = 4
+_AS_THEY_ARE = PlateColour()
 
 
 class Window(TypedDict):
@@ -152,6 +152,12 @@ class TakeWindows(Dataset[Window]):
         return WindowPlace(take, start, top, left)
 
     def __getitem__(self, index: int) -> Window:
+        window = self.coded(index)
+        window["frames"] = code_values(window["frames"])
+        return window
+
+    def coded(self, index: int) -> Window:
+        """Window ``index`` with its codes as integers where no other encoding is asked for: see :func:`code_values`."""
         if not 0 <= index < self._length:
             raise IndexError(f"window {index} of {self._length}")
         place = self.place(index, int(self._epoch))
@@ -166,7 +172,7 @@ class TakeWindows(Dataset[Window]):
             left = int(place.left_share * (frames.shape[2] - width + 1))
             frames = frames[:, top : top + height, left : left + width]
         return Window(
-            frames=frames_to_tensor(frames, self._colour(take)),
+            frames=_planes(frames, self._colour(take)),
             take=torch.tensor(place.take),
             start=torch.tensor(place.start),
             corner=torch.tensor([top, left]),
@@ -224,24 +230,31 @@ class TakeWindows(Dataset[Window]):
         return {**self.__dict__, "_readers": OrderedDict()}
 
 
-def frames_to_tensor(frames: Frames, colour: PlateColour | None = None) -> Tensor:
+def frames_to_tensor(frames: Frames, colour: PlateColour = _AS_THEY_ARE) -> Tensor:
     """Codes ``t h w c`` (uint8, uint16 or float) to the values ``t c h w`` that a mini-model works on."""
-    colour = colour or PlateColour()
-    if frames.dtype.kind == "u" and not colour.converts:
-        return torch.from_numpy(_full_scale_planes(frames))
-    values = colour.to_values(frames)
-    return torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2)))
+    return code_values(_planes(frames, colour))
 
 
-def _full_scale_planes(frames: Frames) -> NDArray[np.float32]:
-    """Integer codes ``t h w c`` as ``t c h w`` in [0, 1], plane by plane: most of a loader's own time is spent here."""
+def code_values(frames: Tensor) -> Tensor:
+    """Frames of a window or a batch as float values: integers over their highest code, floats as they are."""
+    top = {torch.uint8: 255.0, torch.uint16: 65535.0}.get(frames.dtype)
+    if top is None:
+        return frames
+    if frames.device.type == "cpu":
+        # numpy makes floats of bytes three times as quickly as torch does.
+        return torch.from_numpy(np.divide(frames.numpy(), np.float32(top)))
+    return frames.to(torch.float32).div_(top)
+
+
+def _planes(frames: Frames, colour: PlateColour) -> Tensor:
+    """Frames ``t h w c`` as ``t c h w``: integer codes where nothing is converted, else float values."""
+    if frames.dtype.kind == "f" or colour.converts:
+        return torch.from_numpy(np.ascontiguousarray(colour.to_values(frames).transpose(0, 3, 1, 2)))
     num_frames, height, width, num_channels = frames.shape
-    values = np.empty((num_frames, num_channels, height, width), np.float32)
-    top = np.float32(code_range(frames))
-    for n, codes in enumerate(frames):
-        for channel, plane in enumerate(cv2.split(codes)):
-            np.divide(plane, top, out=values[n, channel])
-    return values
+    planes = np.empty((num_frames, num_channels, height, width), frames.dtype)
+    for codes, room in zip(frames, planes, strict=True):
+        cv2.split(codes, list(room))
+    return torch.from_numpy(planes)
 
 
 class EpochOrder(Sampler[int]):
@@ -273,6 +286,9 @@ def make_loader(
 ) -> DataLoader[Window]:
     """Read windows in batches: ``frames`` become ``b t c h w``.
 
+    Integer codes that nothing converts travel as they are, a quarter of the bytes of values;
+    :func:`code_values` makes values of them wherever the batch ends up, on a GPU as well.
+
     Worker processes persist over epochs and start by forkserver or spawn;
     fork is refused with ``ConfigError``, because the threads of a decoder or
     of CUDA do not survive it.
@@ -293,7 +309,7 @@ def make_loader(
             "worker_init_fn": calm_worker,
         }
     return DataLoader(
-        windows,
+        _Coded(windows),
         batch_size=batch_size,
         sampler=EpochOrder(windows),
         num_workers=num_workers,
@@ -304,8 +320,24 @@ def make_loader(
     )
 
 
+class _Coded(Dataset[Window]):
+    """The same windows, with their codes as integers."""
+
+    def __init__(self, windows: TakeWindows) -> None:
+        self._windows = windows
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def __getitem__(self, index: int) -> Window:
+        return self._windows.coded(index)
+
+
 def _batch(windows: list[Window]) -> Window:
     """Windows one above the other; a single one is not copied for it, and it may be a gigabyte."""
+    if len({window["frames"].dtype for window in windows}) > 1:
+        # Takes of different depths have nothing in common but their values.
+        windows = [cast(Window, {**window, "frames": code_values(window["frames"])}) for window in windows]
     if len(windows) > 1:
         return cast(Window, default_collate(windows))
     (window,) = windows
