@@ -328,21 +328,21 @@ class Catalogue:
                 "SELECT id FROM takes WHERE path IN (?, ?) AND sha256 = ?", (replaces, take.path, take.sha256)
             ).fetchone()
             for path in {take.path, replaces or take.path}:
-                self._drop(path, keep=take.blake3)
+                self._drop(path, keep=(take.blake3, take.proxy_blake3))
             self._connection.execute("DELETE FROM duplicates WHERE path = ?", (take.path,))
             self._connection.execute(_INSERT, [former and former[0], *take_to_row(take), *astuple(state)])
             if digests is not None:
                 assert digests.root == take.blake3
-                self._connection.execute(
-                    "INSERT OR REPLACE INTO read_digests VALUES (?, ?)", (digests.root, digests.text)
-                )
+                self._put_digests(digests)
 
-    def _drop(self, path: str, keep: str = "") -> None:
-        """Take out the take at ``path`` with its digests, unless their root is ``keep``."""
-        self._connection.execute(
-            "DELETE FROM read_digests WHERE root IN (SELECT blake3 FROM takes WHERE path = ?) AND root != ?",
-            (path, keep),
-        )
+    def _put_digests(self, digests: TakeDigests) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO read_digests VALUES (?, ?)", (digests.root, digests.text))
+
+    def _drop(self, path: str, keep: tuple[str, ...] = ()) -> None:
+        """Take out the take at ``path`` with its digests and its proxy's, but for those whose roots to ``keep``."""
+        roots = self._connection.execute("SELECT blake3, proxy_blake3 FROM takes WHERE path = ?", (path,)).fetchone()
+        for root in {*(roots or ())} - {*keep}:
+            self._connection.execute("DELETE FROM read_digests WHERE root = ?", (root,))
         self._connection.execute("DELETE FROM takes WHERE path = ?", (path,))
 
     def put_new(self, takes: Iterable[tuple[Take, FileState]]) -> None:
@@ -367,11 +367,16 @@ class Catalogue:
             self._drop(path)
             self._connection.execute("DELETE FROM duplicates WHERE path = ?", (path,))
 
-    def set_proxy(self, name: str, proxy_path: str | None, encoding: str = "") -> None:
-        """Say where a take's proxy lies, and its encoding where that is not the take's own."""
+    def set_proxy(self, name: str, proxy_path: Path, digests: TakeDigests, encoding: str = "") -> None:
+        """Say where a take's proxy lies, what it is checked by, and its encoding where that is not the take's own."""
         with self._transaction():
             self._connection.execute(
-                "UPDATE takes SET proxy_path = ?, proxy_encoding = ? WHERE name = ?", (proxy_path, encoding, name)
+                "DELETE FROM read_digests WHERE root = (SELECT proxy_blake3 FROM takes WHERE name = ?)", (name,)
+            )
+            self._put_digests(digests)
+            self._connection.execute(
+                "UPDATE takes SET proxy_path = ?, proxy_encoding = ?, proxy_blake3 = ? WHERE name = ?",
+                (str(proxy_path), encoding, digests.root, name),
             )
 
     def set_splits(self, splits: Mapping[str, str], facts: Mapping[str, str]) -> None:

@@ -61,9 +61,10 @@ def ingest(
     ``timeout_seconds`` plus the time to read its bytes at 10 MB/s; one that
     crashes or hangs is quarantined like any other file that
     cannot be trusted, and the rest goes on. ``check`` says how much of a take
-    is decoded (:func:`probe_media`); ``probe`` stands in for that. Takes enter the catalogue in path
-    order, one transaction each, so a killed ingest goes on where it stopped
-    when it is run again. Footage that a hash list in the source names is checked
+    is decoded (:func:`probe_media`), for which ``probe`` stands in; with ``all`` proxies that were
+    made before are checked too. Takes enter the catalogue in path order, one transaction
+    each, so a killed ingest goes on where it stopped when it is run again. Footage that a
+    hash list in the source names is checked
     against it as it is read, by the rule ``hash_lists``. With ``proxy_height`` (lines), takes that are taller
     get a proxy, and one that turns out not to decode is quarantined.
     Raises ``MediaError`` for a source that is no folder, ``CatalogueError`` for
@@ -92,7 +93,7 @@ def ingest(
         note = _assign_splits(catalogue, split_rule or SplitRule())
         failures: dict[str, str] = {}
         if proxy_height is not None:
-            failures = make_proxies(catalogue, proxy_height, engine, progress)
+            failures = make_proxies(catalogue, proxy_height, engine, progress, check_made=check == "all")
             failures = _quarantine_undecodable(catalogue, failures, engine, rows)
         report = IngestReport(
             source=str(walk.source),

@@ -1,14 +1,15 @@
-"""The one way to read an original of the catalogue: every byte is checked before it is decoded."""
+"""The one way to read a take of the catalogue, or its proxy: every byte is checked before it is decoded."""
 
 from __future__ import annotations
 
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from interpositive.dailies.take import Take
 from interpositive.dailies.take_rows import connect_to_read
-from interpositive.errors import CatalogueError, MediaError
+from interpositive.errors import CatalogueError, IntegrityError, MediaError
 from interpositive.media.contract import FrameReader
 from interpositive.media.opening import open_reader
 from interpositive.records.take_digests import TakeDigests, parse_take_digests
@@ -34,7 +35,50 @@ def open_take(take: Take, digests: TakeDigests | None = None) -> FrameReader:
 
 def digests_of(take: Take) -> TakeDigests | None:
     """What a take's reads are checked by; None for a take that never was in a catalogue."""
-    if not take.blake3:
+    return _digests_of(take, take.blake3)
+
+
+def proxy_digests_of(take: Take) -> TakeDigests | None:
+    """What reads of a take's proxy are checked by; None for a take that never was in a catalogue."""
+    return _digests_of(take, take.proxy_blake3)
+
+
+def open_proxy(take: Take, backend: Literal["decord", "pyav"]) -> FrameReader:
+    """Open a take's proxy by the digests that were recorded when it was made; decord where it is asked for and fit.
+
+    Raises ``MediaError`` if it is gone. A byte that is not as it was written raises ``IntegrityError``.
+    """
+    path = Path(take.proxy_path or "")
+    if take.proxy_path is None or not path.exists():
+        raise MediaError(
+            f"the proxy of {take.name} is gone", found=f"nothing at {path}",
+            remedy="run the same interpositive ingest again: it makes the proxy anew",
+        )  # fmt: skip
+    digests = proxy_digests_of(take)
+    if backend == "pyav":
+        return open_reader(path, "pyav", digests=digests)
+    quick = open_reader(path, "decord", digests=digests)
+    try:
+        len(quick)
+    except MediaError:
+        # Not hidden: a movie that is damaged, not merely unfit for decord, fails again below.
+        quick.close()
+        return open_reader(path, "pyav", digests=digests)
+    return quick
+
+
+def wrong_proxy(take: Take, error: IntegrityError) -> IntegrityError:
+    """What to tell of a proxy that is not as it was made; unlike an original it can be made anew."""
+    return IntegrityError(
+        f"the proxy of {take.name} is not as ingest made it: nothing of it is used",
+        found=": ".join(str(part) for part in (error.what, error.found) if part),
+        expected="every byte as it was written",
+        remedy="run the same interpositive ingest with check=all: it makes wrong proxies anew",
+    )
+
+
+def _digests_of(take: Take, root: str) -> TakeDigests | None:
+    if not root:
         return None
     if not take.catalogue_path:
         raise CatalogueError(
@@ -43,7 +87,7 @@ def digests_of(take: Take) -> TakeDigests | None:
             expected="a take as the catalogue gave it",
             remedy="look the take up in its catalogue",
         )
-    return _digests(Path(take.catalogue_path), take.blake3)
+    return _digests(Path(take.catalogue_path), root)
 
 
 @lru_cache(maxsize=_NUM_LISTS_KEPT)

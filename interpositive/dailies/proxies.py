@@ -17,22 +17,24 @@ from tqdm import tqdm
 
 from interpositive.dailies.catalogue import Catalogue
 from interpositive.dailies.engines import Engine
-from interpositive.dailies.opening import digests_of, open_take
+from interpositive.dailies.opening import digests_of, open_take, proxy_digests_of
 from interpositive.dailies.selection import SelectedTakes
 from interpositive.dailies.take import Take
-from interpositive.errors import ColourError, ConfigError, MediaError
+from interpositive.errors import ColourError, ConfigError, IntegrityError, MediaError
 from interpositive.media.colour_management import GRADING_SPACE
 from interpositive.media.contract import Frames
 from interpositive.media.encodings import find_encoding
+from interpositive.media.media_file import check_file
 from interpositive.media.movie_writer import MovieWriter
 from interpositive.media.plate_colour import PlateColour
 from interpositive.media.probing import probe_media
 from interpositive.records.digests import sha256_of_value
-from interpositive.records.take_digests import TakeDigests
+from interpositive.records.take_digests import TakeDigests, digest_file
 
 PROXY_FOLDER = "proxies"
 _FRAMES_AT_A_TIME = 8
 _SECONDS_A_FRAME = 5.0
+_SLOWEST_DISK = 10e6
 _FLOAT_FORMATS = ("half", "float")
 
 
@@ -77,13 +79,26 @@ class _ProxyJob:
     height: int
 
 
-def make_proxies(catalogue: Catalogue, height: int, engine: Engine, progress: bool) -> dict[str, str]:
+@dataclass(frozen=True)
+class _MadeProxy:
+    """A proxy that was made before, and what it is checked by."""
+
+    name: str
+    path: Path
+    digests: TakeDigests
+
+
+def make_proxies(
+    catalogue: Catalogue, height: int, engine: Engine, progress: bool, check_made: bool = False
+) -> dict[str, str]:
     """Make the proxies that are missing, beside the catalogue; gives the reasons for those that failed.
 
     ``height`` in lines, even. A take that is taller gets a proxy of that height; one that is
     not, but whose frames lean on each other, gets one of its own height. A proxy
     appears under its name only when it is whole and has as many frames as its take, so
-    that what a killed ingest left out is made by the next.
+    that what a killed ingest left out is made by the next. The catalogue keeps the digests by which
+    it is checked whenever it is read; with ``check_made`` all that are there are
+    checked now, and those that are not as they were made are made anew.
     """
     if height < 16 or height % 2:
         raise ConfigError("a proxy height must be even and at least 16 lines", found=height)
@@ -92,6 +107,8 @@ def make_proxies(catalogue: Catalogue, height: int, engine: Engine, progress: bo
     # The catalogue's lock is ours, so what a killed ingest left half-made is nobody else's work.
     for leftover in folder.glob(".*.part.mov"):
         leftover.unlink()
+    if check_made:
+        _remove_wrong(catalogue.takes(), engine)
     takes = _without_proxy(catalogue.takes(), folder, height)
     failures: dict[str, str] = {}
     total = sum(num_frames for (num_frames,) in takes.columns("num_frames"))
@@ -101,7 +118,7 @@ def make_proxies(catalogue: Catalogue, height: int, engine: Engine, progress: bo
             if outcome.result is None:
                 failures[take.name] = outcome.reason
             else:
-                catalogue.set_proxy(take.name, outcome.result, outcome.job.kind.encoding)
+                catalogue.set_proxy(take.name, outcome.job.proxy_path, outcome.result, outcome.job.kind.encoding)
             bar.update(take.num_frames)
     return failures
 
@@ -155,7 +172,32 @@ def _patience(job: _ProxyJob) -> float:
     return 60 + job.take.num_frames * _SECONDS_A_FRAME
 
 
-def _make_proxy(job: _ProxyJob) -> str:
+def _remove_wrong(takes: SelectedTakes, engine: Engine) -> None:
+    """Delete proxies that are not as they were made."""
+    made = (
+        _MadeProxy(take.name, Path(take.proxy_path), digests)
+        for take in takes
+        if take.proxy_path and Path(take.proxy_path).is_file() and (digests := proxy_digests_of(take)) is not None
+    )
+    for outcome in engine.run(_is_wrong, made, lambda job: 60 + job.digests.files[0].num_bytes / _SLOWEST_DISK):
+        if outcome.result is None:
+            raise MediaError(
+                f"the proxy of {outcome.job.name} cannot be checked", found=outcome.reason,
+                remedy=f"look after the disk, or delete {outcome.job.path} and run the same ingest again",
+            )  # fmt: skip
+        if outcome.result:
+            outcome.job.path.unlink()
+
+
+def _is_wrong(job: _MadeProxy) -> bool:
+    try:
+        check_file(job.path, job.digests.files[0])
+    except IntegrityError:
+        return True
+    return False
+
+
+def _make_proxy(job: _ProxyJob) -> TakeDigests:
     scratch = job.proxy_path.with_name(f".{job.proxy_path.stem}.part.mov")
     try:
         if not job.proxy_path.exists():
@@ -168,7 +210,8 @@ def _make_proxy(job: _ProxyJob) -> str:
             scratch.replace(job.proxy_path)
     finally:
         scratch.unlink(missing_ok=True)
-    return str(job.proxy_path)
+    # The name keeps apart the lists of two takes whose proxies are the same bytes.
+    return TakeDigests(files=(digest_file(job.proxy_path, job.proxy_path.name),))
 
 
 def _write_proxy(job: _ProxyJob, scratch: Path) -> None:

@@ -171,8 +171,8 @@ class Settling:
         )
         take = take.model_copy(update={"blake3": inspection.digests.root, "hash_list": listed.hash_list})
         if former is not None:
-            proxy = {"proxy_path": former.proxy_path, "proxy_encoding": former.proxy_encoding}
-            take = take.model_copy(update={"split": former.split, **proxy})
+            kept = ("split", "proxy_path", "proxy_encoding", "proxy_blake3")
+            take = take.model_copy(update={name: getattr(former, name) for name in kept})
         take, notes = self._as_said(take)
         return _without_stale_proxy(former, take), [*filter(None, [listed.note]), *notes]
 
@@ -203,7 +203,7 @@ def _without_stale_proxy(former: Take | None, take: Take) -> Take:
     same = (former.sha256, former.layer, former.rate) == (take.sha256, take.layer, take.rate)
     if same and (not former.proxy_encoding or former.encoding == take.encoding):
         return take
-    return take.model_copy(update={"proxy_path": None, "proxy_encoding": ""})
+    return take.model_copy(update={"proxy_path": None, "proxy_encoding": "", "proxy_blake3": ""})
 
 
 def _outcome_of_reading(former: Take | None, take: Take, was_read: bool) -> tuple[OutcomeKind, list[str]]:

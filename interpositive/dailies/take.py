@@ -34,7 +34,8 @@ class Take(Record):
     00:00:00:00 of the recorder; timecode is a view of it. ``start_frame`` is None where the
     footage carries no timecode. ``encoding`` names how codes become light and is empty while nobody has
     said; ``encoding_source`` is ``"tagged"`` by the file, ``"named"`` by the production, or empty.
-    ``proxy_encoding`` is that of the proxy's codes where it is another one than the take's.
+    ``proxy_encoding`` is that of the proxy's codes where it is another one than the take's, ``proxy_blake3`` the root
+    of the digests by which the proxy is checked.
     ``file_timecode``, ``file_reel`` and ``file_encoding`` keep what the file itself says of these three, for
     paper or a production that has had a word on them may take it back. ``notes`` tell what was seen in the file that
     is not as it should be.
@@ -46,6 +47,7 @@ class Take(Record):
     path: str
     proxy_path: str | None = None
     proxy_encoding: str = ""
+    proxy_blake3: str = ""
     sha256: str
     blake3: str = ""
     hash_list: str = ""

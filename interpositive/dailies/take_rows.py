@@ -10,7 +10,7 @@ from interpositive.dailies.take import Take
 from interpositive.errors import CatalogueError
 from interpositive.records.slates import Slate
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 APPLICATION_ID = 0x494E5450
 SLATE_COLUMNS = tuple(Slate.model_fields)
 TAKE_COLUMNS = tuple(name for name in Take.model_fields if name not in ("slate", "catalogue_path"))

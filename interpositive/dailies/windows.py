@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
 import cv2
@@ -15,14 +14,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 import interpositive._torchvision_guard  # noqa: F401
-from interpositive.dailies.opening import open_take
+from interpositive.dailies.opening import open_proxy, open_take, wrong_proxy
 from interpositive.dailies.proxies import proxy_lines, resize_frames
 from interpositive.dailies.selection import pick_takes, take_columns
 from interpositive.dailies.take import Take
-from interpositive.errors import CatalogueError, ConfigError, MediaError
+from interpositive.errors import CatalogueError, ConfigError, IntegrityError, MediaError
 from interpositive.functional.seeds import generator_from
 from interpositive.media.contract import FrameReader, Frames
-from interpositive.media.opening import open_reader
 from interpositive.media.plate_colour import NATIVE, PlateColour
 
 NUM_OPEN_READERS = 4
@@ -61,8 +59,8 @@ class TakeWindows(Dataset[Window]):
     highest code; any other converts them to it, and all takes must have a known one
     (``ColourError``). Light beyond [0, 1] is kept (:class:`~interpositive.media.plate_colour.PlateColour`).
 
-    ``backend`` decord reads proxies by decord; originals are read by
-    :func:`open_take`, which checks every byte. Readers are opened in the
+    ``backend`` decord reads proxies by decord. Every byte of an original and a
+    proxy is checked (``IntegrityError``). Readers are opened in the
     process that reads, at most four at a time.
     Raises ``CatalogueError`` when no take is long enough, ``ConfigError`` for
     a crop larger than the frames, ``MediaError`` for frames that do not decode.
@@ -179,6 +177,18 @@ class TakeWindows(Dataset[Window]):
         )
 
     def _read(self, take: Take, start: int) -> Frames:
+        try:
+            return self._read_checked(take, start)
+        except IntegrityError as error:
+            path = self._path(take)
+            # What is restored meanwhile is opened anew.
+            if (reader := self._readers.pop(path, None)) is not None:
+                reader.close()
+            if path == take.path:
+                raise
+            raise wrong_proxy(take, error) from error
+
+    def _read_checked(self, take: Take, start: int) -> Frames:
         reader = self._reader(take)
         if len(reader) != take.num_frames:
             raise MediaError(
@@ -196,20 +206,8 @@ class TakeWindows(Dataset[Window]):
             return self._readers[path]
         while len(self._readers) >= NUM_OPEN_READERS:
             self._readers.popitem(last=False)[1].close()
-        self._readers[path] = open_take(take) if path == take.path else self._open_proxy(Path(path))
+        self._readers[path] = open_take(take) if path == take.path else open_proxy(take, self.backend)
         return self._readers[path]
-
-    def _open_proxy(self, path: Path) -> FrameReader:
-        if self.backend == "pyav":
-            return open_reader(path)
-        quick = open_reader(path, "decord")
-        try:
-            len(quick)
-        except MediaError:
-            # Not hidden: a movie that is damaged, not merely unfit for decord, fails again below.
-            quick.close()
-            return open_reader(path, "pyav")
-        return quick
 
     def _path(self, take: Take) -> str:
         if take.proxy_path is None or self.size is None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ctypes
 import importlib
 import os
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from interpositive.media.eight_bit_reader import EightBitReader
+from interpositive.media.media_file import check_file_once, refuse_touched
 from interpositive.media.pyav_reader import PyAVReader
 
 
@@ -19,16 +19,17 @@ class DecordReader(EightBitReader):
     Beside what all 8-bit readers refuse it refuses a display rotation; groups
     of pictures that reach behind their entry point, of which decord gives a
     frame three off; and MPEG-TS unless every frame is an entry point, of which
-    it gives frames of another second.
+    it gives frames of another second. decord reads files by itself: with ``digests`` the whole file is checked
+    before it is opened, once in a process, and frames are refused if it was touched since.
     """
 
     library = "decord"
 
-    def __init__(self, path: Path, matrix: str | None = None) -> None:
-        super().__init__(path, matrix)
+    _checked: os.stat_result | None = None
 
     def _open(self) -> Any:
         decord = _import_decord()
+        self._checked = None if self.digests is None else check_file_once(self.path, self.digests)
         decord.logging.set_level(decord.logging.QUIET)
         # An absolute path cannot be taken for an address or a list of files.
         handle = decord.VideoReader(os.path.abspath(self.path), ctx=decord.cpu(0), num_threads=1)
@@ -38,7 +39,10 @@ class DecordReader(EightBitReader):
         return handle
 
     def _decode(self, handle: Any, start: int, stop: int) -> Any:
-        return handle.get_batch(range(start, stop)).asnumpy()
+        frames = handle.get_batch(range(start, stop)).asnumpy()
+        if self._checked is not None:
+            refuse_touched(self.path, self._checked)
+        return frames
 
     def _unfit(self, reader: PyAVReader) -> dict[str, bool]:
         index = reader.index

@@ -6,7 +6,7 @@ import os
 import stat
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from interpositive.errors import IntegrityError, InterpositiveError, MediaError
@@ -14,7 +14,10 @@ from interpositive.records.digests import CHUNK_BYTES
 from interpositive.records.take_digests import FileDigests, chunk_digest
 
 _NUM_CHUNKS_KEPT = 4
+_NUM_CHECKED_KEPT = 65536
 _IDENTITY = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+# What check_file_once found good in this process, by path and BLAKE3.
+_CHECKED: dict[tuple[Path, str], os.stat_result] = {}
 
 
 class MediaFile:
@@ -44,7 +47,7 @@ class MediaFile:
             raise _unreadable(self.path, getattr(error, "strerror", None) or str(error)) from error
         self.num_bytes = status.st_size
         # What a file keeps as long as nobody writes to it.
-        self.identity = tuple(getattr(status, field) for field in _IDENTITY)
+        self.identity = _identity(status)
         try:
             self._refuse_unfit(status)
         except BaseException:
@@ -192,18 +195,35 @@ def check_file(path: Path, digests: FileDigests) -> os.stat_result:
         file.close()
 
 
+def check_file_once(path: Path, digests: FileDigests) -> os.stat_result:
+    """Like :func:`check_file`, for files that are opened often: read again only if somebody wrote to it meanwhile."""
+    key = (Path(path), digests.blake3)
+    if (known := _CHECKED.pop(key, None)) is not None:
+        with suppress(IntegrityError):
+            refuse_touched(path, known)
+            _CHECKED[key] = known
+            return known
+    if len(_CHECKED) >= _NUM_CHECKED_KEPT:
+        del _CHECKED[next(iter(_CHECKED))]
+    return _CHECKED.setdefault(key, check_file(path, digests))
+
+
 def refuse_touched(path: Path, checked: os.stat_result) -> None:
     """Raise ``IntegrityError`` if the file at ``path`` was replaced or written to since it was checked."""
     try:
         now = os.stat(path)
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
-    if any(getattr(now, field) != getattr(checked, field) for field in _IDENTITY):
+    if _identity(now) != _identity(checked):
         raise IntegrityError(
             f"{path} changed while it was read: nothing of it is used",
             expected="a file that nobody writes to",
             remedy="wait until the copy is done, or restore the file from its source",
         )
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return tuple(getattr(status, field) for field in _IDENTITY)
 
 
 def _unreadable(path: Path, found: str) -> MediaError:

@@ -27,8 +27,8 @@ def open_reader(
     8-bit readers refuse what they would get wrong. ``matrix`` names the colour
     matrix of a movie that has no or a wrong tag; ``layer`` and ``rate`` (frames a second)
     say of a frame sequence what it may leave open, and are refused for a movie. With ``digests``
-    every read is checked before it is decoded; decord, which reads files by itself, is then
-    refused. Nothing is opened yet except to see whether the path is there.
+    every read is checked before it is decoded; for decord, which reads files by itself, the whole file is.
+    Nothing is opened yet except to see whether the path is there.
     """
     path = Path(path)
     if not path.exists():
@@ -57,16 +57,9 @@ def open_reader(
         )
     file_digests = digests.files[0] if digests else None
     if backend == "decord":
-        if digests is not None:
-            raise ConfigError(
-                "decord cannot check what it reads",
-                found=f"digests for {path.name}",
-                expected="the pyav reader for originals, decord for proxies",
-                remedy="set the reader to auto",
-            )
         from interpositive.media.decord_reader import DecordReader
 
-        return DecordReader(path, matrix=matrix)
+        return DecordReader(path, matrix=matrix, digests=file_digests)
     if backend == "torchcodec":
         from interpositive.media.torchcodec_reader import TorchcodecReader
 

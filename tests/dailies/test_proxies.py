@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import OpenImageIO as oiio
@@ -17,18 +20,21 @@ from interpositive.dailies.ingest import ingest
 from interpositive.dailies.report import IngestReport
 from interpositive.dailies.take import Take
 from interpositive.dailies.windows import TakeWindows
+from interpositive.errors import IntegrityError
 from interpositive.media.movie_writer import MovieWriter
-from interpositive.media.probing import probe_media
+from interpositive.media.probing import Check, probe_media
 from interpositive.media.sequence_writer import SequenceWriter
 from interpositive.media.still_tags import FrameTags
 
 RATE = Fraction(24)
 
 
-def bring_in(folder: Path, lines: int, **named: str) -> tuple[IngestReport, dict[str, Take]]:
+def bring_in(folder: Path, lines: int, check: Check = "ends", **named: str) -> tuple[IngestReport, dict[str, Take]]:
     rules = FootageRules(named)
     path = folder / "workspace" / "c.sqlite"
-    report = ingest(folder / "dailies", path, footage_rules=rules, num_workers=0, proxy_height=lines, progress=False)
+    report = ingest(
+        folder / "dailies", path, footage_rules=rules, num_workers=0, proxy_height=lines, check=check, progress=False
+    )
     with Catalogue(path) as catalogue:
         return report, {take.name: take for take in catalogue.takes()}
 
@@ -125,3 +131,47 @@ def test_a_film_scan_gets_one_though_no_movie_can_say_its_density(tmp_path: Path
     assert report.proxy_failures == {} and takes["scan"].transfer == "printing-density"
     proxy = probe_media(Path(str(takes["scan"].proxy_path)))
     assert proxy.bits > 8 and proxy.colour.transfer == "unknown"
+
+
+# What pyav has checked and still holds in memory stays right.
+@pytest.mark.parametrize(("backend", "kept_open"), [("decord", True), ("decord", False), ("pyav", False)])
+def test_a_flipped_bit_of_a_proxy_trains_nothing_and_ingest_makes_it_anew(
+    tmp_path: Path, backend: Literal["decord", "pyav"], kept_open: bool
+) -> None:
+    make_movie(tmp_path / "dailies" / "tall.mov", height=96, width=128)
+    _, takes = bring_in(tmp_path, 64)
+    windows = TakeWindows(list(takes.values()), 2, size=(32, 48), backend=backend)
+    expected = windows[0]["frames"]
+    proxy = Path(takes["tall"].proxy_path or "")
+    whole = proxy.read_bytes()
+    # In the middle of the pictures, where Motion JPEG decodes to something else without a complaint.
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 4
+    proxy.write_bytes(flipped)
+    if not kept_open:
+        windows.close()
+    with pytest.raises(IntegrityError, match=r"(?s)proxy of tall is not as ingest made it.*check=all"):
+        windows[0]
+    bring_in(tmp_path, 64, check="all")
+    assert proxy.read_bytes() == whole
+    assert windows[0]["frames"].equal(expected)
+
+
+def test_the_digests_of_a_proxy_come_and_go_with_it(tmp_path: Path) -> None:
+    make_movie(tmp_path / "dailies" / "tall.mov", height=96, width=128)
+    catalogue_path = tmp_path / "workspace" / "c.sqlite"
+
+    def roots() -> set[str]:
+        with closing(sqlite3.connect(catalogue_path)) as connection:
+            return {root for (root,) in connection.execute("SELECT root FROM read_digests")}
+
+    for lines in (64, 48):
+        _, takes = bring_in(tmp_path, lines)
+        assert roots() == {takes["tall"].blake3, takes["tall"].proxy_blake3}
+    (tmp_path / "dailies" / "tall.mov").rename(tmp_path / "dailies" / "moved.mov")
+    _, takes = bring_in(tmp_path, 48)
+    assert roots() == {takes["moved"].blake3, takes["moved"].proxy_blake3}
+    (tmp_path / "dailies" / "moved.mov").unlink()
+    make_movie(tmp_path / "dailies" / "moved.mov", height=32, width=48)
+    _, takes = bring_in(tmp_path, 48)
+    assert roots() == {takes["moved"].blake3} and takes["moved"].proxy_blake3 == ""

@@ -15,7 +15,7 @@ import pytest
 from burned_in import numbered_frames
 
 from interpositive.errors import IntegrityError, MediaError
-from interpositive.media.media_file import MediaFile, check_file, refuse_touched
+from interpositive.media.media_file import MediaFile, check_file, check_file_once, refuse_touched
 from interpositive.media.movie_writer import MovieWriter
 from interpositive.media.opening import open_reader
 from interpositive.media.pyav_reader import PyAVReader
@@ -133,6 +133,30 @@ def test_a_whole_file_is_checked_and_watched(tmp_path: Path) -> None:
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 4]))
     with pytest.raises(IntegrityError, match=f"bytes {2 * CHUNK_BYTES} to {2 * CHUNK_BYTES + 5}"):
         check_file(path, digests)
+
+
+def test_a_file_that_is_opened_often_is_read_again_only_if_it_was_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "proxy.mov"
+    content = os.urandom(CHUNK_BYTES + 5)
+    path.write_bytes(content)
+    digests, num_checks = digest_file(path), []
+    check = MediaFile.check_whole
+    monkeypatch.setattr(MediaFile, "check_whole", lambda file: num_checks.append(1) or check(file))
+    for _ in range(3):
+        refuse_touched(path, check_file_once(path, digests))
+    assert len(num_checks) == 1
+    path.write_bytes(content)
+    refuse_touched(path, check_file_once(path, digests))
+    assert len(num_checks) == 2
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 4]))
+    for _ in range(2):
+        with pytest.raises(IntegrityError, match="changed since it was ingested"):
+            check_file_once(path, digests)
+    path.unlink()
+    with pytest.raises(MediaError, match="cannot be read"):
+        check_file_once(path, digests)
 
 
 def test_no_handle_is_left_open(movies: dict[str, Path], tmp_path: Path) -> None:
