@@ -24,13 +24,20 @@ EDL_NAME = "conform.edl"
 class ConformEvent:
     """One shot in its place: the frames of the source that are seen, and the repaired frames if there are some.
 
-    ``frames_url`` is where the repaired frames lie, relative to the paperwork.
+    ``frames_url`` is where the repaired frames lie, relative to the paperwork. ``reel_in_cut`` is how the
+    cut writes the reel where ``shot`` has come to know it better.
     """
 
     shot: Shot
     drop_frame: bool = False
     delivered: DeliveredShot | None = None
     frames_url: str = ""
+    reel_in_cut: str = ""
+
+    @property
+    def written_reel(self) -> str:
+        """The reel as the cut's other events have it."""
+        return self.reel_in_cut or self.shot.reel
 
 
 def event_of(delivered: DeliveredShot, frames_url: str, shot: Shot | None = None) -> ConformEvent:
@@ -39,6 +46,7 @@ def event_of(delivered: DeliveredShot, frames_url: str, shot: Shot | None = None
     A take that was repaired for itself is a cut of one shot, at its own timecode.
     """
     shot = shot or delivered.shot
+    reel_in_cut = shot.reel if shot else ""
     if shot is not None and shot.source is not None and delivered.source.reel:
         # The take knows its whole reel where the list may have cut it.
         whole = shot.source.model_copy(update={"reel": delivered.source.reel})
@@ -53,7 +61,7 @@ def event_of(delivered: DeliveredShot, frames_url: str, shot: Shot | None = None
     )
     # Frames of a take without timecode are counted by the list alone.
     drop_frame = delivered.drop_frame if delivered.has_timecode else bool(shot.source_drop_frame)
-    return ConformEvent(shot, drop_frame, delivered, frames_url)
+    return ConformEvent(shot, drop_frame, delivered, frames_url, reel_in_cut)
 
 
 def write_conform(folder: Path, title: str, events: Sequence[ConformEvent], cut_drop_frame: bool) -> list[str]:
@@ -73,9 +81,8 @@ def conform_edl(title: str, events: Sequence[ConformEvent], cut_drop_frame: bool
     lines = [f"TITLE: {_line(title)[:70]}", f"FCM: {'DROP' if cut_drop_frame else 'NON-DROP'} FRAME", ""]
     notes: list[str] = []
     # Reels that fit keep their names; those that must be shortened make way.
-    reels = {
-        event.shot.reel: event.shot.reel for event in events if re.fullmatch(r"\w{1,8}", event.shot.reel, re.ASCII)
-    }
+    written = [event.written_reel for event in events]
+    reels = {reel: reel for reel in written if re.fullmatch(r"\w{1,8}", reel, re.ASCII)}
     rates = {event.shot.record.frame_rate for event in events if event.shot.record}
     tracks = dict.fromkeys(event.shot.track for event in events)
     if len(tracks) > 1:
@@ -100,7 +107,8 @@ def _edl_event(
         raise TimecodeError("it names no frames", found=shot.name)
     if {shot.source.frame_rate} != rates:
         raise TimecodeError("an edit decision list counts at one rate", found=f"source at {shot.source.frame_rate}")
-    reel = reels.setdefault(shot.reel, _cmx_reel(shot.reel, reels)) if shot.reel else "AX"
+    written = event.written_reel
+    reel = reels.setdefault(written, _cmx_reel(written, reels)) if written else "AX"
     source_in, source_out = shot.source.timecodes(event.drop_frame)
     record_in, record_out = shot.record.timecodes(cut_drop_frame)
     lines = [f"{number:03d}  {reel:<8} V     C        {source_in} {source_out} {record_in} {record_out}"]

@@ -47,7 +47,8 @@ def route(folder: Path, rate: Fraction, start: str, source: tuple[str, str], rec
         f"file,scene,take,reel,start_timecode\nplate.mkv,12,1,{REEL},{start}\n"
     )
     ingest(folder / "dailies", folder / "c.sqlite", num_workers=0, progress=False)
-    gap = "001  B7 V C 02:00:00:00 02:00:00:10 09:00:00:00 09:00:00:10\n"
+    # Another event of the same reel, which the list cuts to the same eight characters.
+    gap = f"001  {REEL[:8]} V C 02:00:00:00 02:00:00:10 09:00:00:00 09:00:00:10\n"
     (folder / "cut.edl").write_text(
         f"TITLE: Reel 3\nFCM: {'' if ';' in start else 'NON-'}DROP FRAME\n{gap}"
         f"002  {REEL[:8]} V C {' '.join((*source, *record))}\n* FROM CLIP NAME: WIRE 010\n"
@@ -108,6 +109,8 @@ def test_a_shot_of_the_cut_goes_out_and_comes_back_frame_by_frame(case: str, tmp
     before = [(shot.record, shot.source and shot.source.start) for shot in conformed.cut_list.shots]
     assert [(shot.record, shot.source and shot.source.start) for shot in whole_cut.shots] == before
     text = (tmp_path / "reel3" / "conform.edl").read_text()
+    events = [line.split() for line in text.splitlines() if line[:3].isdigit()]
+    assert [event[1] for event in events] == [REEL[:8]] * 2, "one reel has one name, as in the cut"
     assert "* SOURCE FILE: ../delivery/frames/WIRE_010.0000003.png" in text and f"* SOURCE REEL: {REEL}" in text
     # The cut written out anew, with the whole reel and then with another take of it.
     whole_reel = read_cut_list(tmp_path / "delivery" / "conform.edl", rate, in_worker=False)
