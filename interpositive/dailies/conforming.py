@@ -109,63 +109,71 @@ def conform(cut_list: CutList, catalogue: Catalogue, handles: int = 8) -> Confor
     its file, only where the whole reel is nowhere, and then ``matched_by`` says so. Two takes that could both be
     meant are ambiguous, never chosen from.
     """
-    index = _Index(catalogue)
+    index = _Index(catalogue, cut_list.shots)
     return ConformedCut(
         cut_list=cut_list, handles=handles, pulls=[_pull(shot, index, handles) for shot in cut_list.shots]
     )
 
 
 class _Index:
-    """Takes by all names they are known by; all are read only once a whole reel is not found as it is written."""
+    """Takes by the names that a cut speaks of; all are gone through only once a whole reel is not found as written."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, shots: Iterable[Shot]) -> None:
         self._catalogue = catalogue
+        reels = {shot.reel.lower() for shot in shots} - {""}
+        self._begins = {begin for reel in reels if (begin := _begin_of(reel))}
+        self._wanted = reels | {key for shot in shots for name in shot.media_names for key in _file_keys(name)}
 
     @cached_property
     def _takes(self) -> SelectedTakes:
         return self._catalogue.takes()
 
     @cached_property
-    def _by_reel(self) -> dict[str, list[int]]:
-        """Places among all takes, by reel."""
-        known: dict[str, list[int]] = {}
-        for place, (reel, path, name) in enumerate(self._takes.columns("reel", "path", "name")):
-            for key in {key.lower() for key in (reel or "", Path(path).stem, name)} - {""}:
-                known.setdefault(key, []).append(place)
-        return known
-
-    @cached_property
-    def _by_name(self) -> dict[str, list[int]]:
-        """Places among all takes, by the name of the file."""
-        known: dict[str, list[int]] = {}
-        for place, (text, name) in enumerate(self._takes.columns("path", "name")):
+    def _places(self) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+        """Places among all takes: by reel, which cameras that have none call by the name of the file, and by file."""
+        by_reel: dict[str, list[int]] = {}
+        by_name: dict[str, list[int]] = {}
+        lengths = {len(begin) for begin in self._begins}
+        for place, (reel, text, name) in enumerate(self._takes.columns("reel", "path", "name")):
             path = Path(text)
-            for key in {key.lower() for key in (path.name, path.stem, name)}:
-                known.setdefault(key, []).append(place)
-        return known
+            for key in {key.lower() for key in (reel or "", path.stem, name)} - {""}:
+                if key in self._wanted or any(key[:length] in self._begins for length in lengths):
+                    by_reel.setdefault(key, []).append(place)
+            for key in {key.lower() for key in (path.name, path.stem, name)} & self._wanted:
+                by_name.setdefault(key, []).append(place)
+        return by_reel, by_name
 
     def _at(self, places: Iterable[int]) -> list[Take]:
         return [self._takes[place] for place in dict.fromkeys(places)]
 
     def with_reel(self, reel: str) -> list[Take]:
-        """Takes of this reel; cameras that have no reels call them by the name of the file."""
-        return list(self._catalogue.select(reel=reel)) or self._at(self._by_reel.get(reel.lower(), []))
+        """Takes of this reel, as it is written, else in other letters."""
+        return list(self._catalogue.select(reel=reel)) or self._at(self._places[0].get(reel.lower(), []))
 
     def with_cut_reel(self, reel: str) -> list[Take]:
         """Takes whose reel begins with these 8 characters, a dot at the end standing for what was cut off."""
-        if len(reel) != CMX_REEL_LENGTH:
+        begin = _begin_of(reel.lower())
+        if not begin:
             return []
-        begin = reel.rstrip(".").lower()
-        return self._at(place for long, places in self._by_reel.items() if long.startswith(begin) for place in places)
+        return self._at(place for long, places in self._places[0].items() if long.startswith(begin) for place in places)
 
     def named(self, names: Iterable[str]) -> list[Take]:
         """Takes whose file has one of these names: the whole name, else the name without its extension."""
         found: list[int] = []
         for name in names:
-            last = PureWindowsPath(name)
-            keys = (name.lower(), last.name.lower(), last.stem.lower())
-            found += next((self._by_name[key] for key in keys if key in self._by_name), [])
+            found += next((self._places[1][key] for key in _file_keys(name) if key in self._places[1]), [])
         return self._at(found)
+
+
+def _file_keys(name: str) -> tuple[str, ...]:
+    """What a file may be called for, the surest first: Windows' paths are told apart by either slash."""
+    last = PureWindowsPath(name)
+    return name.lower(), last.name.lower(), last.stem.lower()
+
+
+def _begin_of(reel: str) -> str:
+    """How a reel begins that a list may have cut to 8 characters; empty for one that it did not."""
+    return reel.rstrip(".") if len(reel) == CMX_REEL_LENGTH else ""
 
 
 class _Candidates(NamedTuple):

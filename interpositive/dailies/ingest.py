@@ -178,7 +178,7 @@ def _quarantine_undecodable(
             take = outcome.job.take
             del blameless[take.name]
             catalogue.remove(take.path)
-            rows.forget(take.name)
+            rows.forget(Path(take.path))
             rows.add(take.path, "quarantined", outcome.reason)
     return blameless
 

@@ -64,14 +64,18 @@ class OutcomeRows:
 
     def add(self, path: Path | str, outcome: OutcomeKind, reason: str = "", take: str = "") -> None:
         """Say what became of a file; names and reasons are made fit for a screen."""
-        path = Path(path)
-        shown = path.relative_to(self._source) if path.is_relative_to(self._source) else path
-        text = printable(os.fsencode(shown).decode("utf-8", "backslashreplace"))
-        self.rows.append(FileOutcome(path=text, outcome=outcome, reason=printable(reason), take=take))
+        self.rows.append(
+            FileOutcome(path=self._shown(Path(path)), outcome=outcome, reason=printable(reason), take=take)
+        )
 
-    def forget(self, take: str) -> None:
-        """Take back what was said of a take."""
-        self.rows = [row for row in self.rows if row.take != take]
+    def forget(self, path: Path) -> None:
+        """Take back what was said of a file, and of nothing else that goes with its take."""
+        shown = self._shown(path)
+        self.rows = [row for row in self.rows if row.path != shown]
+
+    def _shown(self, path: Path) -> str:
+        shown = path.relative_to(self._source) if path.is_relative_to(self._source) else path
+        return printable(os.fsencode(shown).decode("utf-8", "backslashreplace"))
 
     def in_order(self) -> list[FileOutcome]:
         """The rows by path."""

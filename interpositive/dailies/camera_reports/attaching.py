@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from interpositive.dailies.camera_reports.joining import closeness, join_reports, report_keys, take_keys
 from interpositive.dailies.camera_reports.reading import family_of, read_camera_report
+from interpositive.dailies.selection import take_columns
 from interpositive.dailies.take import Take
 from interpositive.errors import PaperworkError
 from interpositive.records.camera_data import CameraReport, TakeCameraData
@@ -68,22 +69,24 @@ def attach_reports(paths: Sequence[Path], takes: Sequence[Take], workspace: Path
         _remove_others(workspace, set())
         return []
     outcomes: list[AttachedReport] = []
-    by_take: defaultdict[str, list[tuple[Path, CameraReport]]] = defaultdict(list)
-    by_key = _takes_by_key(takes)
+    reports: list[tuple[Path, CameraReport]] = []
     for path in paths:
         try:
-            report = read_camera_report(path)
+            reports.append((path, read_camera_report(path)))
         except PaperworkError as error:
             outcomes.append(AttachedReport(path, "quarantined", _in_one_line(error)))
-            continue
+    by_key = _takes_by_key(takes, {key for path, report in reports for key in report_keys(report, path)})
+    owned: dict[str, Take] = {}
+    by_take: defaultdict[str, list[tuple[Path, CameraReport]]] = defaultdict(list)
+    for path, report in reports:
         owners = _owners(report, path, by_key)
         if len(owners) == 1:
+            owned[owners[0].name] = owners[0]
             by_take[owners[0].name].append((path, report))
         else:
             outcomes.append(AttachedReport(path, "ignored", _why_alone(report, owners)))
-    named = {take.name: take for take in takes}
     for name, members in by_take.items():
-        camera_data = _write(members, named[name], workspace)
+        camera_data = _write(members, owned[name], workspace)
         outcomes += [AttachedReport(path, "attached", _story(camera_data), name) for path, _ in members]
     _remove_others(workspace, set(by_take))
     return outcomes
@@ -94,11 +97,14 @@ def _in_one_line(error: PaperworkError) -> str:
     return " ".join(f"{error.what}{found}".split())
 
 
-def _takes_by_key(takes: Sequence[Take]) -> dict[str, list[Take]]:
+def _takes_by_key(takes: Sequence[Take], wanted: set[str]) -> dict[str, list[Take]]:
+    """The takes that go by a wanted name, by that name; no other is made out of its row."""
     by_key: defaultdict[str, list[Take]] = defaultdict(list)
-    for take in takes:
-        for key in take_keys(take):
-            by_key[key].append(take)
+    for place, columns in enumerate(take_columns(takes, "path", "kind", "reel")):
+        if keys := take_keys(*columns) & wanted:
+            take = takes[place]
+            for key in keys:
+                by_key[key].append(take)
     return by_key
 
 

@@ -23,9 +23,9 @@ def clip_keys(*names: str) -> set[str]:
     return said | {_SEGMENT.sub("", name) for name in said}
 
 
-def take_keys(take: Take) -> set[str]:
+def take_keys(path: str, kind: str, reel: str | None) -> set[str]:
     """What a take's recording is called: its file, or the folder of its frames, and its reel."""
-    return clip_keys(_stem(take), take.reel or "")
+    return clip_keys(_stem(path, kind), reel or "")
 
 
 def report_keys(report: CameraReport, path: Path) -> set[str]:
@@ -40,11 +40,11 @@ def closeness(report: CameraReport, path: Path, take: Take) -> int:
     """
     footage = Path(take.path)
     beside = path.parent in (footage.parent, footage)
-    own_name = path.name.partition(".")[0]
+    own_name, stem = path.name.partition(".")[0], _stem(take.path, take.kind)
     for surely, keys in ((2, _whole_names), (1, clip_keys)):
-        if keys(report.clip_name) & keys(_stem(take), take.reel or ""):
+        if keys(report.clip_name) & keys(stem, take.reel or ""):
             return surely
-        if beside and keys(own_name) & keys(_stem(take)):
+        if beside and keys(own_name) & keys(stem):
             return surely
     return 0
 
@@ -53,9 +53,8 @@ def _whole_names(*names: str) -> set[str]:
     return {name.strip().lower() for name in names if name.strip()}
 
 
-def _stem(take: Take) -> str:
-    path = Path(take.path)
-    return path.stem if take.kind == "movie" else path.name
+def _stem(path: str, kind: str) -> str:
+    return Path(path).stem if kind == "movie" else Path(path).name
 
 
 def join_reports(reports: Sequence[CameraReport], digests: dict[str, str], take: Take) -> TakeCameraData:

@@ -8,12 +8,15 @@ import pytest
 from footage import cheap_info, write_bytes
 from reports import arri_report, red_frames, red_static
 
+from interpositive.dailies import selection
 from interpositive.dailies.camera_reports.attaching import attach_reports, read_camera_data
 from interpositive.dailies.camera_reports.joining import join_reports
 from interpositive.dailies.camera_reports.reading import read_camera_report
 from interpositive.dailies.camera_reports.suggesting import _ENCODINGS
+from interpositive.dailies.catalogue import Catalogue, FileState
 from interpositive.dailies.ingest import ingest
 from interpositive.dailies.take import Take, take_from_info
+from interpositive.dailies.take_rows import row_to_take
 from interpositive.media.encodings import find_encoding
 from interpositive.records.camera_data import TakeCameraData
 from interpositive.records.slates import Slate
@@ -142,6 +145,17 @@ def test_ingest_attaches_quarantines_and_forgets(tmp_path: Path) -> None:
     report_path.unlink()
     outcomes()
     assert not camera_path.exists()
+
+
+def test_only_takes_that_a_report_may_be_about_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Catalogue(tmp_path / "c.sqlite", writable=True) as catalogue:
+        takes = [take_named(tmp_path / f"take{n}.mov", None, 3).model_copy(update={"sha256": str(n)}) for n in range(9)]
+        catalogue.put_new((take, FileState(1, 1)) for take in takes)
+        report = write_bytes(tmp_path / "take7.csv", arri_report(labels(0, 3), clip="--").encode())
+        read: list[object] = []
+        monkeypatch.setattr(selection, "row_to_take", lambda *row: read.append(row) or row_to_take(*row))
+        assert [one.take for one in attach_reports([report], catalogue.takes(), tmp_path / "w")] == ["take7"]
+    assert len(read) == 1
 
 
 def test_a_real_report_meets_a_take_cut_from_its_recording(material: Path, tmp_path: Path) -> None:
