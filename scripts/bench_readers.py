@@ -3,8 +3,9 @@
     python scripts/bench_readers.py [--rounds 5] [--frames 256]
 
 1. In order: the PyAV reader beside bare PyAV that puts the same RGB into the same windows, beside one that keeps no
-   frame, and beside PyAV's own, less exact, conversion; the decord reader beside bare decord. Frame sequences beside bare
-   OpenImageIO that fills the same windows, and beside one that keeps none. Bar: 0.9 of the bare decoder with its windows.
+   frame, and beside PyAV's own, less exact, conversion; the decord reader beside bare decord. Frame sequences beside
+   bare OpenImageIO that fills the same windows, and beside one that keeps none. Bar: 0.9 of the bare decoder that
+   fills the same windows.
 2. At random: 16-frame windows of proxies as ingest makes them, beside 16-frame windows of the long-GOP original
    through bare decord. Bar: 5 times.
 3. Windows as training takes them, tensors included, beside the bare reader reading the same windows. Bar: 0.85.
