@@ -12,7 +12,7 @@ from pathlib import Path
 from interpositive.dailies.catalogue import FileState
 from interpositive.dailies.slate_rules import SIDECAR_NAME
 from interpositive.errors import MediaError
-from interpositive.media.containers import MOVIE_EXTENSIONS
+from interpositive.media.containers import is_movie
 from interpositive.media.still_formats import FRAME_EXTENSIONS, sniff_still, split_frame_name
 
 _PAPERWORK = {
@@ -49,7 +49,10 @@ class Walk:
 
 
 def walk_source(source: Path, leave_out: Collection[Path] = ()) -> Walk:
-    """List a folder of dailies, in path order; only numbered files of no known extension are looked into.
+    """List a folder of dailies, in path order.
+
+    What a file is its first bytes say, not its name: of numbered files that go together the first is looked
+    into, of stills that stand alone each.
 
     Links out of the folder, special files and names that are no UTF-8 are
     refused; hidden files and paperwork are ignored. A folder with two numbered
@@ -113,15 +116,15 @@ def _sort_out(walk: Walk, folder: Path, files: list[Path]) -> None:
     """Tell the frames of a sequence from movies and from other sequences in the same folder."""
     families: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for path in files:
-        name = split_frame_name(path)
-        if name is not None and name.extension not in MOVIE_EXTENSIONS:
+        if (name := split_frame_name(path)) is not None:
             families[name.stem, name.extension].append(path)
-    sequences = {key: frames for key, frames in families.items() if len(frames) > 1 and _are_stills(frames)}
+    stills = {key: _stills_of(members) for key, members in families.items() if len(members) > 1}
+    sequences = {key: frames for key, frames in stills.items() if len(frames) > 1}
     frames = {frame for members in sequences.values() for frame in members}
     for path in files:
         if path in frames:
             continue
-        if path.suffix.lower() in FRAME_EXTENSIONS:
+        if path.suffix.lower() in FRAME_EXTENSIONS and not is_movie(path):
             walk.refused.append((path, "a single still frame, not a take"))
         else:
             walk.footage.append(Footage(path, state_of(path)))
@@ -133,15 +136,17 @@ def _sort_out(walk: Walk, folder: Path, files: list[Path]) -> None:
         walk.footage.append(Footage(folder, state_of(folder, ordered), ordered))
 
 
-def _are_stills(frames: list[Path]) -> bool:
-    """Whether files of one name are frames: by their extension, or where it says nothing by what the first one is."""
-    if frames[0].suffix.lower() in FRAME_EXTENSIONS:
-        return True
+def _stills_of(members: list[Path]) -> list[Path]:
+    """Which files of one name are frames; those of a frame's extension are, even damaged, unless they are movies."""
     try:
-        return sniff_still(frames[0]) is not None
+        if sniff_still(members[0]) is not None:
+            return members
     except OSError:
         # Whoever opens it as footage says why it cannot be read.
-        return False
+        pass
+    if members[0].suffix.lower() not in FRAME_EXTENSIONS:
+        return []
+    return [path for path in members if not is_movie(path)] if is_movie(members[0]) else members
 
 
 def _number(frame: Path) -> int:

@@ -65,6 +65,15 @@ def sniff_container(path: Path) -> ContainerFamily:
         file.close()
 
 
+def is_movie(path: Path) -> bool:
+    """Whether a file's first bytes are those of a movie; no for what cannot be read."""
+    try:
+        sniff_container(path)
+    except MediaError:
+        return False
+    return True
+
+
 def _container_of(file: MediaFile) -> ContainerFamily:
     path, head = file.path, file.head(_SNIFF_BYTES)
     family = _family_of(head)

@@ -8,7 +8,7 @@ from typing import Literal
 from interpositive.dailies.paperwork_kinds import CAMERA_RAW_EXTENSIONS
 from interpositive.dailies.walking import walk_source
 from interpositive.errors import MediaError
-from interpositive.media.containers import MOVIE_EXTENSIONS, sniff_container
+from interpositive.media.containers import MOVIE_EXTENSIONS, is_movie
 from interpositive.media.still_formats import sniff_still
 from interpositive.records.delivery_manifest import MANIFEST_NAME
 from interpositive.records.evaluation_record import EVALUATION_RECORD_NAME
@@ -42,7 +42,7 @@ def kind_of(path: Path) -> Kind:
         return "paperwork"
     if sniff_still(path) is not None:
         return "still"
-    if path.suffix.lower() in MOVIE_EXTENSIONS or _is_movie(path):
+    if path.suffix.lower() in MOVIE_EXTENSIONS or is_movie(path):
         return "movie"
     return "paperwork"
 
@@ -58,11 +58,3 @@ def _kind_of_folder(folder: Path) -> Kind:
         raise MediaError(f"{folder} is empty", expected="frames, dailies, or something that interpositive wrote")
     walk = walk_source(folder)
     return "sequence" if [footage.path for footage in walk.footage] == [walk.source] else "dailies"
-
-
-def _is_movie(path: Path) -> bool:
-    try:
-        sniff_container(path)
-    except MediaError:
-        return False
-    return True
