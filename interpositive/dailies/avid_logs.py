@@ -65,12 +65,15 @@ class AvidLog:
 
     def rate_of(self, row: LogRow, given: Fraction | None) -> Fraction:
         """Frames a second of a take: its own column, the heading, or as given; ``ConfigError`` if none says it."""
-        stated = row.first("FPS") or next((v for k, v in self.heading.items() if k.upper() == "FPS"), "")
-        if stated:
-            return exact_rate(stated)
-        if given is None:
+        rate = self.stated_rate(row) or given
+        if rate is None:
             raise ConfigError("the log does not say its rate", expected="FPS in its heading", remedy="cut_list_rate=…")
-        return given
+        return rate
+
+    def stated_rate(self, row: LogRow) -> Fraction | None:
+        """Frames a second of a take as the log has it; None if it does not say."""
+        stated = row.first("FPS") or next((v for k, v in self.heading.items() if k.upper() == "FPS"), "")
+        return exact_rate(stated) if stated else None
 
 
 def read_avid_log(text: str) -> AvidLog:

@@ -74,7 +74,8 @@ def _read(job: _Job) -> CutList:
         raise CutListError(
             f"{path.name} is too large for a cut list", found=f"{path.stat().st_size} bytes", expected="512 MiB at most"
         )
-    head = path.open("rb").read(4096)
+    with path.open("rb") as file:
+        head = file.read(4096)
     if head.startswith(_AAF_SIGNATURE):
         return _read_aaf(path, job.rate)
     if head[4:8] in (b"ftyp", b"moov", b"wide", b"mdat") or head[:4] in (b"RIFF", b"\x1aE\xdf\xa3"):

@@ -150,17 +150,18 @@ class ProductionDataModule(lightning.LightningDataModule):
 
     def store_path(self, split: str) -> Path:
         """Where a split's prepared windows lie: named by everything they depend on."""
+        # Native codes are the same whatever they stand for.
+        seen = ("name", "sha256", "layer") if self.encoding == NATIVE else ("name", "sha256", "layer", "encoding")
         digest = sha256_of_value(
             {
                 "version": __version__,
                 "recipe": self.recipe_digest,
-                "takes": sorted(take_columns(self.takes_of(split), "name", "sha256", "layer")),
+                "takes": sorted(take_columns(self.takes_of(split), *seen)),
                 "damage": {name: sha256_of_path(Path(path)) for name, path in sorted(self.damage_paths.items())},
                 "height": self.height,
                 "frames": self.window_frames,
                 "seed": self.seed,
                 "encoding": self.encoding,
-                "encodings": sorted(self.encodings) if self.encoding != NATIVE else [],
             }
         )
         return self.folder / f"{split}_{digest[:16]}"

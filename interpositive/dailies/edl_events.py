@@ -33,7 +33,8 @@ BLACK_REELS = {"BL", "BLACK", "BLK", "BARS"}
 class EdlEvent:
     """One event line: reel and channels as written, ranges counted exactly, and the lines of text after it.
 
-    ``frames`` is the length of a dissolve or wipe. ``source`` is None for the empty outgoing side of a transition.
+    ``short_reel`` is the reel as written where a comment says the whole one. ``frames`` is the length of a dissolve or
+    wipe. ``source`` is None for the empty outgoing side of a transition.
     """
 
     line: int
@@ -49,6 +50,7 @@ class EdlEvent:
     record_in: int
     record_drop_frame: bool
     texts: list[str] = field(default_factory=list)
+    short_reel: str = ""
 
     @property
     def has_picture(self) -> bool:
@@ -65,7 +67,7 @@ class EdlEvent:
         for text in self.texts:
             stated = _SPEED.fullmatch(text)
             # Each side of a dissolve has its own line, told apart by the reel.
-            if stated and (stated["reel"] in ("", self.reel) or self.frames == 0):
+            if stated and (stated["reel"] in ("", self.reel, self.short_reel) or self.frames == 0):
                 per_second = Fraction(stated["speed"])
                 as_shot = abs(abs(per_second) - rate) < _AS_SHOT
                 speed = Fraction(-1 if per_second < 0 else 1) if as_shot else per_second / round(rate)
@@ -101,7 +103,7 @@ def _with_whole_reel(event: EdlEvent) -> EdlEvent:
         stated = re.fullmatch(r"\*\s*SOURCE REEL:\s*(.*\S)", text)
         if stated and re.sub(r"\W", "", stated[1])[:_ALIKE] == re.sub(r"\W", "", event.reel)[:_ALIKE]:
             source = event.source and event.source.model_copy(update={"reel": stated[1]})
-            return replace(event, reel=stated[1], source=source)
+            return replace(event, reel=stated[1], source=source, short_reel=event.reel)
     return event
 
 
@@ -165,10 +167,18 @@ def text_for_adapter(title: str, events: list[EdlEvent], rate: Fraction) -> str:
     """The list as OpenTimelineIO's reader can take it: each event's reel is ``E`` and its place in ``events``.
 
     Retimes and grades are left out, since they are read here; events are numbered anew so that only the two
-    lines of a transition share a number.
+    lines of a transition share a number. Black is put before a transition at the very beginning of a track,
+    which it refuses: cuts fade in.
     """
     lines = [f"TITLE: {title}"]
+    begun: set[str] = set()
     for index, event in enumerate(events):
+        if event.source is not None and not begun.issuperset(event.tracks):
+            if is_incoming(events, index):
+                black = [wrapped_timecode(frame, rate, False) for frame in (0, 1)]
+                number = len(events) + index + 1
+                lines.insert(1, " ".join([f"{number:03d}", "BL", event.channels, "C", *black, *black]))
+            begun.update(event.tracks)
         number = index if is_incoming(events, index) else index + 1
         edit = f"{event.edit} {event.frames:03d}" if event.edit[0] in "DW" else "C"
         labels = []

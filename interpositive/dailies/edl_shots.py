@@ -90,7 +90,8 @@ def _names_by_event(text: str, rate: Fraction) -> dict[int, str]:
             remedy="export it as CMX3600 again, or as OTIO, AAF or XML",
         ) from None
     clips = [clip for track in timeline.tracks for clip in track if isinstance(clip, otio.schema.Clip)]
-    return {int(clip.metadata["cmx_3600"]["reel"][1:]): clip.name for clip in clips}
+    reels = [(clip.metadata["cmx_3600"]["reel"], clip.name) for clip in clips]
+    return {int(reel[1:]): name for reel, name in reels if reel.startswith("E")}
 
 
 def _reason_to_leave_out(event: EdlEvent) -> str:

@@ -88,7 +88,7 @@ def ingest(
         again = _take_in(settling, settling.unsettled(), inspect, engine, timeout_seconds, slowest, progress)
         _take_in(settling, again, inspect, engine, timeout_seconds, slowest, progress, is_last=True)
         settling.note_missing()
-        for attached in attach_reports(camera_reports, catalogue.takes(), folder):
+        for attached in attach_reports(camera_reports, catalogue.takes(), folder, walk.source):
             rows.add(attached.path, attached.outcome, attached.reason, attached.take)
         note = _assign_splits(catalogue, split_rule or SplitRule())
         failures: dict[str, str] = {}

@@ -20,8 +20,13 @@ class Marking:
     """
 
     def __init__(self, walk: Walk, untrusted: Collection[Path], rows: OutcomeRows) -> None:
-        self._walk, self._rows = walk, rows
+        self._rows = rows
         self._marks: defaultdict[Path, list[TakeMarks]] = defaultdict(list)
+        # Paper may lie beside every take: the footage is not gone through for each.
+        self._footage_in: defaultdict[Path, list[Path]] = defaultdict(list)
+        for footage in walk.footage:
+            for folder in (footage.path, *footage.path.parents):
+                self._footage_in[folder].append(footage.path)
         for path, reason in walk.ignored:
             if path.suffix.lower() == LOG_EXTENSION and path not in untrusted:
                 self._read_log(path, reason)
@@ -37,11 +42,11 @@ class Marking:
         if path.is_symlink() or path.name.startswith("."):
             self._rows.add(path, "ignored", reason)
             return
-        log = read_log_beside(path, [one.path for one in self._walk.footage])
+        log = read_log_beside(path, self._footage_in.get(path.parent, []))
         self._take_over(path, "a log", log.marks, log.refused)
 
     def _read_sheet(self, sheet: SlateSheet) -> None:
-        met = {footage.path for footage in self._walk.footage}
+        met = set(self._footage_in.get(sheet.path.parent, []))
         idle = [
             (line, f"{path.relative_to(sheet.path.parent)} is no footage in this folder")
             for path, line in sheet.lines.items()

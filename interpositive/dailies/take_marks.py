@@ -12,8 +12,7 @@ from interpositive.dailies.avid_logs import AvidLog, LogRow, read_avid_log, sour
 from interpositive.dailies.inside import open_inside
 from interpositive.dailies.paper_text import paper_text
 from interpositive.dailies.take import Take
-from interpositive.errors import InterpositiveError, TimecodeError
-from interpositive.records.identity import exact_rate
+from interpositive.errors import InterpositiveError, PaperworkError, TimecodeError
 from interpositive.records.slates import Slate
 from interpositive.records.timecode import is_drop_frame, timecode_to_frame
 
@@ -43,7 +42,7 @@ class MarkedFootage:
 
 
 def read_log_beside(path: Path, footage: Collection[Path]) -> MarkedFootage:
-    """Bring each row of an Avid log to the file or sequence of its name, anywhere in the folder of the log.
+    """Bring each row of an Avid log to the ``footage`` of its name, which lies anywhere in the folder of the log.
 
     A row is refused, the others used, where its name is nowhere or twice, or its timecode cannot be. Paths in a log
     belong to the machine that wrote it; only their last part counts.
@@ -51,16 +50,18 @@ def read_log_beside(path: Path, footage: Collection[Path]) -> MarkedFootage:
     found = MarkedFootage(path)
     try:
         with open_inside(path.parent, path) as stream:
-            log = read_avid_log(paper_text(stream.read(_MOST_BYTES), path.name))
+            content = stream.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise PaperworkError("it is larger than any log", found="more than 64 MiB")
+        log = read_avid_log(paper_text(content, path.name))
     except InterpositiveError as error:
         found.refused.append((1, " ".join(f"{error.what} ({error.found})".split())))
         return found
     found.refused += log.refused
     by_name: defaultdict[str, list[Path]] = defaultdict(list)
     for one in footage:
-        if one.is_relative_to(path.parent):
-            for name in {one.name.lower(), one.stem.lower()}:
-                by_name[name].append(one)
+        for name in {one.name.lower(), one.stem.lower()}:
+            by_name[name].append(one)
     for row in log.rows:
         _mark(found, log, row, by_name)
     return found
@@ -82,8 +83,7 @@ def _mark(found: MarkedFootage, log: AvidLog, row: LogRow, by_name: dict[str, li
         found.refused.append((row.line, f"{owners[0].name} was already given on another line"))
         return
     try:
-        stated = row.first("FPS") or log.heading.get("FPS", "")
-        rate = exact_rate(stated) if stated else None
+        rate = log.stated_rate(row)
         source = source_of(row, rate)[0] if rate is not None else None
     except TimecodeError as error:
         found.refused.append((row.line, f"{error.what} ({error.found})"))

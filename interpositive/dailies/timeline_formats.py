@@ -74,9 +74,7 @@ class FcpxText:
         maps = self._retimes()
         shots = [_retimed(shot, maps[shot.name]) if shot.name in maps else shot for shot in cut.shots]
         drops = any(one.get("tcFormat") == "DF" for one in self._root.iter("sequence"))
-        return cut.model_copy(
-            update={"shots": shots, "left_out": [*cut.left_out, *left_out], "drop_frame": drops, "notes": cut.notes}
-        )
+        return cut.model_copy(update={"shots": shots, "left_out": [*cut.left_out, *left_out], "drop_frame": drops})
 
     def _retimes(self) -> dict[str, set[str]]:
         """Speeds by the name of the clip: a map of two points is a constant speed, any other none."""

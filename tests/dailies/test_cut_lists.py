@@ -74,6 +74,47 @@ M2   C1             000.0                03:00:20:00
     ]
 
 
+def test_a_cut_may_fade_in(tmp_path: Path) -> None:
+    cut = read(
+        tmp_path,
+        """TITLE: x
+001  BL       V     C        00:00:00:00 00:00:00:00 10:00:00:00 10:00:00:00
+001  B1       V     D    012 02:00:00:00 02:00:04:00 10:00:00:00 10:00:04:00
+* TO CLIP NAME: first.mov
+002  BL       V2    C        00:00:00:00 00:00:00:00 10:00:02:00 10:00:02:00
+002  B2       V2    D    024 03:00:00:00 03:00:01:00 10:00:02:00 10:00:03:00
+* TO CLIP NAME: title.mov
+003  B3       V     C        02:00:00:00 02:00:04:00 10:00:04:00 10:00:08:00
+* FROM CLIP NAME: second.mov
+""",
+        "24",
+    )
+    shots = [
+        (shot.name, shot.track, shot.reel, shot.transition_in, shot.record and shot.record.start) for shot in cut.shots
+    ]
+    assert shots == [
+        ("first.mov", "V", "B1", "dissolve", 864000),
+        ("title.mov", "V2", "B2", "dissolve", 864048),
+        ("second.mov", "V", "B3", "", 864096),
+    ]
+    assert [one.reason for one in cut.left_out] == ["BL is no footage"] * 2
+
+
+def test_a_retime_under_a_dissolve_is_found_by_the_reel_as_written(tmp_path: Path) -> None:
+    cut = read(
+        tmp_path,
+        """TITLE: x
+001  A001_S_2 V     C        01:00:00:00 01:00:00:00 10:00:00:00 10:00:00:00
+001  A001_SIG V     D    012 02:00:00:00 02:00:04:00 10:00:00:00 10:00:02:00
+M2   A001_S_2              024.0             01:00:00:00
+M2   A001_SIG              048.0             02:00:00:00
+* SOURCE REEL: A001_SIGN_LANGUAGE
+""",
+        "24",
+    )
+    assert [(shot.reel, shot.speed) for shot in cut.shots][-1] == ("A001_SIGN_LANGUAGE", "2/1")
+
+
 def test_an_edl_is_never_read_at_a_guessed_rate(tmp_path: Path) -> None:
     text = "TITLE: x\n001 R1 V C 01:00:00:24 01:00:01:00 00:00:00:00 00:00:00:01\n"
     with pytest.raises(ConfigError, match="cut_list_rate"):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from footage import cheap_info, write_bytes
 
+from interpositive.dailies import take_marks
 from interpositive.dailies.catalogue import Catalogue
 from interpositive.dailies.footage_rules import FootageRules
 from interpositive.dailies.ingest import ingest
@@ -112,3 +113,14 @@ def test_two_logs_that_differ_are_told_and_one_without_takes_is_ignored(folder: 
     assert _take(folder).reel == "TWO" and "reel TWO by b.ale, line 8, ONE by a.ale, line 8" in _row(report).reason
     ignored = next(row for row in report.rows if row.path == "c.ale")
     assert (ignored.outcome, ignored.reason) == ("ignored", "a log; it marks no take here")
+
+
+def test_a_log_that_is_too_large_is_refused_and_not_cut_short(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _log(folder, Tape="LOG")
+    monkeypatch.setattr(take_marks, "_MOST_BYTES", path.stat().st_size)
+    _ingest(folder)
+    assert _take(folder).reel == "LOG"
+    monkeypatch.setattr(take_marks, "_MOST_BYTES", path.stat().st_size - 1)
+    reasons = [row.reason for row in _ingest(folder).rows if row.outcome == "quarantined"]
+    assert len(reasons) == 1 and "larger than any log" in reasons[0]
+    assert _take(folder).reel == "FILE"

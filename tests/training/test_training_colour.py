@@ -47,6 +47,16 @@ def test_prepared_windows_of_two_encodings_are_two(tiny_production: TinyProducti
     chosen = [("native", "arri_logc3"), ("acescct", "arri_logc3"), ("acescct", "arri_logc4"), ("native", "")]
     paths = [_dailies(tiny_production, tmp_path, *names).store_path("train") for names in chosen]
     assert len(set(paths)) == 3 and paths[0] == paths[3]
+    # The same encodings, but of other takes.
+    stores = set()
+    for encodings in (("arri_logc3", "arri_logc4"), ("arri_logc4", "arri_logc3")):
+        dailies = _dailies(tiny_production, tmp_path, "acescct", "arri_logc3")
+        dailies.takes = [
+            take.model_copy(update={"split": "train", "encoding": encodings[number % 2]})
+            for number, take in enumerate(dailies.takes)
+        ]
+        stores.add(dailies.store_path("train"))
+    assert len(stores) == 2
 
 
 def test_takes_of_no_known_encoding_are_refused_by_name(tiny_production: TinyProduction, tmp_path: Path) -> None:

@@ -59,15 +59,12 @@ def read_camera_data(workspace: Path, take_name: str) -> TakeCameraData | None:
         ) from None
 
 
-def attach_reports(paths: Sequence[Path], takes: Sequence[Take], workspace: Path) -> list[AttachedReport]:
+def attach_reports(paths: Sequence[Path], takes: Sequence[Take], workspace: Path, source: Path) -> list[AttachedReport]:
     """Bring each report to the take it is about and write ``camera/<take>.json``, whole; one outcome a report.
 
     A report that cannot be trusted is quarantined with its line, one about no take here is ignored. Camera data of
-    takes that have gone, or whose reports have, are removed.
+    takes that have gone are removed, and of those in the folder ``source`` whose reports have.
     """
-    if not paths:
-        _remove_others(workspace, set())
-        return []
     outcomes: list[AttachedReport] = []
     reports: list[tuple[Path, CameraReport]] = []
     for path in paths:
@@ -88,7 +85,7 @@ def attach_reports(paths: Sequence[Path], takes: Sequence[Take], workspace: Path
     for name, members in by_take.items():
         camera_data = _write(members, owned[name], workspace)
         outcomes += [AttachedReport(path, "attached", _story(camera_data), name) for path, _ in members]
-    _remove_others(workspace, set(by_take))
+    _remove_stale(workspace, set(by_take), takes, source)
     return outcomes
 
 
@@ -141,7 +138,11 @@ def _story(camera_data: TakeCameraData) -> str:
     return "; ".join(parts)
 
 
-def _remove_others(workspace: Path, keep: set[str]) -> None:
-    for path in (workspace / CAMERA_FOLDER).glob("*.json"):
-        if path.stem not in keep:
-            path.unlink()
+def _remove_stale(workspace: Path, written: set[str], takes: Sequence[Take], source: Path) -> None:
+    doubtful = {path.stem: path for path in (workspace / CAMERA_FOLDER).glob("*.json") if path.stem not in written}
+    if doubtful:
+        for name, footage in take_columns(takes, "name", "path"):
+            if not Path(footage).is_relative_to(source):
+                doubtful.pop(name, None)
+    for path in doubtful.values():
+        path.unlink()

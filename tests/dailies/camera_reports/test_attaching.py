@@ -81,7 +81,7 @@ class TestRowsAndFrames:
             write_bytes(tmp_path / "A001_C066_0303LZ_001.frames.csv", red_frames(labels(0, 2)).encode()),
             write_bytes(tmp_path / "A001_C066_0303LZ_001.static.csv", red_static("A001_C066_0303LZ").encode()),
         ]
-        outcomes = attach_reports(paths, [take], tmp_path / "workspace")
+        outcomes = attach_reports(paths, [take], tmp_path / "workspace", tmp_path)
         assert [(one.outcome, one.take) for one in outcomes] == [("attached", take.name)] * 2
         camera = read_camera_data(tmp_path / "workspace", take.name)
         assert camera is not None and camera.settings.curve == "Log3G10" and camera.num_covered == 2
@@ -109,14 +109,14 @@ class TestWhose:
     def test_the_whole_name_goes_before_one_without_its_number(self, tmp_path: Path) -> None:
         takes = [take_named(tmp_path / f"walk_{n:03d}.mov", None, 3) for n in (1, 2)]
         report = write_bytes(tmp_path / "walk_002.csv", arri_report(labels(0, 3), clip="--").encode())
-        assert [one.take for one in attach_reports([report], takes, tmp_path / "w")] == ["walk_002"]
+        assert [one.take for one in attach_reports([report], takes, tmp_path / "w", tmp_path)] == ["walk_002"]
 
     def test_a_report_about_two_is_about_none(self, tmp_path: Path) -> None:
         takes = [take_named(tmp_path / folder / f"{CLIP}.mov", None, 3) for folder in ("card 1", "card 2")]
         takes[1] = takes[1].model_copy(update={"name": "other"})
         far = write_bytes(tmp_path / "reports" / "x.csv", arri_report(labels(0, 3)).encode())
         near = write_bytes(tmp_path / "card 2" / "x.csv", arri_report(labels(0, 3)).encode())
-        outcomes = {one.path: one for one in attach_reports([far, near], takes, tmp_path / "w")}
+        outcomes = {one.path: one for one in attach_reports([far, near], takes, tmp_path / "w", tmp_path)}
         assert outcomes[far].outcome == "ignored" and "other" in outcomes[far].reason
         assert (outcomes[near].outcome, outcomes[near].take) == ("attached", "other")
 
@@ -147,6 +147,15 @@ def test_ingest_attaches_quarantines_and_forgets(tmp_path: Path) -> None:
     assert not camera_path.exists()
 
 
+def test_another_card_leaves_the_camera_data_of_the_first(tmp_path: Path) -> None:
+    catalogue_path = tmp_path / "workspace" / "catalogue.sqlite"
+    for card in ("A001", "B001"):
+        write_bytes(tmp_path / card / f"{card}.mov", card.encode())
+        write_bytes(tmp_path / card / f"{card}.csv", arri_report(labels(0, 24), clip=card).encode())
+        ingest(tmp_path / card, catalogue_path, num_workers=0, progress=False, probe=cheap_info)
+    assert {path.name for path in (tmp_path / "workspace" / "camera").iterdir()} == {"A001.json", "B001.json"}
+
+
 def test_only_takes_that_a_report_may_be_about_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Catalogue(tmp_path / "c.sqlite", writable=True) as catalogue:
         takes = [take_named(tmp_path / f"take{n}.mov", None, 3).model_copy(update={"sha256": str(n)}) for n in range(9)]
@@ -154,14 +163,14 @@ def test_only_takes_that_a_report_may_be_about_are_read(tmp_path: Path, monkeypa
         report = write_bytes(tmp_path / "take7.csv", arri_report(labels(0, 3), clip="--").encode())
         read: list[object] = []
         monkeypatch.setattr(selection, "row_to_take", lambda *row: read.append(row) or row_to_take(*row))
-        assert [one.take for one in attach_reports([report], catalogue.takes(), tmp_path / "w")] == ["take7"]
+        assert [one.take for one in attach_reports([report], catalogue.takes(), tmp_path / "w", tmp_path)] == ["take7"]
     assert len(read) == 1
 
 
 def test_a_real_report_meets_a_take_cut_from_its_recording(material: Path, tmp_path: Path) -> None:
     path = material / "interchange" / "camera_arri" / "B001C001_180327_R1ZA.mov.csv"
     take = take_named(tmp_path / "B001C001_180327_R1ZA.mov", 1_176_223 + 100, 48, reel="B001R1ZA")
-    [outcome] = attach_reports([path], [take], tmp_path)
+    [outcome] = attach_reports([path], [take], tmp_path, tmp_path)
     assert outcome.outcome == "attached" and "48 of 48 frames by timecode" in outcome.reason
     camera = read_camera_data(tmp_path, take.name)
     assert camera is not None and camera.frames.t_stop == pytest.approx((1.803,) * 48)
