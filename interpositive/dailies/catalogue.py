@@ -15,16 +15,12 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from interpositive.dailies.selection import SelectedTakes
 from interpositive.dailies.take import SPLITS, UNASSIGNED, Take
 from interpositive.dailies.take_rows import (
     APPLICATION_ID,
-    BOOLEANS,
     COLUMNS,
-    INTEGERS,
     SCHEMA_VERSION,
     connect_to_read,
     row_to_take,
@@ -33,7 +29,7 @@ from interpositive.dailies.take_rows import (
 )
 from interpositive.errors import CatalogueError
 from interpositive.records.identity import rate_text
-from interpositive.records.publishing import storage_error, write_file_whole
+from interpositive.records.publishing import storage_error
 from interpositive.records.slates import Slate
 from interpositive.records.take_digests import TakeDigests
 
@@ -386,16 +382,3 @@ class Catalogue:
                 "UPDATE takes SET split = ? WHERE name = ?", [(split, name) for name, split in splits.items()]
             )
             self._connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", list(facts.items()))
-
-    def export_parquet(self, path: Path) -> None:
-        """Write all takes as a Parquet table, a row each, whole or not at all."""
-        kinds = {name: pa.int64() if name in INTEGERS - BOOLEANS else pa.string() for name in COLUMNS}
-        table_schema = pa.schema(list((kinds | dict.fromkeys(BOOLEANS, pa.bool_())).items()))
-        sink = pa.BufferOutputStream()
-        rows = self._connection.execute(f"SELECT {', '.join(COLUMNS)} FROM takes ORDER BY name")
-        with pq.ParquetWriter(sink, table_schema) as writer:
-            while block := rows.fetchmany(_ROWS_AT_A_TIME):
-                values = dict(zip(COLUMNS, map(list, zip(*block, strict=True)), strict=True))
-                values |= {name: [bool(value) for value in values[name]] for name in BOOLEANS}
-                writer.write_table(pa.table(values, schema=table_schema))
-        write_file_whole(Path(path), sink.getvalue().to_pybytes())

@@ -16,6 +16,7 @@ from footage import cheap_info, write_bytes
 
 from interpositive.dailies.catalogue import Catalogue, FileState
 from interpositive.dailies.ingest import ingest
+from interpositive.dailies.parquet import write_parquet
 from interpositive.dailies.take import Take, take_from_info
 from interpositive.dailies.take_rows import SCHEMA_VERSION
 from interpositive.errors import CatalogueError
@@ -92,7 +93,7 @@ def test_parquet_holds_every_take(tmp_path: Path) -> None:
     with Catalogue(tmp_path / "c.sqlite", writable=True) as catalogue:
         for take in takes:
             catalogue.put(take, FileState(1, 1))
-        catalogue.export_parquet(tmp_path / "takes.parquet")
+        write_parquet(catalogue.takes(), tmp_path / "takes.parquet")
     rows = pq.read_table(tmp_path / "takes.parquet").to_pylist()
     assert [row["name"] for row in rows] == ["a", "b"]
     assert (rows[1]["split"], rows[1]["scene"], rows[1]["num_frames"], rows[1]["proxy_path"]) == (

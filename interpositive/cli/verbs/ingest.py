@@ -15,6 +15,7 @@ from interpositive.dailies.conforming import CUT_LIST_NAME, conform, format_conf
 from interpositive.dailies.cut_lists import read_cut_list
 from interpositive.dailies.engines import Engine
 from interpositive.dailies.ingest import ingest
+from interpositive.dailies.parquet import write_parquet
 from interpositive.dailies.report import format_report
 from interpositive.dailies.slate_rules import DEFAULT_PATTERNS, SlateRules
 from interpositive.dailies.splitting import format_splits
@@ -70,7 +71,7 @@ def run(config: DictConfig) -> None:
             raise CatalogueError(
                 f"no take of {settings.source} could be used", remedy="see the reason beside each file above"
             )
-        catalogue.export_parquet(production.workspace / "catalogue.parquet")
+        write_parquet(catalogue.takes(), production.workspace / "catalogue.parquet")
         print(format_splits(takes))
         handles = settings.handles
         if cut is None and (production.workspace / CUT_LIST_NAME).is_file():
