@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,17 +108,28 @@ def read_slate_sheet(path: Path) -> SlateSheet:
     except (OSError, UnicodeDecodeError) as error:
         sheet.refused.append((1, f"not readable as UTF-8 text: {error}"))
         return sheet
-    rows = csv.reader(text.splitlines())
-    header = [cell.strip().lower() for cell in next(rows, [])]
+    rows = _cells(sheet, text)
+    _, named = next(rows, (1, []))
+    header = [name.lower() for name in named]
     header = [_COLUMN_ALIASES.get(name, name) for name in header]
     unknown, lacking = set(header) - set(SIDECAR_COLUMNS), {"file", "scene", "take"} - set(header)
     if unknown or lacking or len(set(header)) != len(header):
         sheet.refused.append((1, f"the header is {','.join(header)!r}, expected {','.join(SIDECAR_COLUMNS)!r}"))
         return sheet
-    for cells in rows:
-        if any(cell.strip() for cell in cells):
-            _read_row(sheet, rows.line_num, header, [cell.strip() for cell in cells])
+    for line, cells in rows:
+        if any(cells):
+            _read_row(sheet, line, header, cells)
     return sheet
+
+
+def _cells(sheet: SlateSheet, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of each row, up to one that is none, which is refused."""
+    rows = csv.reader(text.splitlines())
+    try:
+        for cells in rows:
+            yield rows.line_num, [cell.strip() for cell in cells]
+    except csv.Error as error:
+        sheet.refused.append((rows.line_num, f"no row of a table: {error}"))
 
 
 def _read_row(sheet: SlateSheet, line: int, header: list[str], cells: list[str]) -> None:

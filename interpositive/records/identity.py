@@ -18,6 +18,7 @@ from interpositive.records.timecode import frames_per_day, wrapped_timecode
 
 # Rates are written with two or three decimals: 23.98 and 23.976 both mean 24000/1001.
 _AS_GOOD_AS = Fraction(1, 100)
+_LONGEST_RATE = 40
 
 
 def exact_rate(text: str | float | Fraction) -> Fraction:
@@ -25,11 +26,14 @@ def exact_rate(text: str | float | Fraction) -> Fraction:
 
     Decimals within 0.01 of a whole rate or of its 1000/1001 version mean it. Raises ``TimecodeError`` otherwise.
     """
+    written = str(text).strip()
     try:
-        stated = Fraction(str(text).strip())
+        # An exponent would be written out, and there is memory for none of a billion.
+        stated = Fraction(written if len(written) <= _LONGEST_RATE and "e" not in written.lower() else "")
     except (ValueError, ZeroDivisionError):
-        raise TimecodeError("this is no frame rate", found=text, expected="such as 25, 24000/1001 or 29.97") from None
-    if "/" in str(text) or stated.denominator == 1:
+        found = written[:_LONGEST_RATE]
+        raise TimecodeError("this is no frame rate", found=found, expected="such as 25, 24000/1001 or 29.97") from None
+    if "/" in written or stated.denominator == 1:
         rates = [stated]
     else:
         whole = Fraction(round(stated))

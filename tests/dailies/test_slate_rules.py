@@ -88,6 +88,15 @@ def test_sheet_with_a_strange_header_is_refused_whole(tmp_path: Path) -> None:
     assert not sheet.slates and [line for line, _ in sheet.refused] == [1]
 
 
+def test_a_cell_without_end_is_refused_and_ends_the_sheet(tmp_path: Path) -> None:
+    path = tmp_path / "slates.csv"
+    for before in ("", "file,scene,take\na.mov,1,1\n"):
+        path.write_text(before + "x" * 200_000)
+        sheet = read_slate_sheet(path)
+        assert len(sheet.slates) == bool(before)
+        assert any("no row of a table" in reason for _, reason in sheet.refused)
+
+
 def test_setups_join_cameras_and_ignore_spelling() -> None:
     rules = SlateRules()
     assert setup_of(rules.slate_for(Path("12A_T01_A.mov"))) == setup_of(rules.slate_for(Path("12a_T1_B.mov")))

@@ -47,7 +47,7 @@ def _samples(text: str, file: str) -> list[tuple[int, Any]]:
     """The objects with the lines they begin on."""
     try:
         try:
-            whole = json.loads(text)
+            whole = json.loads(text, parse_constant=_refuse_constant)
         except json.JSONDecodeError as error:
             if "Extra data" not in error.msg:
                 raise refuse(file, "this is no JSON", error.lineno, found=error.msg) from None
@@ -66,10 +66,14 @@ def _line_by_line(text: str, file: str) -> list[tuple[int, Any]]:
     for line, written in enumerate(text.splitlines(), 1):
         if written.strip():
             try:
-                samples.append((line, json.loads(written)))
+                samples.append((line, json.loads(written, parse_constant=_refuse_constant)))
             except json.JSONDecodeError as error:
                 raise refuse(file, "this is no JSON", line, found=error.msg) from None
     return samples
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name}, which is no number of JSON")
 
 
 def _under(sample: Any, *keys: str) -> Any:

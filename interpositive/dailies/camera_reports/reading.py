@@ -6,7 +6,7 @@ from pathlib import Path
 
 from interpositive.dailies.camera_reports import arri, blackmagic, mosys, opentrackio, red
 from interpositive.dailies.camera_reports.contract import HEAD_BYTES, MOST_BYTES, ReportFamily, refuse
-from interpositive.errors import PaperworkError
+from interpositive.errors import InterpositiveError, PaperworkError
 from interpositive.records.camera_data import CameraReport
 
 FAMILIES: tuple[ReportFamily, ...] = (
@@ -46,4 +46,10 @@ def read_camera_report(path: Path) -> CameraReport:
     size = path.stat().st_size
     if size > MOST_BYTES:
         raise refuse(path.name, "larger than a camera report", found=f"{size} bytes", expected=f"{MOST_BYTES} at most")
-    return family.read(path.read_bytes(), path.name)
+    try:
+        return family.read(path.read_bytes(), path.name)
+    except InterpositiveError:
+        raise
+    except (ValueError, OverflowError) as error:
+        # Thousands of digits, which are a number to every pattern and to no machine.
+        raise refuse(path.name, "a value that no camera writes", found=" ".join(str(error).split())[:120]) from None

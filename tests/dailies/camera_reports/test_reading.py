@@ -141,6 +141,16 @@ class TestHostile:
         schema = json.dumps({"type": "object", "additionalProperties": False, "properties": {"timing": {}}})
         assert "a JSON schema" in refusal(tmp_path, schema, "d.json")
 
+    @pytest.mark.parametrize("value", ["1" + "0" * 400, "1" * 5000, "NaN", "Infinity"])
+    def test_numbers_that_no_machine_holds(self, tmp_path: Path, value: str) -> None:
+        frame = '{"protocol": {"name": "OpenTrackIO"}, "timing": {}, "lens": {"tStop": ' + value + "}}"
+        assert "a value that no camera writes" in refusal(tmp_path, frame, "track.json")
+        assert "a value that no camera writes" in refusal(tmp_path, f"{frame}\n{frame}", "lines.json")
+
+    def test_a_rate_of_five_thousand_digits(self, tmp_path: Path) -> None:
+        content = f"Clip Metadata\nformat_frame_rate: {'1' * 5000}\n"
+        assert "a value that no camera writes" in refusal(tmp_path, content, "braw.txt")
+
     def test_packets(self, tmp_path: Path) -> None:
         packet = f4_packet((1, 0, 0, 0), 1.0)
         flipped = bytes([*packet[:6], packet[6] ^ 1, *packet[7:]])
