@@ -118,8 +118,9 @@ def _sort_paper(walk: Walk, vouching: Vouching, rows: OutcomeRows) -> tuple[Mark
     paperwork = [path for path, _ in walk.ignored]
     untrusted = vouching.untrusted() | vouching.contradicted([*walk.sheets, *paperwork])
     camera_reports = find_reports(path for path in paperwork if path not in untrusted)
+    used = set(camera_reports)
     for path, reason in walk.ignored:
-        if path in camera_reports or path in untrusted or path.suffix.lower() == LOG_EXTENSION:
+        if path in used or path in untrusted or path.suffix.lower() == LOG_EXTENSION:
             continue
         if vouching.is_used(path):
             rows.add(path, "attached", "a hash list; footage is checked against it")

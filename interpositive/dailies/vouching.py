@@ -12,7 +12,7 @@ from typing import Literal
 from interpositive.dailies.footage_rules import Reading
 from interpositive.dailies.take import Take
 from interpositive.dailies.walking import Footage, Walk
-from interpositive.media.still_formats import FRAME_EXTENSIONS
+from interpositive.media.still_formats import FRAME_EXTENSIONS, split_frame_name
 from interpositive.records.hash_lists.expecting import ExpectedFile
 from interpositive.records.hash_lists.gathering import HashLists, composed, read_hash_lists
 from interpositive.records.hash_lists.histories import one_line
@@ -70,8 +70,7 @@ class Vouching:
                 )
         files = footage.frames or (footage.path,)
         expected = {file: one for file in files if (one := self._expected(file)) is not None}
-        lost = [name for name in self._missing.get(footage.path, ()) if Path(name).suffix.lower() in FRAME_EXTENSIONS]
-        if lost:
+        if lost := [name for name in self._missing.get(footage.path, ()) if _is_frame_of(footage, name)]:
             return ListedFootage(
                 footage, refusal=f"{len(lost)} of its frames are listed but missing, the first is {lost[0]}"
             )
@@ -131,6 +130,14 @@ class Vouching:
                 path = walk.source / place
                 missing[path.parent].append(path.name)
         return {folder: sorted(names) for folder, names in sorted(missing.items())}
+
+
+def _is_frame_of(footage: Footage, name: str) -> bool:
+    """Whether a file that is gone was a frame of a sequence, by its name: a picture's, or that of the other frames."""
+    if Path(name).suffix.lower() in FRAME_EXTENSIONS:
+        return True
+    lost, there = split_frame_name(Path(name)), split_frame_name(footage.frames[0]) if footage.frames else None
+    return lost is not None and there is not None and (lost.stem, lost.extension) == (there.stem, there.extension)
 
 
 def _met(walk: Walk) -> Iterator[Path]:

@@ -113,10 +113,13 @@ def test_a_later_generation_is_checked_at_once(source: Path) -> None:
     assert take_in(source).num_verified == 2, "they were verified when they came in"
 
 
-@pytest.mark.parametrize("harm", ["none", "swap", "drop", "add"])
-def test_a_sequence_is_verified_frame_by_frame(tmp_path: Path, harm: str) -> None:
+@pytest.mark.parametrize(
+    ("harm", "ending"), [("none", ".png"), ("swap", ".png"), ("drop", ".png"), ("add", ".png"), ("drop", "")]
+)
+def test_a_sequence_is_verified_frame_by_frame(tmp_path: Path, harm: str, ending: str) -> None:
     source = tmp_path / "dailies"
-    frames = [write_bytes(source / "plate" / f"p.{n:04d}.png", b"%d" % n * 50) for n in range(1, 6)]
+    png = b"\x89PNG\r\n\x1a\n"
+    frames = [write_bytes(source / "plate" / f"p.{n:04d}{ending}", png + b"%d" % n * 50) for n in range(1, 6)]
     lines = [f"{hashlib.md5(frame.read_bytes()).hexdigest()}  {frame.name}\n" for frame in frames]
     (source / "plate" / "plate.md5").write_text("".join(lines))
     if harm == "swap":
@@ -136,8 +139,8 @@ def test_a_sequence_is_verified_frame_by_frame(tmp_path: Path, harm: str) -> Non
     elif harm == "swap":
         assert "p.0002.png differs from the hash list plate.md5: md5" in reasons["plate"]
     else:
-        assert reasons["plate"] == "1 of its frames are listed but missing, the first is p.0005.png"
-        assert report.missing == ["plate/p.0005.png"]
+        assert reasons["plate"] == f"1 of its frames are listed but missing, the first is p.0005{ending}"
+        assert report.missing == [f"plate/p.0005{ending}"]
 
 
 def test_a_slate_sheet_that_its_list_contradicts_is_not_used(source: Path) -> None:
