@@ -104,11 +104,6 @@ class Take(Record):
             return None
         return frame_to_timecode(self.start_frame, self.frame_rate, self.drop_frame)
 
-    @property
-    def duration_seconds(self) -> float:
-        """Running time at the take's own rate."""
-        return float(self.num_frames / self.frame_rate)
-
     def as_its_file_says(self) -> Take:
         """The take before paper and production have their word on timecode, reel and encoding."""
         start = self.file_timecode

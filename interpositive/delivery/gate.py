@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from interpositive.delivery.restoring import AS_STORED, ReadFrames, ReadMask, Request, frames_to_values
+from interpositive.errors import MediaError
 from interpositive.functional.seeds import generator_from
 from interpositive.media.plate_colour import PlateColour
 from interpositive.mini_models.contract import MiniModel
@@ -62,6 +63,7 @@ def choose_method(
 
     ``methods`` are in order of preference: a tie within 0.02 dB goes to the earlier. Where nothing can be held out,
     the untrained prior is taken (or the first method, if there is none), and the result's note says so.
+    ``MediaError`` where no method gives finite values.
     PSNR is of the values that the mini-model works on.
     """
     totals = {method: 0.0 for method in methods}
@@ -94,7 +96,14 @@ def choose_method(
         return GateResult({method: None for method in methods}, safest, 0, note)
     # A method that gives what is not a number has no score, and is chosen before none that has one.
     scores = {m: -10.0 * math.log10(max(total, 1e-12) / count) for m, total in totals.items() if math.isfinite(total)}
-    best = max(scores.values(), default=-math.inf)
+    if not scores:
+        raise MediaError(
+            "no method repairs this shot: none gives numbers for its held-out pixels",
+            found=f"values that are not finite from {', '.join(methods)}",
+            expected="a finite picture from at least one of them",
+            remedy="look at the plate's values around the mask, and train again if the run diverged",
+        )
+    best = max(scores.values())
     chosen = next(method for method in methods if scores.get(method, -math.inf) >= best - 0.02)
     return GateResult({method: scores.get(method) for method in methods}, chosen, count // 3)
 

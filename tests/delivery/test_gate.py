@@ -12,6 +12,7 @@ from productions import panning_shot
 from stand_ins import ERRORS, FEW, GREY, HEIGHT, WIDTH, KnownErrors, bar_mask, request
 
 from interpositive.delivery.gate import GatePlan, GateResult, choose_method, move_mask
+from interpositive.errors import MediaError
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.mini_models.contract import MiniModel
 
@@ -61,6 +62,8 @@ def test_a_training_run_gone_wrong_cannot_ship() -> None:
     assert choose(KnownErrors({**ERRORS, "trained": 0.4}), grey_codes(), bar_mask(NUM_FRAMES)).chosen == "prior"
     diverged = choose(KnownErrors({**ERRORS, "trained": np.nan}), grey_codes(), bar_mask(NUM_FRAMES))
     assert diverged.chosen == "prior" and diverged.scores["trained"] is None
+    with pytest.raises(MediaError, match="no method repairs this shot"):
+        choose(KnownErrors(dict.fromkeys(ERRORS, np.nan)), grey_codes(), bar_mask(NUM_FRAMES))
 
 
 @pytest.mark.parametrize("seed", range(4))
