@@ -102,6 +102,21 @@ class TrainingError(InterpositiveError):
     exit_code = 7
 
 
+class RankLostError(InterpositiveError):
+    """A process of a distributed run that died or stopped answering; the others ended, and the run can be resumed."""
+
+    exit_code = 8
+
+
+class TrainingStopped(InterpositiveError):
+    """Training that was asked to stop and left a checkpoint; the same command goes on from it.
+
+    The code is that of a temporary failure (``EX_TEMPFAIL`` of ``sysexits.h``): a queue may start it again.
+    """
+
+    exit_code = 75
+
+
 class StorageError(InterpositiveError):
     """A disk that is full, read-only, or already holds what would be overwritten."""
 

@@ -50,7 +50,7 @@ from interpositive.records.measures import ShotMeasures
 from interpositive.soundstage.spec import StageSpec
 from interpositive.soundstage.writing import render_production
 from interpositive.tasks.wire_removal import WireRemoval
-from interpositive.training.run import TrainSettings, train_mini_model
+from interpositive.training.run import ComputeSettings, TrainSettings, train_mini_model
 
 CLASSICAL = ("telea", "first_valid_flow", "recursive_flow")
 SETTINGS: dict[str, Any] = {"max_steps": 1000, "num_windows": 32, "window_frames": 20, "shot_frames": 40}
@@ -222,6 +222,7 @@ def train(
             held_out_windows=1,
             held_out_frames=2,
         ),
+        compute=ComputeSettings(),
     )
     return model, time.monotonic() - began
 

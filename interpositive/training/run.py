@@ -40,11 +40,11 @@ from interpositive.training.run_folder import (
     machine_description,
     software_versions,
 )
-from interpositive.training.settings import TrainSettings
+from interpositive.training.settings import ComputeSettings, TrainSettings
 
 _RECORDED = tuple(RunTake.model_fields)
 
-__all__ = ["ARCHIVE_NAME", "CONFIG_NAME", "TrainSettings", "software_versions", "train_mini_model"]
+__all__ = ["ARCHIVE_NAME", "CONFIG_NAME", "ComputeSettings", "TrainSettings", "software_versions", "train_mini_model"]
 
 
 def train_mini_model(
@@ -60,6 +60,7 @@ def train_mini_model(
     catalogue_sha256: str,
     config_text: str,
     settings: TrainSettings,
+    compute: ComputeSettings,
     metrics: Sequence[MakeMetric] = (Psnr, WarpError),
     loggers: Sequence[Logger] = (),
 ) -> RunRecord:
@@ -73,9 +74,9 @@ def train_mini_model(
         raise StorageError(
             f"{folder} already holds a finished run", remedy="give another run folder, or move this one away"
         )
-    if settings.devices != 1:
+    if compute.num_processes != 1:
         raise ConfigError(
-            "training runs on one device", found=f"devices={settings.devices}", expected="compute.devices=1"
+            "training runs on one device", found=f"devices={compute.num_processes}", expected="compute.devices=1"
         )
     averaging = AveragedWeights(
         decay=settings.ema_decay,
@@ -126,7 +127,7 @@ def train_mini_model(
         judge,
         _checkpoints(folder, settings),
     ]
-    trainer = _trainer(settings, folder, [local_log, *loggers], callbacks)
+    trainer = _trainer(settings, compute, folder, [local_log, *loggers], callbacks)
     started = time.monotonic()
     # A run may have been killed between its last step and the archive.
     if dailies.start_batch < settings.max_steps and not judge.course.stopped_because:
@@ -196,14 +197,18 @@ def _checkpoints(folder: Path, settings: TrainSettings) -> ModelCheckpoint:
 
 
 def _trainer(
-    settings: TrainSettings, folder: Path, loggers: Sequence[Logger], callbacks: Sequence[lightning.Callback]
+    settings: TrainSettings,
+    compute: ComputeSettings,
+    folder: Path,
+    loggers: Sequence[Logger],
+    callbacks: Sequence[lightning.Callback],
 ) -> lightning.Trainer:
     return lightning.Trainer(
         default_root_dir=folder,
         max_steps=settings.max_steps,
-        accelerator=settings.accelerator,
-        devices=settings.devices,
-        precision=settings.precision,  # type: ignore[arg-type]
+        accelerator=compute.accelerator,
+        devices=compute.devices,
+        precision=compute.precision,  # type: ignore[arg-type]
         gradient_clip_val=settings.gradient_clip,
         max_epochs=1,
         val_check_interval=min(settings.validate_every, settings.max_steps),

@@ -1,10 +1,49 @@
-"""What a user decides about a training run."""
+"""What a user decides about a training run: how it learns, and what it runs on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from interpositive.errors import ConfigError
+
+Strategy = Literal["ddp", "fsdp2"]
+
+
+@dataclass(frozen=True)
+class ComputeSettings:
+    """What a run is computed on: ``devices`` processes on each of ``num_nodes`` machines, one device each.
+
+    ``strategy`` is how several processes share the work: ``ddp`` keeps the whole model in each, ``fsdp2`` a part.
+    ``threads`` are those of one process, None shares the machine's cores. A process that does not answer for
+    ``lost_after_seconds`` is lost: all end with ``RankLostError``, and are started again up to ``restarts`` times.
+    ``ConfigError`` for values that mean nothing.
+    """
+
+    accelerator: str = "auto"
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: Strategy = "ddp"
+    precision: str = "32-true"
+    threads: int | None = None
+    lost_after_seconds: float = 10.0
+    restarts: int = 0
+
+    def __post_init__(self) -> None:
+        counts = {"devices": 1, "num_nodes": 1, "restarts": 0}
+        for name, least in counts.items():
+            found = getattr(self, name)
+            _refuse_unless(f"compute.{name}", found, isinstance(found, int) and found >= least, f"{least} or more")
+        threads, lost = self.threads, self.lost_after_seconds
+        _refuse_unless("compute.threads", threads, threads is None or threads >= 1, "1 or more, or null")
+        _refuse_unless("compute.lost_after_seconds", lost, isinstance(lost, int | float) and lost > 0, "above 0")
+        known = get_args(Strategy)
+        _refuse_unless("compute.strategy", self.strategy, self.strategy in known, " or ".join(known))
+
+    @property
+    def num_processes(self) -> int:
+        """Processes of the whole run, on all machines."""
+        return self.devices * self.num_nodes
 
 
 @dataclass(frozen=True)
@@ -35,20 +74,20 @@ class TrainSettings:
     held_out_frames: int = 4
     score: str = "psnr_hole"
     stop_after: int | None = None
-    accelerator: str = "auto"
-    devices: int = 1
-    precision: str = "32-true"
     seed: int = 0
     progress: bool = True
 
     def __post_init__(self) -> None:
         for name in ("max_steps", "judge_every", "held_out_windows", "held_out_frames"):
-            self._refuse_unless(name, isinstance(found := getattr(self, name), int) and found >= 1, "1 or more")
+            found = getattr(self, name)
+            _refuse_unless(f"trainer.{name}", found, isinstance(found, int) and found >= 1, "1 or more")
         stop, budget = self.stop_after, self.judge_seconds
-        self._refuse_unless("stop_after", stop is None or (isinstance(stop, int) and stop >= 1), "1 or more, or null")
+        fits = stop is None or (isinstance(stop, int) and stop >= 1)
+        _refuse_unless("trainer.stop_after", stop, fits, "1 or more, or null")
         above = isinstance(budget, int | float) and budget > 0
-        self._refuse_unless("judge_seconds", budget is None or above, "seconds above 0, or null")
+        _refuse_unless("trainer.judge_seconds", budget, budget is None or above, "seconds above 0, or null")
 
-    def _refuse_unless(self, name: str, fits: bool, expected: str) -> None:
-        if not fits:
-            raise ConfigError(f"trainer.{name} means nothing", found=getattr(self, name), expected=expected)
+
+def _refuse_unless(key: str, found: object, fits: bool, expected: str) -> None:
+    if not fits:
+        raise ConfigError(f"{key} means nothing", found=found, expected=expected)

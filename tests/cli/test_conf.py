@@ -19,6 +19,7 @@ from interpositive.cli.assembling import assemble, find_target, read_config
 from interpositive.cli.hydra_app import config_folder
 from interpositive.cli.main import VERBS
 from interpositive.cli.productions import ProductionConfig, SplitConfig
+from interpositive.cli.training import DailiesConfig, TrainConfig
 from interpositive.cli.verbs.apply import ApplyConfig, DeliveryConfig, GateConfig, WindowsConfig
 from interpositive.cli.verbs.conform import ConformConfig
 from interpositive.cli.verbs.demo import DemoConfig
@@ -28,7 +29,6 @@ from interpositive.cli.verbs.inspect import InspectConfig
 from interpositive.cli.verbs.rehearse import RehearseConfig
 from interpositive.cli.verbs.review import ReviewConfig
 from interpositive.cli.verbs.soundstage import SoundstageConfig
-from interpositive.cli.verbs.train import DailiesConfig, TrainConfig
 from interpositive.dailies.engines import Engine
 from interpositive.dailies.splitting import SplitRule
 from interpositive.delivery.gate import GatePlan
@@ -38,7 +38,7 @@ from interpositive.mini_models.contract import MiniModel
 from interpositive.soundstage.spec import StageSpec
 from interpositive.soundstage.writing import take_name
 from interpositive.tasks.contract import Task
-from interpositive.training.run import TrainSettings
+from interpositive.training.run import ComputeSettings, TrainSettings
 from interpositive.training.wandb_logging import WandbSettings
 
 CONF = config_folder()
@@ -62,12 +62,11 @@ KINDS: dict[str, type] = {
     "metric": ShotMetric,
     "engine": Engine,
 }
-MACHINE = {"accelerator", "devices", "precision"}
 GROUP_KEYS: dict[str, set[str]] = {
     "production": set(ProductionConfig.model_fields),
     "dailies": set(DailiesConfig.model_fields),
-    "trainer": {f.name for f in fields(TrainSettings)} - MACHINE - {"seed", "progress"},
-    "compute": MACHINE,
+    "trainer": {f.name for f in fields(TrainSettings)} - {"seed", "progress"},
+    "compute": {f.name for f in fields(ComputeSettings)},
     "wandb": set(WandbSettings.model_fields),
     "delivery": set(DeliveryConfig.model_fields),
 }

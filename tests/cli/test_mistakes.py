@@ -30,10 +30,12 @@ from interpositive.errors import (
     MediaError,
     MissingWeightsError,
     PaperworkError,
+    RankLostError,
     RunFolderError,
     StorageError,
     TimecodeError,
     TrainingError,
+    TrainingStopped,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +53,8 @@ EXIT_CODES = {
     IntegrityError: 4,
     StorageError: 5,
     TrainingError: 7,
+    RankLostError: 8,
+    TrainingStopped: 75,
     MissingWeightsError: 6,
 }
 

@@ -164,7 +164,7 @@ class TestNewRunFolders:
             asked.append({**given, "plain": OmegaConf.to_container(OmegaConf.create(given["config_text"]))})
             return SimpleNamespace(steps=0, seconds_training=0.0, scores={}, notes=[])
 
-        monkeypatch.setattr("interpositive.cli.verbs.train.train_mini_model", train)
+        monkeypatch.setattr("interpositive.cli.training.train_mini_model", train)
         return asked
 
     @pytest.fixture

@@ -18,7 +18,7 @@ from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.records.run_record import RunRecord
 from interpositive.tasks.wire_removal import WireRemoval
-from interpositive.training.run import TrainSettings, train_mini_model
+from interpositive.training.run import ComputeSettings, TrainSettings, train_mini_model
 
 ARGUMENTS: dict[str, Any] = {
     "flow_offsets": [1, 3],
@@ -40,9 +40,10 @@ SETTINGS = TrainSettings(
     judge_every=4,
     held_out_windows=2,
     held_out_frames=2,
-    accelerator="cpu",
     progress=False,
 )
+
+COMPUTE = ComputeSettings(accelerator="cpu")
 
 Train = Callable[..., RunRecord]
 
@@ -54,10 +55,16 @@ def prepared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def train(tiny_production: TinyProduction, prepared_folder: Path) -> Train:
-    """Start (or resume) a run in a folder; keywords change the settings."""
+    """Start (or resume) a run in a folder; other keywords change the settings."""
     task = WireRemoval(width_px_at_1080=(30.0, 60.0))
 
-    def start(folder: Path, config_text: str = "a: 1\n", loggers: Sequence[Logger] = (), **changes: Any) -> RunRecord:
+    def start(
+        folder: Path,
+        config_text: str = "a: 1\n",
+        loggers: Sequence[Logger] = (),
+        compute: ComputeSettings = COMPUTE,
+        **changes: Any,
+    ) -> RunRecord:
         settings = replace(SETTINGS, **changes)
         torch.manual_seed(99)
         mini_model = CandidateFusion(**ARGUMENTS)
@@ -88,6 +95,7 @@ def train(tiny_production: TinyProduction, prepared_folder: Path) -> Train:
             catalogue_sha256="0" * 64,
             config_text=config_text,
             settings=settings,
+            compute=compute,
             loggers=loggers,
         )
 

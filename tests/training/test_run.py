@@ -22,6 +22,7 @@ from interpositive.records.run_record import RunRecord
 from interpositive.training import callbacks, held_out_judge
 from interpositive.training.checkpoint_format import SafeCheckpointIO, newest_valid_checkpoint
 from interpositive.training.fine_tuner import FineTuner
+from interpositive.training.settings import ComputeSettings
 
 Train = Callable[..., RunRecord]
 NUM_STEPS = 12
@@ -283,5 +284,5 @@ def test_previews_show_the_averaged_weights(train: Train, tmp_path: Path, monkey
 
 def test_several_devices_are_refused_before_anything_is_written(train: Train, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="one device"):
-        train(tmp_path / "run", devices=2)
+        train(tmp_path / "run", compute=ComputeSettings(accelerator="cpu", devices=2))
     assert not (tmp_path / "run").exists()

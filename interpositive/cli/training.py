@@ -1,0 +1,155 @@
+"""A training run as its plain configuration describes it: assembled, and trained in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from interpositive.cli.assembling import assemble, read_config, refuse_unknown_keys
+from interpositive.cli.metrics import assemble_metrics
+from interpositive.cli.productions import ProductionConfig
+from interpositive.dailies.data_module import ProductionDataModule
+from interpositive.errors import ConfigError
+from interpositive.functional.seeds import seed_from
+from interpositive.metrics.contract import MakeMetric
+from interpositive.mini_models.contract import MiniModel
+from interpositive.records.digests import sha256_of_value
+from interpositive.records.run_record import RunRecord
+from interpositive.tasks.contract import Task
+from interpositive.training.run import ComputeSettings, TrainSettings, train_mini_model
+from interpositive.training.wandb_logging import WandbSettings, make_wandb_logger
+
+
+class DailiesConfig(BaseModel):
+    """The keys of ``conf/dailies/``: windows and batches."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    window_frames: int = Field(ge=2)
+    num_windows: int = Field(ge=1)
+    num_val_windows: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    num_workers: int = Field(ge=0)
+    num_prepare_workers: int = Field(ge=0)
+
+
+class TrainConfig(BaseModel):
+    """The keys of ``conf/train.yaml``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    production: dict[str, Any]
+    task: dict[str, Any]
+    mini_model: dict[str, Any]
+    dailies: DailiesConfig
+    trainer: dict[str, Any]
+    compute: dict[str, Any]
+    wandb: dict[str, Any]
+    metric: dict[str, dict[str, Any]]
+    damage: dict[str, str]
+    run_folder: Path | None
+    seed: int
+    progress: bool
+
+
+@dataclass(frozen=True)
+class AssembledTraining:
+    """Every object of a run, built and checked; nothing is trained and nothing written yet."""
+
+    config: TrainConfig
+    production: ProductionConfig
+    task: Task
+    mini_model: MiniModel
+    dailies: ProductionDataModule
+    settings: TrainSettings
+    compute: ComputeSettings
+    metrics: list[MakeMetric]
+    wandb: WandbSettings
+    catalogue_sha256: str
+    config_text: str
+
+
+def read_compute(config: TrainConfig) -> ComputeSettings:
+    """What the run is computed on."""
+    refuse_unknown_keys(config.compute, list(ComputeSettings.__dataclass_fields__), "compute")
+    return ComputeSettings(**config.compute)
+
+
+def assemble_training(plain: Mapping[str, Any]) -> AssembledTraining:
+    """Build everything that a resolved configuration names, with one clear error for the first thing that is wrong.
+
+    The same configuration gives the same first weights.
+    """
+    config = read_config(TrainConfig, plain, "train")
+    production = read_config(ProductionConfig, config.production, "production")
+    trainer = {**config.trainer, "seed": config.seed, "progress": config.progress}
+    refuse_unknown_keys(trainer, list(TrainSettings.__dataclass_fields__), "trainer")
+    settings, compute = TrainSettings(**trainer), read_compute(config)
+    metrics = assemble_metrics(config.metric)
+    wandb = read_config(WandbSettings, config.wandb, "wandb")
+    task: Task = assemble(config.task, "task", Task)
+    # Before the mini-model is built, for its first weights are drawn then.
+    torch.manual_seed(seed_from("weights", config.seed))
+    mini_model: MiniModel = assemble(config.mini_model, "mini_model", MiniModel)
+    with production.catalogue() as catalogue:
+        takes, catalogue_sha256 = catalogue.takes(), catalogue.digest()
+        unknown = sorted(name for name in config.damage if name not in catalogue)
+    if unknown:
+        raise ConfigError(
+            "damage names takes that the catalogue does not hold",
+            found=unknown,
+            expected=f"names of its {len(takes)} takes, such as {[take.name for take in takes[:8]]}",
+        )
+    dailies = ProductionDataModule(
+        takes,
+        task.example,
+        mini_model.prepare,
+        folder=production.workspace / "prepared",
+        recipe_digest=sha256_of_value([config.task, config.mini_model]),
+        height=production.training_height,
+        seed=config.seed,
+        damage_paths=config.damage,
+        encoding=production.training_encoding,
+        progress=config.progress,
+        **config.dailies.model_dump(),
+    )
+    return AssembledTraining(
+        config=config,
+        production=production,
+        task=task,
+        mini_model=mini_model,
+        dailies=dailies,
+        settings=settings,
+        compute=compute,
+        metrics=list(metrics),
+        wandb=wandb,
+        catalogue_sha256=catalogue_sha256,
+        config_text=f"# catalogue {catalogue_sha256}\n{yaml.safe_dump(dict(plain), sort_keys=False)}",
+    )
+
+
+def train_here(plain: Mapping[str, Any], folder: Path) -> RunRecord:
+    """Train in this process into a run folder, going on from what a killed run left there."""
+    parts = assemble_training(plain)
+    return train_mini_model(
+        parts.mini_model,
+        parts.dailies,
+        parts.task.example,
+        folder=folder,
+        production=parts.production.name,
+        task=parts.task.name,
+        arguments={key: value for key, value in parts.config.mini_model.items() if key != "_target_"},
+        catalogue_path=parts.production.catalogue_path.resolve(),
+        catalogue_sha256=parts.catalogue_sha256,
+        config_text=parts.config_text,
+        settings=parts.settings,
+        compute=parts.compute,
+        metrics=parts.metrics,
+        loggers=make_wandb_logger(parts.wandb, folder, parts.production.name, parts.task.name),
+    )
