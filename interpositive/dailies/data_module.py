@@ -32,7 +32,7 @@ from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
 from interpositive.media.encodings import find_encoding
 from interpositive.media.plate_colour import NATIVE
-from interpositive.records.digests import sha256_of_path, sha256_of_value
+from interpositive.records.digests import sha256_of_files, sha256_of_path, sha256_of_value
 
 
 class ProductionDataModule(lightning.LightningDataModule):
@@ -157,7 +157,7 @@ class ProductionDataModule(lightning.LightningDataModule):
                 "version": __version__,
                 "recipe": self.recipe_digest,
                 "takes": sorted(take_columns(self.takes_of(split), *seen)),
-                "damage": {name: sha256_of_path(Path(path)) for name, path in sorted(self.damage_paths.items())},
+                "damage": self.damage_digests(),
                 "height": self.height,
                 "frames": self.window_frames,
                 "seed": self.seed,
@@ -165,6 +165,20 @@ class ProductionDataModule(lightning.LightningDataModule):
             }
         )
         return self.folder / f"{split}_{digest[:16]}"
+
+    def damage_digests(self) -> dict[str, str]:
+        """SHA-256 of each take's known damage."""
+        return {name: sha256_of_path(Path(path)) for name, path in sorted(self.damage_paths.items())}
+
+    def prepared_facts(self, split: str) -> dict[str, Any]:
+        """What training saw of a split: its store's name, how many windows and examples, and a digest of them all."""
+        prepared = PreparedWindows(self.store_path(split))
+        return {
+            "store": prepared.folder.name,
+            "num_windows": len(prepared.paths),
+            "num_examples": len(prepared),
+            "sha256": sha256_of_files(prepared.paths),
+        }
 
     def prepare_data(self) -> None:
         """Make the prepared windows of both splits, where they are missing."""

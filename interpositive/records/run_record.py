@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
-from interpositive.errors import RunFolderError
+from interpositive.errors import IntegrityError, RunFolderError
 from interpositive.records.base import Record
+from interpositive.records.digests import sha256_of_file, sha256_of_value
+from interpositive.records.provenance import Provenance
 from interpositive.records.publishing import write_file_whole
 
 RUN_RECORD_NAME = "run.json"
+_SEAL = "record_sha256"
 
 
 class RunTake(Record):
@@ -28,13 +33,26 @@ class RunTake(Record):
     layer: str = ""
 
 
+class RunPrepared(Record):
+    """A split's prepared windows as the run saw them: their store's name, which is a digest of all they are made of,
+    how many files and examples, and one SHA-256 over the files' names and digests."""
+
+    store: str
+    num_windows: int
+    num_examples: int
+    sha256: str
+
+
 class RunRecord(Record):
     """The resolved facts of one run; the full config lies beside it as ``config.yaml``.
 
     ``encoding`` is what the mini-model works in: native (each plate's own codes), or a colour encoding.
+    ``damage`` has the SHA-256 of each take's known damage, ``prepared`` the windows of each split. ``starts`` say under
+    what code, packages and arithmetic it was begun, and gone on with where they were others. ``files`` are the digests
+    of what lies beside the record. The last four are empty in records of version 1.
     """
 
-    schema_version: int = 1
+    schema_version: int = 2
     production: str
     task: str
     mini_model: str
@@ -54,10 +72,16 @@ class RunRecord(Record):
     machine: str
     scores: dict[str, float | None] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
+    damage: dict[str, str] = Field(default_factory=dict)
+    prepared: dict[str, RunPrepared] = Field(default_factory=dict)
+    starts: list[Provenance] = Field(default_factory=list)
+    files: dict[str, str] = Field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """Write ``run.json`` into the run folder, whole or not at all."""
-        write_file_whole(folder / RUN_RECORD_NAME, self.model_dump_json(indent=1))
+        """Write ``run.json`` into the run folder, whole or not at all, with its own digest as the last field."""
+        content = json.loads(self.model_dump_json())
+        text = json.dumps({**content, _SEAL: sha256_of_value(content)}, indent=1, ensure_ascii=False)
+        write_file_whole(folder / RUN_RECORD_NAME, text)
 
     @classmethod
     def read(cls, folder: Path) -> RunRecord:
@@ -72,6 +96,39 @@ class RunRecord(Record):
                 remedy="run interpositive train again with the same settings; it resumes",
             )
         try:
-            return cls.model_validate_json(path.read_text())
-        except ValueError as error:
+            content = json.loads(path.read_text())
+            if isinstance(content, dict):
+                content.pop(_SEAL, None)
+            return cls.model_validate(content)
+        except (ValueError, RecursionError) as error:
             raise RunFolderError(f"{path} is not a run record", found=str(error)[:300]) from None
+
+
+def refuse_tampered(folder: Path) -> None:
+    """Raise ``IntegrityError`` naming the first of a run's papers that is not as the run wrote it.
+
+    Records of version 1 carry no digest of themselves and name no files.
+    """
+    record = RunRecord.read(folder)
+    content: dict[str, Any] = json.loads((folder / RUN_RECORD_NAME).read_text())
+    seal = content.pop(_SEAL, None)
+    if seal is None and record.schema_version > 1:
+        raise _tampered(folder / RUN_RECORD_NAME, "no digest of its own", "one, as its last field")
+    if seal is not None and seal != (found := sha256_of_value(content)):
+        raise _tampered(folder / RUN_RECORD_NAME, f"sha256 {found}", f"sha256 {seal}")
+    for name, expected in record.files.items():
+        path = folder / name
+        if Path(name).name != name:
+            raise _tampered(folder / RUN_RECORD_NAME, f"a file named {name!r}", "files of its own folder")
+        found = f"sha256 {sha256_of_file(path)}" if path.is_file() else "no file"
+        if found != f"sha256 {expected}":
+            raise _tampered(path, found, f"sha256 {expected}")
+
+
+def _tampered(path: Path, found: str, expected: str) -> IntegrityError:
+    return IntegrityError(
+        f"{path} is not what this run wrote",
+        found=found,
+        expected=expected,
+        remedy="restore the run folder from a copy",
+    )

@@ -78,6 +78,7 @@ def _run_facts(run: RunRecord) -> list[Html]:
         ("Catalogue SHA-256", _digest(run.catalogue_sha256)),
         ("Config SHA-256", _digest(run.config_sha256)),
         ("Archive SHA-256", _digest(run.archive_sha256)),
+        *(("Code", start.code.words()) for start in run.starts[:1]),
     ]
     parts = [element("h3", "How it was made"), definitions(facts)]
     if run.scores:

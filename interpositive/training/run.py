@@ -26,7 +26,8 @@ from interpositive.mini_models.archive import archive_digest, save_archive
 from interpositive.mini_models.contract import MiniModel
 from interpositive.records.digests import sha256_of_value
 from interpositive.records.held_out_course import HeldOutCourse
-from interpositive.records.run_record import RUN_RECORD_NAME, RunRecord, RunTake
+from interpositive.records.run_record import RUN_RECORD_NAME, RunPrepared, RunRecord, RunTake
+from interpositive.training import surroundings
 from interpositive.training.callbacks import AveragedWeights, Previews, WaitMeter
 from interpositive.training.checkpoint_format import SafeCheckpointIO, newest_valid_checkpoint
 from interpositive.training.fine_tuner import FineTuner
@@ -38,6 +39,7 @@ from interpositive.training.run_folder import (
     carry_over_log,
     keep_config,
     machine_description,
+    paper_digests,
     software_versions,
 )
 from interpositive.training.settings import ComputeSettings, TrainSettings
@@ -85,6 +87,7 @@ def train_mini_model(
     wait_meter = WaitMeter()
     judge = HeldOutJudge(mini_model, metrics, dailies, averaging, settings, folder, wait_meter.pause)
     keep_config(folder, config_text)
+    starts = surroundings.begin(folder)
     lightning.seed_everything(settings.seed, verbose=False)
     # Read before training: afterwards the catalogue may hold other takes.
     run_takes = [
@@ -159,7 +162,11 @@ def train_mini_model(
         machine=machine_description(),
         scores=_held_out_scores(course)
         | {"train/wait_share": wait_meter.share, "train/judge_share": judge.seconds / seconds if seconds else 0.0},
-        notes=[*notes, *_held_out_notes(course, tuner)],
+        notes=[*notes, *starts.notes(), *_held_out_notes(course, tuner)],
+        damage=dailies.damage_digests(),
+        prepared={split: RunPrepared(**dailies.prepared_facts(split)) for split in ("train", "val")},
+        starts=starts.starts,
+        files=paper_digests(folder),
     )
     record.write(folder)
     return record

@@ -12,10 +12,19 @@ import torch
 from pytorch_lightning.loggers import CSVLogger
 
 from interpositive.errors import StorageError
+from interpositive.records.code_state import CODE_DIFF_NAME
+from interpositive.records.digests import sha256_of_file
+from interpositive.records.held_out_course import HELD_OUT_COURSE_NAME
+from interpositive.records.provenance import ENVIRONMENT_NAME, PROVENANCE_NAME
 from interpositive.records.publishing import write_file_whole
 
 CONFIG_NAME = "config.yaml"
 ARCHIVE_NAME = "archive"
+# What tells how a run went; other files of its folder (a sweep's, a page) are written by others, and later too.
+_PAPERS = (
+    *(CONFIG_NAME, PROVENANCE_NAME, ENVIRONMENT_NAME, CODE_DIFF_NAME),
+    *("metrics.csv", "windows.csv", HELD_OUT_COURSE_NAME),
+)
 _PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "opencv-python-headless", "av", "decord")
 
 
@@ -42,6 +51,11 @@ def keep_config(folder: Path, config_text: str) -> None:
             remedy="resume with the same settings, or give another run folder",
         )
     write_file_whole(path, config_text)
+
+
+def paper_digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file beside the record that tells how the run went, by name."""
+    return {name: sha256_of_file(folder / name) for name in _PAPERS if (folder / name).is_file()}
 
 
 def carry_over_log(log: CSVLogger, folder: Path, start_step: int) -> None:

@@ -195,7 +195,17 @@ def test_checkpoints_hold_no_pickle(train: Train, tmp_path: Path) -> None:
     kept = [path for path in files if path.parent.suffix == ".ckpt"]
     assert {path.parent.name for path in kept} == {"step=3.ckpt", "step=6.ckpt"}
     assert {path.name for path in kept} == {"tensors.safetensors", "state.json"}
-    assert {path.suffix for path in files} == {".safetensors", ".json", ".yaml", ".csv", ".png", ".mp4"}
+    # A checkout with changes leaves them beside the run.
+    suffixes = {path.suffix for path in files} - {".diff"}
+    assert suffixes == {
+        ".safetensors",
+        ".json",
+        ".yaml",
+        ".csv",
+        ".txt",
+        ".png",
+        ".mp4",
+    }
     for path in files:
         if path.suffix == ".safetensors":
             assert load_file(path)
