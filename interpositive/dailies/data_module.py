@@ -27,7 +27,7 @@ from interpositive.dailies.prepared_windows import (
 from interpositive.dailies.selection import pick_takes, take_columns
 from interpositive.dailies.take import Take
 from interpositive.dailies.windows import TakeWindows, calm_worker
-from interpositive.errors import CatalogueError, ColourError, MaskError
+from interpositive.errors import CatalogueError, ColourError, ConfigError, MaskError
 from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
 from interpositive.media.encodings import find_encoding
@@ -43,7 +43,8 @@ class ProductionDataModule(lightning.LightningDataModule):
     that are themselves damaged. Training sees ``num_batches`` batches in all; a resumed
     run sets ``start_batch``. ``recipe_digest`` tells prepared windows of
     different tasks and mini-models apart. Takes are converted to ``encoding``, unless it
-    is native; ``ColourError`` for those whose own is not known. Batches are :class:`Example`.
+    is native; ``ColourError`` for those whose own is not known. Batches are :class:`Example`;
+    one of several processes is told its part of them by :meth:`share`.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class ProductionDataModule(lightning.LightningDataModule):
         self.num_windows = {"train": num_windows, "val": num_val_windows}
         self.num_batches = num_batches
         self.start_batch = 0
+        self.rank, self.num_ranks = 0, 1
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.num_prepare_workers = num_prepare_workers
@@ -202,12 +204,20 @@ class ProductionDataModule(lightning.LightningDataModule):
         """Open what :meth:`prepare_data` made."""
         del stage
         for split in ("train", "val"):
-            self.prepared[split] = PreparedWindows(self.store_path(split))
+            self.prepared[split] = PreparedWindows(self.store_path(split), self.num_windows[split])
+
+    def share(self, rank: int, num_ranks: int) -> None:
+        """Read one of ``num_ranks`` equal parts of every batch; ``ConfigError`` if there are none."""
+        _refuse_unequal_parts(self.batch_size, num_ranks)
+        self.rank, self.num_ranks = rank, num_ranks
+
+    def order(self) -> SeededOrder:
+        """The whole run's batches, as one process would see them."""
+        return SeededOrder(len(self.prepared["train"]), self.batch_size, self.seed, self.num_batches, self.start_batch)
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """``num_batches`` batches, from ``start_batch`` on, in an order that depends on the seed alone."""
-        order = SeededOrder(len(self.prepared["train"]), self.batch_size, self.seed, self.num_batches, self.start_batch)
-        return self._loader("train", order)
+        """This process's part of ``num_batches`` batches, from ``start_batch`` on, in an order of the seed alone."""
+        return self._loader("train", self.order().part(self.rank, self.num_ranks))
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """The held-out examples, always all, in order."""
@@ -223,6 +233,14 @@ class ProductionDataModule(lightning.LightningDataModule):
             }
         batching: dict[str, Any] = {"batch_sampler": order} if order else {"batch_size": self.batch_size}
         return DataLoader(self.prepared[split], num_workers=self.num_workers, **batching, **workers)
+
+    def transfer_batch_to_device(
+        self, batch: dict[str, Tensor], device: torch.device, dataloader_idx: int
+    ) -> dict[str, Tensor]:
+        """Move a batch, but not the examples' numbers: to ask a GPU for them would make every step wait for it."""
+        number = batch["number"]
+        moved: dict[str, Tensor] = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return {**moved, "number": number}
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> Example:
         """Hand the batch on as an example."""
@@ -242,26 +260,54 @@ class _ShapeGroup:
 class SeededOrder(Sampler[list[int]]):
     """Batches number ``start`` to ``num_batches`` of an endless run of permutations drawn from (seed, pass).
 
-    Batch k depends on (seed, k) alone, so that a resumed run goes on with the batch it would have seen.
+    Batch k depends on (seed, k) alone, so that a resumed run goes on with the batch it would have seen; each of
+    ``num_ranks`` processes reads an equal stretch of it, so that together they see the same on any number.
     """
 
-    def __init__(self, num_examples: int, batch_size: int, seed: int, num_batches: int, start: int = 0) -> None:
+    def __init__(
+        self,
+        num_examples: int,
+        batch_size: int,
+        seed: int,
+        num_batches: int,
+        start: int = 0,
+        rank: int = 0,
+        num_ranks: int = 1,
+    ) -> None:
         self.num_examples = num_examples
         self.batch_size = min(batch_size, num_examples)
         self.seed = seed
         self.num_batches = num_batches
         self.start = start
+        self.rank = rank
+        self.num_ranks = num_ranks
+        _refuse_unequal_parts(self.batch_size, num_ranks)
 
     def __len__(self) -> int:
         return self.num_batches
 
     def batch(self, number: int) -> list[int]:
-        """The examples of one batch."""
+        """The examples of one batch, of all processes."""
         per_pass = self.num_examples // self.batch_size
         generator = generator_from("order", self.seed, number // per_pass)
         permutation = torch.randperm(self.num_examples, generator=generator)
         first = number % per_pass * self.batch_size
         return [int(i) for i in permutation[first : first + self.batch_size]]
 
+    def part(self, rank: int, num_ranks: int) -> SeededOrder:
+        """The same order as one of several processes reads it."""
+        return SeededOrder(self.num_examples, self.batch_size, self.seed, self.num_batches, self.start, rank, num_ranks)
+
     def __iter__(self) -> Iterator[list[int]]:
-        return (self.batch(number) for number in range(self.start, self.num_batches))
+        size = self.batch_size // self.num_ranks
+        mine = slice(self.rank * size, (self.rank + 1) * size)
+        return (self.batch(number)[mine] for number in range(self.start, self.num_batches))
+
+
+def _refuse_unequal_parts(batch_size: int, num_ranks: int) -> None:
+    if batch_size % num_ranks:
+        raise ConfigError(
+            f"a batch of {batch_size} examples has no equal parts for {num_ranks} processes",
+            found=f"dailies.batch_size={batch_size}",
+            expected=f"a multiple of {num_ranks}, and no more than there are prepared examples",
+        )

@@ -2,20 +2,24 @@
 
 Aligning frames costs far more than a training step, so it is done ahead, by
 worker processes, one file a window. A file appears whole or not at all; a
-repeated run makes only what is missing.
+repeated run makes only what is missing, or has changed since it was written.
 """
 
 from __future__ import annotations
 
-import json
+import fcntl
 import multiprocessing
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import blake3
 import cv2
 import torch
+from pydantic import ValidationError
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -24,11 +28,14 @@ from tqdm import tqdm
 
 import interpositive._torchvision_guard  # noqa: F401
 from interpositive.dailies.windows import TakeWindows, WindowPlace
+from interpositive.dailies.workers import end_with_parent
 from interpositive.errors import CatalogueError, MaskError
 from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
 from interpositive.media.contract import frames_to_mask
 from interpositive.media.opening import open_reader
+from interpositive.records.base import Record
+from interpositive.records.digests import hash_file
 from interpositive.records.publishing import write_file_whole
 
 MakeExample = Callable[[Tensor, torch.Generator, Tensor | None], Example]
@@ -62,6 +69,13 @@ def make_prepared_window(recipe: WindowRecipe, index: int) -> list[Example]:
     return list(recipe.prepare(recipe.make_example(frames, generator, damage), generator))
 
 
+def window_frames(recipe: WindowRecipe, index: int) -> tuple[str, int]:
+    """The take that window ``index`` is cut from, and its first frame there."""
+    windows = recipe.groups[index % len(recipe.groups)]
+    place = windows.place(index // len(recipe.groups), 0)
+    return windows.takes[place.take].name, place.start
+
+
 def known_damage(
     windows: TakeWindows, place: WindowPlace, frames: Tensor, damage_paths: Mapping[str, str]
 ) -> Tensor | None:
@@ -90,14 +104,42 @@ def read_damage(path: Path, start: int, span: int, stride: int, size: tuple[int,
     return torch.nn.functional.adaptive_max_pool2d(touched, (height, width))
 
 
-class PreparedWindows(Dataset[dict[str, Tensor]]):
-    """Prepared examples on disk; an item is one example's fields by name, ``condition.`` before a condition's name."""
+class WindowNote(Record):
+    """What lies beside a prepared window: its frames' take and first frame, and how many examples it gave.
 
-    def __init__(self, folder: Path) -> None:
+    ``blake3`` is over these and the window's bytes: a note of 6 examples that came to say 2 is found as well.
+    """
+
+    take: str
+    first_frame: int
+    num_examples: int
+    blake3: str = ""
+
+    def vouching(self, path: Path) -> WindowNote:
+        """The same with its digest, for the window at ``path``."""
+        digest = blake3.blake3(self.model_dump_json(exclude={"blake3"}).encode())
+        hash_file(path, [digest])
+        return self.model_copy(update={"blake3": digest.hexdigest()})
+
+
+class PreparedWindows(Dataset[dict[str, Tensor]]):
+    """Prepared examples of the first ``num_windows`` windows of a folder.
+
+    An item is one example's fields by name, ``condition.`` before a condition's name, and its ``number``.
+    """
+
+    def __init__(self, folder: Path, num_windows: int) -> None:
         self.folder = Path(folder)
-        self.paths = sorted(self.folder.glob("window_*.safetensors"))
-        self._counts = [int(json.loads(p.with_suffix(".json").read_text())["num_examples"]) for p in self.paths]
-        self._index = [(f, i) for f, count in enumerate(self._counts) for i in range(count)]
+        self.paths = [_path(self.folder, index) for index in range(num_windows)]
+        missing = [path.name for path in self.paths if not path.with_suffix(".json").is_file()]
+        if missing:
+            raise CatalogueError(
+                f"windows are missing in {self.folder}",
+                found=f"{len(missing)} of {num_windows} not there, such as {missing[0]}",
+                remedy="prepare them first; training does so itself",
+            )
+        self.notes = [WindowNote.model_validate_json(p.with_suffix(".json").read_text()) for p in self.paths]
+        self._index = [(window, row) for window, note in enumerate(self.notes) for row in range(note.num_examples)]
         if not self._index:
             raise CatalogueError(
                 "no example could be prepared from these takes",
@@ -108,24 +150,53 @@ class PreparedWindows(Dataset[dict[str, Tensor]]):
     def __len__(self) -> int:
         return len(self._index)
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        file, row = self._index[index]
-        with safe_open(self.paths[file], framework="pt") as stored:
-            return {name: stored.get_slice(name)[row] for name in stored.keys()}  # noqa: SIM118
+    def __getitem__(self, number: int) -> dict[str, Tensor]:
+        window, row = self._index[number]
+        with safe_open(self.paths[window], framework="pt") as stored:
+            fields = {name: stored.get_slice(name)[row] for name in stored.keys()}  # noqa: SIM118
+        return fields | {"number": torch.tensor(number)}
+
+    def window_of(self, number: int) -> int:
+        """The window, as :attr:`notes` counts them, that an example was cut from."""
+        return self._index[number][0]
 
 
 def batch_to_example(batch: dict[str, Tensor]) -> Example:
     """A collated batch of items back to an :class:`Example`."""
     condition = {k.removeprefix("condition."): v for k, v in batch.items() if k.startswith("condition.")}
-    return Example(input=batch["input"], mask=batch["mask"], target=batch.get("target"), condition=condition)
+    return Example(batch["input"], batch["mask"], batch.get("target"), condition, batch["number"])
 
 
 def prepare_windows(
     recipe: WindowRecipe, num_windows: int, folder: Path, *, num_workers: int = 2, progress: bool = True
 ) -> PreparedWindows:
-    """Make what is missing of ``num_windows`` prepared windows in ``folder``; workers start by spawn."""
+    """Make what is missing or damaged of ``num_windows`` prepared windows in ``folder``; workers start by spawn.
+
+    More windows, which another run prepared, stay.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [i for i in range(num_windows) if not _path(folder, i).with_suffix(".json").is_file()]
+    with _one_at_a_time(folder):
+        _make_missing(recipe, num_windows, folder, num_workers, progress)
+    return PreparedWindows(folder, num_windows)
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait while another process prepares here, so that none makes what the other is making.
+
+    The lock is gone with its holder. Where a file system has none, both make the same files.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _make_missing(recipe: WindowRecipe, num_windows: int, folder: Path, num_workers: int, progress: bool) -> None:
+    missing = [index for index in range(num_windows) if not is_whole(_path(folder, index))]
     bar = tqdm(total=len(missing), desc="prepare windows", unit="window", disable=not progress or not missing)
     if num_workers == 0 or len(missing) < 2:
         for index in missing:
@@ -138,10 +209,15 @@ def prepare_windows(
                 future.result()
                 bar.update()
     bar.close()
-    for stale in folder.glob("window_*"):
-        if int(stale.stem.split("_")[1]) >= num_windows:
-            stale.unlink()
-    return PreparedWindows(folder)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a prepared window and the note beside it are as they were written."""
+    try:
+        note = WindowNote.model_validate_json(path.with_suffix(".json").read_bytes())
+        return note == note.vouching(path)
+    except (FileNotFoundError, ValidationError):
+        return False
 
 
 _worker_recipe: tuple[WindowRecipe, Path] | None = None
@@ -149,6 +225,7 @@ _worker_recipe: tuple[WindowRecipe, Path] | None = None
 
 def _start_worker(recipe: WindowRecipe, folder: Path) -> None:
     global _worker_recipe
+    end_with_parent()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     _worker_recipe = (recipe, folder)
@@ -171,7 +248,9 @@ def _make_and_write(recipe: WindowRecipe, index: int, folder: Path) -> None:
             tensors[f"condition.{name}"] = torch.stack([e.condition[name] for e in examples]).contiguous()
     path = _path(folder, index)
     write_file_whole(path, save(tensors))
-    write_file_whole(path.with_suffix(".json"), json.dumps({"num_examples": len(examples)}))
+    take, first_frame = window_frames(recipe, index)
+    note = WindowNote(take=take, first_frame=first_frame, num_examples=len(examples)).vouching(path)
+    write_file_whole(path.with_suffix(".json"), note.model_dump_json())
 
 
 def _path(folder: Path, index: int) -> Path:

@@ -18,6 +18,7 @@ from interpositive.dailies.opening import open_proxy, open_take, wrong_proxy
 from interpositive.dailies.proxies import proxy_lines, resize_frames
 from interpositive.dailies.selection import pick_takes, take_columns
 from interpositive.dailies.take import Take
+from interpositive.dailies.workers import end_with_parent
 from interpositive.errors import CatalogueError, ConfigError, IntegrityError, MediaError
 from interpositive.functional.seeds import generator_from
 from interpositive.media.contract import FrameReader, Frames
@@ -343,6 +344,7 @@ def _batch(windows: list[Window]) -> Window:
 
 
 def calm_worker(worker: int) -> None:
-    """One thread for each library in a worker: the workers themselves are the parallelism."""
+    """One thread for each library in a worker: the workers themselves are the parallelism. It ends with its parent."""
+    end_with_parent()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

@@ -148,7 +148,7 @@ def _allow_processor_seconds(seconds: float) -> None:
 def _work(connection: Connection, function: Callable[[Job], Result]) -> None:
     _lower_limit(resource.RLIMIT_AS, memory_limit_bytes())
     _lower_limit(resource.RLIMIT_CORE, 0)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     connection.send(_READY)
     while True:
         try:
@@ -159,12 +159,16 @@ def _work(connection: Connection, function: Callable[[Job], Result]) -> None:
         connection.send(attempt(function, job))
 
 
-def _end_with_parent() -> None:
-    """Leave no worker behind in a decoder that hangs when the ingest itself is killed."""
+def end_with_parent() -> None:
+    """Leave no worker behind, at work or waiting for it, when the process that started it is killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
-    parent.join()
-    os._exit(1)
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 @dataclass

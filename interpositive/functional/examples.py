@@ -17,13 +17,15 @@ class Example:
     ``input`` and ``target`` are ``(b) t c h w`` float in [0, 1] in the plate's
     own encoding; ``mask`` is ``(b) t 1 h w`` in [0, 1], 1 where change is
     allowed. ``target`` is None when a real shot is restored. ``condition``
-    holds whatever else a task knows, by name.
+    holds whatever else a task knows, by name. ``numbers`` (``b``, on the CPU) says which of the prepared examples
+    a training batch holds, so that randomness can belong to an example.
     """
 
     input: Tensor
     mask: Tensor
     target: Tensor | None = None
     condition: dict[str, Tensor] = field(default_factory=dict)
+    numbers: Tensor | None = None
 
     def __post_init__(self) -> None:
         shape, mask_shape = tuple(self.input.shape), tuple(self.mask.shape)

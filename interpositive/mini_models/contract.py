@@ -44,7 +44,14 @@ class MiniModel(nn.Module, ABC):
 
     @abstractmethod
     def losses(self, example: Example, generator: torch.Generator) -> dict[str, Tensor]:
-        """Named terms to be minimised, for a batch of prepared examples; their sum is the loss."""
+        """Named terms to be minimised, for a batch of prepared examples; their sum is the loss.
+
+        Each is a mean over the examples, so that processes with parts of a batch average to the loss of the whole.
+        ``generator`` is the same for all parts: draw from it what all examples share, whatever their number, and
+        from :func:`~interpositive.functional.seeds.generators_of` what is each example's own. torch's global
+        generator (dropout, ``torch.randn``) is seeded anew for each step and part: a run that is taken up again
+        draws from it as it would have, one cut into other parts does not.
+        """
 
     @abstractmethod
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:

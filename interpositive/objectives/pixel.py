@@ -1,4 +1,4 @@
-"""Pixel terms, averaged over a weight map."""
+"""Pixel terms, averaged over each example's weight map, then over the examples."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Mean of ``b c h w`` values over ``b 1 h w`` weights and all channels; zero where the weight is."""
-    total = weight.sum() * values.shape[1]
-    return (values * weight).sum() / total.clamp_min(1.0)
+    """Mean over ``b`` of each example's mean of ``c h w`` values over ``1 h w`` weights; 0 for one without weight."""
+    totals = weight.sum((1, 2, 3)) * values.shape[1]
+    return ((values * weight).sum((1, 2, 3)) / totals.clamp_min(1.0)).mean()
 
 
 def charbonnier(estimate: Tensor, target: Tensor, weight: Tensor, epsilon: float = 1e-3) -> Tensor:

@@ -11,15 +11,17 @@ from torch import Tensor
 
 from interpositive.errors import TrainingError
 from interpositive.functional.examples import Example
-from interpositive.functional.seeds import generator_from
+from interpositive.functional.seeds import generator_from, seed_from
 from interpositive.mini_models.contract import MiniModel
 
 
 class FineTuner(lightning.LightningModule):
     """Minimises a mini-model's own losses with AdamW, a linear warm-up and a cosine to ``final_share``.
 
-    All randomness of a step comes from (seed, step). A loss that is not finite
-    ends training with ``TrainingError``, which names the terms.
+    All randomness of a step comes from (seed, step): what is the batch's from a generator of its own, and the global
+    generators (dropout) are seeded as the step begins, for each part of a batch another way, so that none
+    of them has a state to be saved. A loss that is not finite ends training
+    with ``TrainingError``, which names the terms.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class FineTuner(lightning.LightningModule):
     def training_step(self, example: Example, batch_idx: int) -> Tensor:
         """The sum of the mini-model's losses on one batch."""
         del batch_idx
+        seed_global_generators("step", self.seed, self.global_step, self.global_rank * len(example.input))
         losses = self.mini_model.losses(example, generator_from("step", self.seed, self.global_step))
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
@@ -68,6 +71,7 @@ class FineTuner(lightning.LightningModule):
 
     def held_out_loss(self, example: Example, batch_idx: int) -> Tensor:
         """The sum of the same losses on a held-out batch, always with the same random choices."""
+        seed_global_generators("validation", self.seed, batch_idx)
         losses = self.mini_model.losses(example, generator_from("validation", self.seed, batch_idx))
         return torch.stack(list(losses.values())).sum()
 
@@ -88,3 +92,8 @@ class FineTuner(lightning.LightningModule):
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.learning_rate_share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def seed_global_generators(*keys: object) -> None:
+    """Seed those of torch (all devices), numpy and Python by names, whatever was drawn from them before."""
+    lightning.seed_everything(seed_from(*keys) % (1 << 32), verbose=False)

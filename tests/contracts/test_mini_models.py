@@ -129,6 +129,26 @@ def test_it_learns_from_what_it_prepares(path: Path) -> None:
     assert totals[-1] < totals[0]
 
 
+def test_parts_of_a_batch_average_to_the_loss_of_the_whole(path: Path) -> None:
+    model = build(path)
+    whole = batch(model)
+    half = len(whole.input) // 2
+    assert half
+
+    def loss_of(rows: slice) -> float:
+        part = Example(
+            whole.input[rows],
+            whole.mask[rows],
+            None if whole.target is None else whole.target[rows],
+            {name: value[rows] for name, value in whole.condition.items()},
+            torch.arange(2 * half)[rows],
+        )
+        return float(sum(value.detach() for value in model.losses(part, generator_from("same")).values()))
+
+    parts = [loss_of(slice(0, half)), loss_of(slice(half, 2 * half))]
+    assert loss_of(slice(0, 2 * half)) == pytest.approx(sum(parts) / 2, rel=1e-5)
+
+
 def test_an_archive_gives_the_same_model_back(path: Path, tmp_path: Path) -> None:
     model = build(path).eval()
     with torch.no_grad():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,12 +21,13 @@ from interpositive.dailies import prepared_windows
 from interpositive.dailies.data_module import ProductionDataModule, SeededOrder
 from interpositive.dailies.prepared_windows import (
     PreparedWindows,
+    WindowRecipe,
     batch_to_example,
     make_prepared_window,
     prepare_windows,
     read_damage,
 )
-from interpositive.errors import CatalogueError, MaskError
+from interpositive.errors import CatalogueError, ConfigError, MaskError
 from interpositive.functional.examples import Example
 from interpositive.media.sequence_writer import SequenceWriter
 
@@ -44,8 +46,21 @@ def test_workers_make_the_same_files_as_one_process(tiny_production: TinyProduct
     assert len(alone) == 10 and alone == contents(tmp_path / "2")
 
 
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The windows that this process makes."""
+    indices: list[int] = []
+
+    def watched(recipe: WindowRecipe, index: int) -> list[Example]:
+        indices.append(index)
+        return make_prepared_window(recipe, index)
+
+    monkeypatch.setattr(prepared_windows, "make_prepared_window", watched)
+    return indices
+
+
 def test_after_a_kill_only_what_is_missing_is_made(
-    tiny_production: TinyProduction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_production: TinyProduction, tmp_path: Path, made: list[int]
 ) -> None:
     command = [sys.executable, str(TESTS / "dailies" / "preparing.py"), "3"]
     done = subprocess.run([*command, str(tiny_production.catalogue_path), str(tmp_path / "cut")], timeout=60)
@@ -53,11 +68,6 @@ def test_after_a_kill_only_what_is_missing_is_made(
     assert sorted(path.name for path in (tmp_path / "cut").glob("*.json")) == [f"window_{i:05d}.json" for i in range(3)]
     # Killed between a window and its note that it is whole: that window is made again.
     (tmp_path / "cut" / "window_00001.json").unlink()
-    made: list[int] = []
-    original = make_prepared_window
-    monkeypatch.setattr(
-        prepared_windows, "make_prepared_window", lambda recipe, index: (made.append(index), original(recipe, index))[1]
-    )
     recipe = recipe_for(tiny_production.takes_of("train"))
     prepare_windows(recipe, 6, tmp_path / "cut", num_workers=0, progress=False)
     assert made == [1, 3, 4, 5]
@@ -67,10 +77,56 @@ def test_after_a_kill_only_what_is_missing_is_made(
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
 
 
-def test_fewer_windows_leave_no_stale_ones(tiny_production: TinyProduction, tmp_path: Path) -> None:
+def test_fewer_windows_leave_those_of_another_run(tiny_production: TinyProduction, tmp_path: Path) -> None:
     recipe = recipe_for(tiny_production.takes_of("train"))
     assert len(prepare_windows(recipe, 4, tmp_path, num_workers=0, progress=False)) == 8
+    before = contents(tmp_path)
     assert len(prepare_windows(recipe, 2, tmp_path, num_workers=0, progress=False)) == 4
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["window_00001.safetensors", "window_00001.json"])
+def test_a_window_that_changed_since_it_was_written_is_made_again(
+    tiny_production: TinyProduction, tmp_path: Path, name: str, made: list[int]
+) -> None:
+    recipe = recipe_for(tiny_production.takes_of("train"))
+    prepare_windows(recipe, 3, tmp_path, num_workers=0, progress=False)
+    whole = contents(tmp_path)
+    assert made == [0, 1, 2]
+    flipped, cut = bytearray(whole[name]), whole[name][:-1]
+    # A bit of a picture; two examples that became three.
+    place = whole[name].index(b'examples":2') + 10 if name.endswith("json") else len(flipped) - 7
+    flipped[place] ^= 1
+    for damaged in (bytes(flipped), cut, b""):
+        (tmp_path / name).write_bytes(damaged)
+        made.clear()
+        prepare_windows(recipe, 3, tmp_path, num_workers=0, progress=False)
+        assert made == [1] and contents(tmp_path) == whole
+
+
+def test_of_two_that_prepare_at_once_one_waits_and_finds_all_made(
+    tiny_production: TinyProduction, tmp_path: Path, made: list[int]
+) -> None:
+    command = [sys.executable, str(TESTS / "dailies" / "preparing.py"), "100"]
+    other = subprocess.Popen([*command, str(tiny_production.catalogue_path), str(tmp_path / "store")])
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "store" / "window_00000.json").is_file():
+        assert time.monotonic() < deadline and other.poll() is None
+        time.sleep(0.002)
+    recipe = recipe_for(tiny_production.takes_of("train"))
+    prepare_windows(recipe, 6, tmp_path / "store", num_workers=0, progress=False)
+    assert made == [] and len(contents(tmp_path / "store")) == 12
+    assert other.wait(60) == 0
+
+
+def test_each_example_can_be_traced_to_its_frames(tiny_production: TinyProduction, tmp_path: Path) -> None:
+    recipe = recipe_for(tiny_production.takes_of("train"))
+    stored = prepare_windows(recipe, 3, tmp_path, num_workers=0, progress=False)
+    (windows,) = recipe.groups
+    for number in range(len(stored)):
+        note, place = stored.notes[stored.window_of(number)], windows.place(number // 2, 0)
+        assert int(stored[number]["number"]) == number and stored.window_of(number) == number // 2
+        assert (note.take, note.first_frame) == (windows.takes[place.take].name, place.start)
 
 
 def test_what_is_stored_is_what_was_made(tiny_production: TinyProduction, tmp_path: Path) -> None:
@@ -162,6 +218,22 @@ def test_order_depends_on_seed_and_batch_number_alone() -> None:
     assert len({tuple(batch) for batch in whole}) > 30
 
 
+def test_processes_share_every_batch_and_a_change_of_their_number_changes_no_order() -> None:
+    whole = list(SeededOrder(24, 6, 5, 40))
+    for num_ranks in (1, 2, 3, 6):
+        parts = [list(SeededOrder(24, 6, 5, 40, 7, rank, num_ranks)) for rank in range(num_ranks)]
+        together = [[number for piece in pieces for number in piece] for pieces in zip(*parts, strict=True)]
+        assert together == whole[7:]
+    # One process, then two, then one again.
+    first, last = list(SeededOrder(24, 6, 5, 11)), list(SeededOrder(24, 6, 5, 40, 29))
+    left, right = (list(SeededOrder(24, 6, 5, 29, 11, rank, 2)) for rank in range(2))
+    assert first + [a + b for a, b in zip(left, right, strict=True)] + last == whole
+    with pytest.raises(ConfigError, match="a batch of 6 examples has no equal parts for 4 processes"):
+        SeededOrder(24, 6, 5, 40).part(0, 4)
+    with pytest.raises(ConfigError, match="a batch of 4 examples has no equal parts for 3 processes"):
+        SeededOrder(4, 6, 5, 40).part(0, 3)
+
+
 def test_a_batch_larger_than_the_store_takes_all_of_it() -> None:
     order = SeededOrder(4, 16, 0, 5)
     assert all(sorted(batch) == [0, 1, 2, 3] for batch in order)
@@ -204,6 +276,13 @@ def test_the_data_module_keeps_its_splits_apart(tiny_production: TinyProduction,
     assert len(rest) == 2 and all(torch.equal(rest[i]["input"], batches[5 + i]["input"]) for i in range(2))
     example = dailies.on_after_batch_transfer(batches[0], 0)
     assert isinstance(example, Example) and set(example.condition) == {"judged", "shown"}
+    assert example.numbers is not None and example.numbers.tolist() == dailies.order().batch(0)
+    for rank in range(2):
+        dailies.share(rank, 2)
+        part = next(iter(dailies.train_dataloader()))
+        assert torch.equal(part["input"], batches[5]["input"][rank : rank + 1])
+    with pytest.raises(ConfigError, match="no equal parts for 3 processes"):
+        dailies.share(0, 3)
     assert [batch["input"].shape[0] for batch in dailies.val_dataloader()] == [2, 2]
 
 
@@ -247,5 +326,5 @@ def test_known_damage_that_is_missing_is_refused(tiny_production: TinyProduction
 
 
 def test_a_store_that_was_never_made_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CatalogueError, match="no example could be prepared"):
-        PreparedWindows(tmp_path / "nowhere")
+    with pytest.raises(CatalogueError, match="4 of 4 not there, such as window_00000"):
+        PreparedWindows(tmp_path / "nowhere", 4)

@@ -11,7 +11,7 @@ import torch
 
 from interpositive.errors import MaskError
 from interpositive.functional.examples import Example
-from interpositive.functional.seeds import generator_from, seed_from
+from interpositive.functional.seeds import generator_from, generators_of, seed_from
 
 
 @pytest.mark.parametrize("lead", [(5,), (2, 5)])
@@ -64,3 +64,15 @@ def test_a_generator_repeats_itself_and_leaves_the_global_one_alone() -> None:
     assert torch.equal(first, torch.rand(4, generator=generator_from("a", 1)))
     assert not torch.equal(first, torch.rand(4, generator=generator_from("a", 2)))
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_an_examples_noise_is_its_own_in_any_part_and_order_of_a_step() -> None:
+    def noise(step: int, numbers: list[int]) -> list[float]:
+        generator = generator_from("step", step)
+        torch.rand(step + 1, generator=generator)
+        return [float(torch.rand((), generator=own)) for own in generators_of(generator, torch.tensor(numbers))]
+
+    whole = noise(3, [7, 0, 4, 9])
+    assert len(set(whole)) == 4
+    assert noise(3, [7, 0]) + noise(3, [4, 9]) == whole and noise(3, [9, 4, 0, 7]) == whole[::-1]
+    assert not set(noise(4, [7, 0, 4, 9])) & set(whole)

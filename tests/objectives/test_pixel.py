@@ -42,6 +42,16 @@ def test_only_what_is_weighted_counts(term: Term) -> None:
 
 
 @pytest.mark.parametrize("term", TERMS)
+def test_parts_of_a_batch_average_to_the_whole_whatever_their_weights(term: Term) -> None:
+    generator = torch.Generator().manual_seed(0)
+    estimate, target = (torch.rand(4, 3, 12, 12, generator=generator) for _ in range(2))
+    shares = torch.tensor([0.05, 0.9, 0.0, 0.3])[:, None, None, None]
+    weight = (torch.rand(4, 1, 12, 12, generator=generator) < shares).float()
+    parts = [float(term(estimate[i : i + 2], target[i : i + 2], weight[i : i + 2])) for i in (0, 2)]
+    assert float(term(estimate, target, weight)) == pytest.approx(sum(parts) / 2, rel=1e-6)
+
+
+@pytest.mark.parametrize("term", TERMS)
 def test_nothing_weighted_is_zero_with_a_gradient_of_zero(term: Term) -> None:
     estimate = torch.rand(1, 3, 8, 8, requires_grad=True)
     loss = term(estimate, torch.rand(1, 3, 8, 8), torch.zeros(1, 1, 8, 8))

@@ -63,11 +63,12 @@ def train(tiny_production: TinyProduction, prepared_folder: Path) -> Train:
         config_text: str = "a: 1\n",
         loggers: Sequence[Logger] = (),
         compute: ComputeSettings = COMPUTE,
+        make_mini_model: Callable[..., CandidateFusion] = CandidateFusion,
         **changes: Any,
     ) -> RunRecord:
         settings = replace(SETTINGS, **changes)
         torch.manual_seed(99)
-        mini_model = CandidateFusion(**ARGUMENTS)
+        mini_model = make_mini_model(**ARGUMENTS)
         dailies = ProductionDataModule(
             tiny_production.takes,
             task.example,

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
 from interpositive.errors import ConfigError, StorageError, TrainingError
+from interpositive.functional.examples import Example
 from interpositive.mini_models.archive import load_archive
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.records.held_out_course import HeldOutCourse
@@ -140,6 +144,32 @@ def test_a_cut_run_ends_byte_for_byte_like_a_whole_one(
         and again.scores["held_out/psnr_hole/trained"] == record.scores["held_out/psnr_hole/trained"]
     )
     assert without_seconds(whole) == without_seconds(cut)
+
+
+class NoisyFusion(CandidateFusion):
+    """Draws from the global generator: noise beside the input, and dropout; and once from Python's and numpy's."""
+
+    def losses(self, example: Example, generator: torch.Generator) -> dict[str, Tensor]:
+        noise = 0.05 * torch.randn(example.input.shape) * random.random() * np.random.rand()
+        noisy = replace(example, input=torch.dropout(example.input.float() + noise, 0.1, self.training))
+        return super().losses(noisy, generator)
+
+
+def test_noise_from_the_global_generators_goes_on_where_it_was(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, make_mini_model in (("plain", CandidateFusion), ("whole", NoisyFusion)):
+        train(tmp_path / name, make_mini_model=make_mini_model)
+    with monkeypatch.context() as patch:
+        cut_at(7, patch)
+        with pytest.raises(Cut):
+            train(tmp_path / "cut", make_mini_model=NoisyFusion)
+    for draw in (torch.rand, np.random.rand, lambda _: random.random()):
+        draw(5)
+    train(tmp_path / "cut", make_mini_model=NoisyFusion)
+    assert_equal(learned_state(tmp_path / "whole"), learned_state(tmp_path / "cut"))
+    assert archive_bytes(tmp_path / "whole") == archive_bytes(tmp_path / "cut") != archive_bytes(tmp_path / "plain")
+    assert without_seconds(tmp_path / "whole") == without_seconds(tmp_path / "cut")
 
 
 def test_the_archive_holds_the_averaged_weights_of_the_kept_checkpoint(
