@@ -32,7 +32,7 @@ from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
 from interpositive.media.encodings import find_encoding
 from interpositive.media.plate_colour import NATIVE
-from interpositive.records.digests import sha256_of_files, sha256_of_path, sha256_of_value
+from interpositive.records.digests import sha256_of_path, sha256_of_value
 
 
 class ProductionDataModule(lightning.LightningDataModule):
@@ -173,13 +173,16 @@ class ProductionDataModule(lightning.LightningDataModule):
         return {name: sha256_of_path(Path(path)) for name, path in sorted(self.damage_paths.items())}
 
     def prepared_facts(self, split: str) -> dict[str, Any]:
-        """What training saw of a split: its store's name, how many windows and examples, and a digest of them all."""
-        prepared = PreparedWindows(self.store_path(split))
+        """What training saw of a split: its store's name, how many windows and examples, and a digest over all.
+
+        The digest is over the notes beside the windows, which :meth:`prepare_data` found true of the windows' bytes.
+        """
+        prepared = PreparedWindows(self.store_path(split), self.num_windows[split])
         return {
             "store": prepared.folder.name,
             "num_windows": len(prepared.paths),
             "num_examples": len(prepared),
-            "sha256": sha256_of_files(prepared.paths),
+            "sha256": sha256_of_value([note.model_dump() for note in prepared.notes]),
         }
 
     def prepare_data(self) -> None:

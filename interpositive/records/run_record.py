@@ -35,7 +35,7 @@ class RunTake(Record):
 
 class RunPrepared(Record):
     """A split's prepared windows as the run saw them: their store's name, which is a digest of all they are made of,
-    how many files and examples, and one SHA-256 over the files' names and digests."""
+    how many windows and examples, and one SHA-256 over the notes beside them, which hold the windows' digests."""
 
     store: str
     num_windows: int
