@@ -1,0 +1,124 @@
+"""Signs of life of the ranks of a run, and the judgement which of them is lost: no clock is read here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+BEAT_SECONDS = 1.0
+DONE = "done"
+# A judge that was not awake for longer than this was stopped itself, and must hear from the others before it acts.
+_BREAK_SECONDS = 3.0
+# One beat can lie in a socket from before a break: only a later one shows that its sender still runs.
+_FRESH_BEATS = 2
+
+
+@dataclass(frozen=True)
+class Beat:
+    """What a rank last said: how often it has beaten, where it runs, and how it ended (``done``, or why)."""
+
+    number: int
+    host: str
+    pid: int
+    ended: str = ""
+
+    def next(self, ended: str = "") -> Beat:
+        """The beat after this one."""
+        return replace(self, number=self.number + 1, ended=ended)
+
+    @property
+    def where(self) -> str:
+        """Machine and process."""
+        return f"process {self.pid} on {self.host}"
+
+    def encode(self) -> str:
+        """As it lies in the store."""
+        return json.dumps([self.number, self.host, self.pid, self.ended])
+
+    @staticmethod
+    def decode(stored: bytes) -> Beat:
+        """From what lies in the store."""
+        return Beat(*json.loads(stored))
+
+
+class Judge:
+    """Follows the beats of all ranks by the waking time of this process.
+
+    A process that is stopped grows no older meanwhile: when a whole machine was paused and goes on, nobody is lost.
+    :meth:`hear` is called by the thread that talks, all else by the one that judges.
+    """
+
+    def __init__(self, rank: int, num_ranks: int, lost_after_seconds: float, join_seconds: float) -> None:
+        self.others = [other for other in range(num_ranks) if other != rank]
+        self.lost_after_seconds = lost_after_seconds
+        self.join_seconds = join_seconds
+        self.num_breaks = 0
+        self._awake = 0.0
+        self._last_tick = 0.0
+        self._last_round = 0.0
+        self._since = dict.fromkeys(self.others, 0.0)
+        self._last: dict[int, Beat] = {}
+        self._first_fresh: dict[int, int] = {}
+        self._unconfirmed: set[int] = set()
+
+    def wake(self, now: float) -> None:
+        """Begin at this reading of a monotonic clock."""
+        self._last_tick = now
+
+    def tick(self, now: float, most: float) -> None:
+        """Grow older, by ``most`` seconds at a time: what is missing was a break."""
+        elapsed, self._last_tick = now - self._last_tick, now
+        self._awake += min(elapsed, most)
+        if elapsed > _BREAK_SECONDS:
+            self._unconfirmed = set(self.others)
+            self.num_breaks += 1
+            self._first_fresh = {}
+
+    def is_confirmed(self, now: float) -> bool:
+        """Whether all others were heard since this process last had a break."""
+        return not self._unconfirmed and now - self._last_tick <= _BREAK_SECONDS
+
+    def hear(self, beats: Sequence[Beat] | None, num_breaks: int) -> None:
+        """Take in a round that began after so many breaks: the beats of all ranks, or None if not all have joined."""
+        self._last_round = self._awake
+        if beats is None:
+            return
+        for other in self.others:
+            beat = beats[other]
+            if beat != self._last.get(other):
+                self._last[other], self._since[other] = beat, self._awake
+            if num_breaks == self.num_breaks:
+                first = self._first_fresh.setdefault(other, beat.number)
+                if beat.number >= first + _FRESH_BEATS or beat.ended == DONE:
+                    self._unconfirmed.discard(other)
+
+    def verdict(self, broken: str | None) -> tuple[int, str, str] | None:
+        """The lost rank, where it ran (empty if it never said), and what was found; None if all is well.
+
+        ``broken`` says why the connection to the meeting point, which is on rank 0's machine, broke.
+        """
+        store_seconds = self._awake - self._last_round
+        at_zero = self._last.get(0)
+        if broken is not None:
+            # A run that has ended as it should takes its meeting point with it.
+            return (
+                None
+                if at_zero is not None and at_zero.ended == DONE
+                else self._found(0, f"the connection to its machine broke ({broken})")
+            )
+        if store_seconds > self.lost_after_seconds:
+            return self._found(0, f"the meeting point on its machine has not answered for {store_seconds:.0f} s")
+        for other in self.others:
+            beat, seconds = self._last.get(other), self._awake - self._since[other]
+            if beat is None and seconds > self.join_seconds:
+                return self._found(other, f"not all ranks had joined after {seconds:.0f} s")
+            if beat is not None and beat.ended not in ("", DONE):
+                return self._found(other, beat.ended)
+            if beat is not None and not beat.ended and seconds > self.lost_after_seconds:
+                return self._found(other, f"it has not answered for {seconds:.0f} s")
+        return None
+
+    def _found(self, other: int, why: str) -> tuple[int, str, str]:
+        beat = self._last.get(other)
+        return other, beat.where if beat else "", why

@@ -1,0 +1,193 @@
+"""Every process of a run watches the others: one that died, stopped or was cut off is named, and all end.
+
+A collective waits for a stopped process for ever, so each rank beats once a second at the run's own meeting point
+(the store at ``MASTER_ADDR:MASTER_PORT``, which torchrun, srun and our launcher all set up), and reads the beats of
+all others. No two clocks are compared: a rank is lost when its beats have not changed for so many seconds of the
+watcher's own waking time. Two threads do it. One talks to the store; the other only counts seconds and judges, for a
+call to a store whose machine is gone does not come back.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from typing import NoReturn
+
+import torch
+import torch.distributed as dist
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+from interpositive.errors import RankLostError, TrainingStopped
+from interpositive.training.rank_beats import BEAT_SECONDS, DONE, Beat, Judge
+
+_TICK_SECONDS = 0.5
+_JOIN_SECONDS = 300.0
+
+
+class RankWatch:
+    """Watches the other ranks of a run from :meth:`start` to :meth:`close`.
+
+    ``address`` is the host and port of a store that runs. ``lose`` is called with the error that names what was lost;
+    it ends the process, for the main thread may hang in a collective. Only tests give another.
+    """
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        rank: int,
+        num_ranks: int,
+        lost_after_seconds: float,
+        *,
+        join_seconds: float = _JOIN_SECONDS,
+        lose: Callable[[RankLostError], None] | None = None,
+    ) -> None:
+        self.address = address
+        self.rank = rank
+        self.num_ranks = num_ranks
+        self.join_seconds = join_seconds
+        self.lost_after_seconds = lost_after_seconds
+        self._lose = lose or _end_process
+        self._beat = Beat(0, socket.gethostname(), os.getpid())
+        self._judge = Judge(rank, num_ranks, lost_after_seconds, join_seconds)
+        self._closing = threading.Event()
+        self._broken: str | None = None
+        self._failed_at = 0.0
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Connect to the store and begin; the process group must be up, so that all ranks are there or about to be."""
+        host, port = self.address
+        wait = timedelta(seconds=self.join_seconds)
+        self._store = TCPStore(host, port, is_master=False, wait_for_workers=False, timeout=wait)
+        self._judge.wake(time.monotonic())
+        for name, work in (("beats", self._keep_beating), ("judge", self._keep_judging)):
+            thread = threading.Thread(target=work, name=f"rank watch: {name}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def confirm(self) -> None:
+        """Return at once if this process ran without a break; after one, only when all others were heard anew.
+
+        Called before anything is published: a rank that was stopped, was given up and wakes must not write over what a
+        resumed run has written meanwhile. It does not return to such a rank, which is ended.
+        """
+        while not self._judge.is_confirmed(time.monotonic()):
+            time.sleep(_TICK_SECONDS / 4)
+
+    def await_verdict(self) -> None:
+        """A collective has failed here: give the judge the time to name the rank for which it failed, and to end us."""
+        began = self._failed_at = self._failed_at or time.monotonic()
+        time.sleep(max(0.0, began + self.lost_after_seconds + BEAT_SECONDS + 2 * _TICK_SECONDS - time.monotonic()))
+
+    def close(self, why: str = "") -> None:
+        """Say that this rank ends, as it should or, with ``why``, not.
+
+        Rank 0 then waits until all others have ended: the store may be in its process, and a store that goes before
+        them looks like a loss.
+        """
+        self._closing.set()
+        for thread in self._threads:
+            thread.join(BEAT_SECONDS)
+        if self._broken is not None or any(thread.is_alive() for thread in self._threads):
+            return
+        _within(BEAT_SECONDS, partial(self._say, why or DONE))
+        if self.rank == 0 and not why:
+            _within(self.lost_after_seconds, self._wait_for_ends)
+
+    def _wait_for_ends(self) -> None:
+        while not all(beat.ended for rank, beat in enumerate(self._read()) if rank != self.rank):
+            time.sleep(_TICK_SECONDS / 4)
+
+    def _keep_beating(self) -> None:
+        joined = False
+        keys = [_key(rank) for rank in range(self.num_ranks)]
+        while not self._closing.is_set():
+            num_breaks = self._judge.num_breaks
+            try:
+                self._say()
+                joined = joined or self._store.check(keys)
+                beats = self._read() if joined else None
+            except RuntimeError as error:
+                self._broken = str(error).splitlines()[0]
+                return
+            self._judge.hear(beats, num_breaks)
+            self._closing.wait(BEAT_SECONDS)
+
+    def _say(self, ended: str = "") -> None:
+        self._beat = self._beat.next(ended)
+        self._store.set(_key(self.rank), self._beat.encode())
+
+    def _read(self) -> list[Beat]:
+        return [Beat.decode(stored) for stored in self._store.multi_get([_key(r) for r in range(self.num_ranks)])]
+
+    def _keep_judging(self) -> None:
+        while not self._closing.wait(_TICK_SECONDS):
+            self._judge.tick(time.monotonic(), 2 * _TICK_SECONDS)
+            found = self._judge.verdict(self._broken)
+            if found is None or self._closing.is_set():
+                continue
+            other, where, why = found
+            lost = RankLostError(
+                f"rank {other} of {self.num_ranks} is lost: {where or 'its meeting point {}:{}'.format(*self.address)}",
+                found=why,
+                expected=f"a sign of life within compute.lost_after_seconds={self.lost_after_seconds:g}",
+                remedy="the same command goes on from the newest checkpoint",
+            )
+            # The others, and the lost rank if it should wake, need not find out for themselves.
+            if self._broken is None:
+                _within(BEAT_SECONDS, partial(self._say, f"it gave up rank {other}: {why}"))
+            self._lose(lost)
+            return
+
+
+@contextmanager
+def watched_ranks(lost_after_seconds: float) -> Iterator[RankWatch | None]:
+    """Watch the other ranks of the process group, which must be up, while the body runs; None in a run of one."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        yield None
+        return
+    address = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    watch = RankWatch(address, dist.get_rank(), dist.get_world_size(), lost_after_seconds)
+    watch.start()
+    try:
+        yield watch
+    except TrainingStopped:
+        watch.close()
+        raise
+    except BaseException as error:
+        if isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError):
+            watch.await_verdict()
+        watch.close(f"it ended by {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+        raise
+    watch.close()
+
+
+def _key(rank: int) -> str:
+    # Under torchrun one store serves all attempts of a run.
+    return f"rank_watch/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{rank}"
+
+
+def _within(seconds: float, call: Callable[[], object]) -> None:
+    """Give calls to the store so long and no longer: its machine may be gone."""
+
+    def attempt() -> None:
+        try:
+            call()
+        except RuntimeError:
+            return
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(seconds)
+
+
+def _end_process(lost: RankLostError) -> NoReturn:
+    print(f"interpositive train: {lost}", file=sys.stderr, flush=True)
+    os._exit(lost.exit_code)
