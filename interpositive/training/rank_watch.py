@@ -78,7 +78,7 @@ class RankWatch:
         Called before anything is published: a rank that was stopped, was given up and wakes must not write over what a
         resumed run has written meanwhile. It does not return to such a rank, which is ended.
         """
-        while not self._judge.is_confirmed(time.monotonic()):
+        while self._closing.is_set() or not self._judge.is_confirmed(time.monotonic()):
             time.sleep(_TICK_SECONDS / 4)
 
     def await_verdict(self) -> None:
@@ -140,9 +140,11 @@ class RankWatch:
                 expected=f"a sign of life within compute.lost_after_seconds={self.lost_after_seconds:g}",
                 remedy="the same command goes on from the newest checkpoint",
             )
-            # The others, and the lost rank if it should wake, need not find out for themselves.
+            self._closing.set()
             if self._broken is None:
+                # The others, and the lost rank if it should wake, need not find out for themselves.
                 _within(BEAT_SECONDS, partial(self._say, f"it gave up rank {other}: {why}"))
+                time.sleep(BEAT_SECONDS)
             self._lose(lost)
             return
 
