@@ -73,13 +73,13 @@ def publish_folder(final: Path) -> Iterator[Path]:
         yield scratch
         for path in sorted(scratch.rglob("*")):
             if path.is_file():
-                _sync(path)
+                sync(path)
         for path in (p for p in sorted(scratch.rglob("*")) if p.is_dir()):
-            _sync(path)
-        _sync(scratch)
+            sync(path)
+        sync(scratch)
         refuse_existing(final)
         scratch.rename(final)
-        _sync(final.parent)
+        sync(final.parent)
     except OSError as error:
         shutil.rmtree(scratch, ignore_errors=True)
         if error.errno in _STORAGE_ERRNOS:
@@ -96,7 +96,7 @@ def write_file_whole(path: Path, content: bytes | str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch.write_bytes(content.encode() if isinstance(content, str) else content)
-        _sync(scratch)
+        sync(scratch)
         scratch.replace(path)
     except OSError as error:
         # The refusal to write is what gets reported, not a refusal to clean up after it.
@@ -107,7 +107,17 @@ def write_file_whole(path: Path, content: bytes | str) -> None:
         raise
 
 
-def _sync(path: Path) -> None:
+def remove_scratch(folder: Path) -> None:
+    """Remove what writers that were killed left in a folder; none may be at work there."""
+    for path in folder.glob(".*.part"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def sync(path: Path) -> None:
+    """Force a file's bytes, or a folder's names, to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -10,7 +10,6 @@ from typing import Any
 
 import interpositive.training  # noqa: F401  isort: skip
 import pytorch_lightning as lightning
-from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger
 
 from interpositive.dailies.data_module import ProductionDataModule
@@ -29,7 +28,8 @@ from interpositive.records.held_out_course import HeldOutCourse
 from interpositive.records.run_record import RUN_RECORD_NAME, RunPrepared, RunRecord, RunTake
 from interpositive.training import surroundings
 from interpositive.training.callbacks import AveragedWeights, Previews, WaitMeter
-from interpositive.training.checkpoint_format import SafeCheckpointIO, newest_valid_checkpoint
+from interpositive.training.checkpoint_format import CHECKPOINTS_NAME, newest_valid_checkpoint
+from interpositive.training.checkpoints import Checkpoints, CheckpointWriter
 from interpositive.training.fine_tuner import FineTuner
 from interpositive.training.held_out import held_out_windows
 from interpositive.training.held_out_judge import HeldOutJudge
@@ -42,6 +42,7 @@ from interpositive.training.run_folder import (
     paper_digests,
     software_versions,
 )
+from interpositive.training.run_lock import alone_in_folder
 from interpositive.training.settings import ComputeSettings, TrainSettings
 
 _RECORDED = tuple(RunTake.model_fields)
@@ -49,6 +50,7 @@ _RECORDED = tuple(RunTake.model_fields)
 __all__ = ["ARCHIVE_NAME", "CONFIG_NAME", "ComputeSettings", "TrainSettings", "software_versions", "train_mini_model"]
 
 
+@alone_in_folder
 def train_mini_model(
     mini_model: MiniModel,
     dailies: ProductionDataModule,
@@ -68,8 +70,9 @@ def train_mini_model(
 ) -> RunRecord:
     """Train, resuming what a killed run left in ``folder``, then archive the kept checkpoint, and record.
 
-    ``metrics`` measure the held-out windows. ``StorageError`` if the folder already holds a finished run; its config
-    must be the one the run was started with. ``ConfigError`` for a score that no metric gives.
+    ``metrics`` measure the held-out windows. ``StorageError`` if the folder already holds a finished run, or is being
+    trained by another process; its config must be the one the run was started with. ``ConfigError`` for a score that
+    no metric gives.
     The mini-model ends with the weights that are archived.
     """
     if (folder / RUN_RECORD_NAME).exists():
@@ -94,12 +97,12 @@ def train_mini_model(
         RunTake(**dict(zip(_RECORDED, values, strict=True))) for values in take_columns(dailies.takes, *_RECORDED)
     ]
     notes = encoding_notes(dailies.encoding, {take.encoding for take in run_takes})
-    newest, damaged = newest_valid_checkpoint(folder / "checkpoints")
-    notes += [f"a checkpoint was damaged and left out: {line.splitlines()[0]}" for line in damaged]
+    found = newest_valid_checkpoint(folder / CHECKPOINTS_NAME)
+    notes += [f"a checkpoint was damaged and left out: {line.splitlines()[0]}" for line in found.damaged]
     dailies.num_batches = settings.max_steps
-    dailies.start_batch = int(newest.stem.split("=")[1]) if newest else 0
-    if newest is not None:
-        judge.load_state_dict(SafeCheckpointIO().load_checkpoint(newest)["callbacks"][judge.state_key])
+    dailies.start_batch = found.step
+    if found.path is not None:
+        judge.load_state_dict(found.checkpoint["callbacks"][judge.state_key])
     if not any(take.split == "val" for take in run_takes):
         notes.append("no take is held out: scores are measured on training takes under other damage")
 
@@ -122,20 +125,24 @@ def train_mini_model(
         )
     )
     local_log = CSVLogger(folder, name="", version="")
+    writer = CheckpointWriter(
+        folder / CHECKPOINTS_NAME, settings.keep_checkpoints, lambda: judge.course.kept_step, resumed=found
+    )
+    checkpoints = Checkpoints(writer, settings, wait_meter.pause)
     # Previews before the averaging, which takes the averaged weights away again when validation ends.
     callbacks = [
         Previews(judge.windows[0], folder / "previews"),
         averaging,
         wait_meter,
         judge,
-        _checkpoints(folder, settings),
+        checkpoints,
     ]
-    trainer = _trainer(settings, compute, folder, [local_log, *loggers], callbacks)
+    trainer = _trainer(settings, compute, folder, [local_log, *loggers], callbacks, writer)
     started = time.monotonic()
     # A run may have been killed between its last step and the archive.
     if dailies.start_batch < settings.max_steps and not judge.course.stopped_because:
         carry_over_log(local_log, folder, dailies.start_batch)
-        trainer.fit(tuner, datamodule=dailies, ckpt_path=newest)
+        trainer.fit(tuner, datamodule=dailies, ckpt_path=found.path)
     seconds = time.monotonic() - started
     course = judge.finish()
     mini_model.load_state_dict(judge.kept_weights)
@@ -161,7 +168,11 @@ def train_mini_model(
         versions=software_versions(),
         machine=machine_description(),
         scores=_held_out_scores(course)
-        | {"train/wait_share": wait_meter.share, "train/judge_share": judge.seconds / seconds if seconds else 0.0},
+        | {
+            "train/wait_share": wait_meter.share,
+            "train/judge_share": judge.seconds / seconds if seconds else 0.0,
+            "train/checkpoint_share": checkpoints.seconds / seconds if seconds else 0.0,
+        },
         notes=[*notes, *starts.notes(), *_held_out_notes(course, tuner)],
         damage=dailies.damage_digests(),
         prepared={split: RunPrepared(**dailies.prepared_facts(split)) for split in ("train", "val")},
@@ -188,27 +199,13 @@ def encoding_notes(encoding: str, of_takes: set[str]) -> list[str]:
     return []
 
 
-def _checkpoints(folder: Path, settings: TrainSettings) -> ModelCheckpoint:
-    return ModelCheckpoint(
-        folder / "checkpoints",
-        filename="{step}",
-        monitor="step",
-        mode="max",
-        save_top_k=2,
-        every_n_train_steps=settings.checkpoint_every,
-        # A step made again replaces its damaged checkpoint, and names stay "step=<n>".
-        enable_version_counter=False,
-        # Else the last step's checkpoint waits for a validation that may not come.
-        save_on_train_epoch_end=True,
-    )
-
-
 def _trainer(
     settings: TrainSettings,
     compute: ComputeSettings,
     folder: Path,
     loggers: Sequence[Logger],
     callbacks: Sequence[lightning.Callback],
+    writer: CheckpointWriter,
 ) -> lightning.Trainer:
     return lightning.Trainer(
         default_root_dir=folder,
@@ -224,7 +221,7 @@ def _trainer(
         enable_progress_bar=settings.progress,
         enable_model_summary=False,
         use_distributed_sampler=False,
-        plugins=[SafeCheckpointIO()],
+        plugins=[writer],
         logger=list(loggers),
         callbacks=list(callbacks),
     )

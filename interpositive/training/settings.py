@@ -57,6 +57,8 @@ class TrainSettings:
     ``stop_after`` ends training after so many evaluations without a gain, None never. The learning rate falls to its
     end at ``max_steps`` alone: a run that stops has not had its small last steps, and one given
     fewer steps from the start may end higher.
+    A checkpoint is written every ``checkpoint_every`` steps and where the run is judged; the newest
+    ``keep_checkpoints`` are kept, and the best judged one.
     ``ConfigError`` for values that mean nothing.
     """
 
@@ -68,6 +70,7 @@ class TrainSettings:
     ema_decay: float = 0.99
     validate_every: int = 250
     checkpoint_every: int = 250
+    keep_checkpoints: int = 2
     judge_every: int = 500
     judge_seconds: float | None = 120.0
     held_out_windows: int = 6
@@ -78,7 +81,8 @@ class TrainSettings:
     progress: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("max_steps", "judge_every", "held_out_windows", "held_out_frames"):
+        counts = ("max_steps", "judge_every", "validate_every", "checkpoint_every", "keep_checkpoints")
+        for name in (*counts, "held_out_windows", "held_out_frames"):
             found = getattr(self, name)
             _refuse_unless(f"trainer.{name}", found, isinstance(found, int) and found >= 1, "1 or more")
         stop, budget = self.stop_after, self.judge_seconds

@@ -36,8 +36,8 @@ def test_nothing_is_there_until_all_is_there(tmp_path: Path) -> None:
 
 def test_it_appears_by_one_rename_after_its_bytes_are_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
-    sync, rename = publishing._sync, Path.rename
-    monkeypatch.setattr(publishing, "_sync", lambda path: (events.append(f"sync {path.name}"), sync(path))[1])
+    sync, rename = publishing.sync, Path.rename
+    monkeypatch.setattr(publishing, "sync", lambda path: (events.append(f"sync {path.name}"), sync(path))[1])
     monkeypatch.setattr(Path, "rename", lambda self, to: (events.append(f"rename to {to.name}"), rename(self, to))[1])
     with publish_folder(tmp_path / "final") as scratch:
         (scratch / "a").write_bytes(b"a")
