@@ -25,7 +25,7 @@ from pytorch_lightning.plugins.io import CheckpointIO
 
 from interpositive.errors import IntegrityError, StorageError
 from interpositive.records.base import Record
-from interpositive.records.publishing import publish_folder
+from interpositive.records.publishing import publish_folder, sync
 from interpositive.training.tensor_file import TensorSpec, read_tensor_file, why_unstorable, write_tensor_file
 
 CHECKPOINTS_NAME = "checkpoints"
@@ -159,10 +159,11 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
 
 
 def retire_checkpoint(path: Path) -> None:
-    """Take a checkpoint away: by one rename, so that none is ever seen half removed."""
+    """Take a checkpoint away: by one rename, so that none is ever seen half removed, after a power cut neither."""
     if path.exists():
         scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
         path.rename(scratch)
+        sync(path.parent)
         shutil.rmtree(scratch)
 
 

@@ -153,9 +153,10 @@ class Checkpoints(Checkpoint):
             _LOG.error("%s", error)
 
     def save_now(self, trainer: lightning.Trainer) -> None:
-        """Save the present step and return when it is on disk: for a run that is told to stop, between two steps.
+        """Save the present step and return when it is on disk: for a run that is told to stop at the end of a step.
 
-        Every process of the run must call it. Before the first step there is nothing to save.
+        To be called on every process, and after all callbacks that add to the state. What training began from is not
+        saved again.
         """
         self._save(trainer)
         self.writer.settle()
