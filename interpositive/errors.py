@@ -108,6 +108,18 @@ class RankLostError(InterpositiveError):
     exit_code = 8
 
 
+class NotReproducedError(InterpositiveError):
+    """A run that was trained anew and ended as another one, or would be trained under what gives another one."""
+
+    exit_code = 9
+
+
+class CannotReproduceError(InterpositiveError):
+    """A run that cannot be trained anew here: footage, masks, a device or its configuration are not to be had."""
+
+    exit_code = 10
+
+
 class TrainingStopped(InterpositiveError):
     """Training that was asked to stop and left a checkpoint; the same command goes on from it.
 

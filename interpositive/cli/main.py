@@ -11,6 +11,7 @@ VERBS = {
     "ingest": "bring a production's dailies into its catalogue",
     "inspect": "say on one screen what a take, a folder, a result or a piece of paperwork is",
     "train": "fine-tune a mini-model on the production's training takes",
+    "reproduce": "train a finished run anew, or say whether that can be done here, and name what is other",
     "apply": "repair a shot inside its mask and deliver it",
     "evaluate": "judge a run on takes it never learned from, or any pictures against others",
     "conform": "join deliveries into the paperwork of the whole cut",
@@ -30,6 +31,7 @@ usage: interpositive <verb> [key=value ...] [--config-dir FOLDER] [--multirun] [
   interpositive ingest   production=my_film source=/path/to/dailies
   interpositive inspect  path=<take, folder, cut list, camera report, run or delivery>
   interpositive train    production=my_film task=wire_removal
+  interpositive reproduce run=<run folder> [check_only=true]
   interpositive apply    run=<run folder> shot=shot.mov mask=mask.mov deliver_to=<new folder>
   interpositive evaluate run=<run folder>
   interpositive evaluate result=<pictures> reference=<pictures> mask=<mask>

@@ -31,6 +31,19 @@ class OpenedRun:
 
 def open_run(folder: Path) -> OpenedRun:
     """Open a run folder; ``RunFolderError`` if it is missing or unfinished, ``IntegrityError`` if it was changed."""
+    record, config = read_run(folder)
+    mini_model, recipe = load_archive(folder / ARCHIVE_NAME)
+    if recipe.production != record.production:
+        raise IntegrityError(
+            f"{folder / ARCHIVE_NAME} belongs to another production",
+            found=recipe.production,
+            expected=record.production,
+        )
+    return OpenedRun(folder, record, config, mini_model, assemble(config["task"], "task", Task))
+
+
+def read_run(folder: Path) -> tuple[RunRecord, dict[str, Any]]:
+    """A run's record and its plain configuration, which names nothing foreign; errors as :func:`open_run`."""
     record = RunRecord.read(folder)
     archive_path = folder / ARCHIVE_NAME
     for path in (archive_path / WEIGHTS_NAME, archive_path / RECIPE_NAME, folder / CONFIG_NAME):
@@ -51,11 +64,6 @@ def open_run(folder: Path) -> OpenedRun:
                 expected=f"sha256 {expected}",
                 remedy="restore the run folder from a copy, or train again",
             )
-    mini_model, recipe = load_archive(archive_path)
-    if recipe.production != record.production:
-        raise IntegrityError(
-            f"{archive_path} belongs to another production", found=recipe.production, expected=record.production
-        )
     config: Any = OmegaConf.to_container(OmegaConf.create(config_text), resolve=True)
     refuse_foreign_targets(config)
-    return OpenedRun(folder, record, config, mini_model, assemble(config["task"], "task", Task))
+    return record, config

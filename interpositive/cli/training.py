@@ -37,6 +37,7 @@ class DailiesConfig(BaseModel):
     batch_size: int = Field(ge=1)
     num_workers: int = Field(ge=0)
     num_prepare_workers: int = Field(ge=0)
+    prepared_folder: Path | None = None
 
 
 class TrainConfig(BaseModel):
@@ -110,14 +111,14 @@ def assemble_training(plain: Mapping[str, Any]) -> AssembledTraining:
         takes,
         task.example,
         mini_model.prepare,
-        folder=production.workspace / "prepared",
+        folder=config.dailies.prepared_folder or production.workspace / "prepared",
         recipe_digest=sha256_of_value([config.task, config.mini_model]),
         height=production.training_height,
         seed=config.seed,
         damage_paths=config.damage,
         encoding=production.training_encoding,
         progress=config.progress,
-        **config.dailies.model_dump(),
+        **config.dailies.model_dump(exclude={"prepared_folder"}),
     )
     return AssembledTraining(
         config=config,

@@ -21,7 +21,8 @@ _SEAL = "record_sha256"
 class RunTake(Record):
     """A take that a run used; ``split`` is train, val or test; ``encoding`` is empty where it is not known.
 
-    ``layer`` is the picture of an EXR that the production meant, empty where none is named.
+    ``layer`` is the picture of an EXR that the production meant, empty where none is named. ``proxy_blake3`` is the
+    digest of the proxy that could be learned from in place of the take, empty where there was none.
     """
 
     name: str
@@ -31,6 +32,7 @@ class RunTake(Record):
     num_frames: int
     encoding: str = ""
     layer: str = ""
+    proxy_blake3: str = ""
 
 
 class RunPrepared(Record):

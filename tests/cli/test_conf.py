@@ -27,6 +27,7 @@ from interpositive.cli.verbs.evaluate import EvaluateConfig
 from interpositive.cli.verbs.ingest import IngestConfig
 from interpositive.cli.verbs.inspect import InspectConfig
 from interpositive.cli.verbs.rehearse import RehearseConfig
+from interpositive.cli.verbs.reproduce import ReproduceConfig
 from interpositive.cli.verbs.review import ReviewConfig
 from interpositive.cli.verbs.soundstage import SoundstageConfig
 from interpositive.dailies.engines import Engine
@@ -47,6 +48,7 @@ SCHEMAS: dict[str, Any] = {
     "ingest": IngestConfig,
     "inspect": InspectConfig,
     "train": TrainConfig,
+    "reproduce": ReproduceConfig,
     "apply": ApplyConfig,
     "evaluate": EvaluateConfig,
     "conform": ConformConfig,

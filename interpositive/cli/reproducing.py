@@ -1,0 +1,114 @@
+"""A finished run as it could be trained anew here: its configuration with moved places, and all that is other."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from interpositive.cli.runs import read_run
+from interpositive.cli.training import assemble_training
+from interpositive.errors import ConfigError, InterpositiveError
+from interpositive.records.digests import sha256_of_file
+from interpositive.records.provenance import ENVIRONMENT_NAME, installed_distributions, read_environment
+from interpositive.records.reproduction import Finding, compare_configs, compare_provenance, first_of_weight
+from interpositive.records.run_record import RUN_RECORD_NAME, RunRecord, refuse_tampered
+from interpositive.training.recorded_data import compare_data
+from interpositive.training.surroundings import measure_provenance
+
+# Where things lie, how they are watched and how often they are saved: the same numbers come of any of them.
+HARMLESS = (
+    *("production.workspace", "run_folder", "progress", "wandb.", "damage."),
+    *("dailies.num_workers", "dailies.num_prepare_workers", "dailies.prepared_folder", "compute.threads"),
+)
+_PREPARED = "prepared"
+_GPUS = ("gpu", "cuda")
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Where things are now: the catalogue's folder, masks of known damage by take, and a device to use instead."""
+
+    workspace: Path | None = None
+    damage: Mapping[str, str] | None = None
+    accelerator: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a run would be trained anew: ``plain`` is its configuration here, ``findings`` what is other than then."""
+
+    record: RunRecord
+    record_sha256: str
+    plain: dict[str, Any]
+    prepared_folder: Path
+    findings: list[Finding]
+
+
+def plan_reproduction(run: Path, output: Path, moved: Moved, progress: bool) -> Plan:
+    """Read a run and compare what it was made of with what is here: config, code, data, environment, machine.
+
+    ``IntegrityError`` names a file of the run that was changed after the run wrote it.
+    """
+    record, recorded = read_run(run)
+    refuse_tampered(run)
+    plain = _here(record, recorded, output, moved)
+    findings = compare_configs(recorded, plain, HARMLESS)
+    packages_path = run / ENVIRONMENT_NAME
+    packages = installed_distributions()
+    # Without the list of then there is nothing to compare with, which the digest of it already tells.
+    then = read_environment(packages_path.read_text()) if packages_path.is_file() else packages
+    here = measure_provenance()
+    threads = plain["compute"].get("threads") or here.machine.threads
+    here = here.model_copy(update={"machine": here.machine.model_copy(update={"threads": threads})})
+    findings += compare_provenance(record.starts, here, then, packages)
+    findings += _devices(plain)
+    workspace = Path(plain["production"]["workspace"])
+    findings += compare_data(record, workspace / "catalogue.sqlite", plain["damage"], progress)
+    if not first_of_weight(findings, "no run"):
+        findings += _assembly(plain)
+    return Plan(record, sha256_of_file(run / RUN_RECORD_NAME), plain, output / _PREPARED, findings)
+
+
+def _here(record: RunRecord, recorded: dict[str, Any], output: Path, moved: Moved) -> dict[str, Any]:
+    """The recorded configuration with the places of here, quiet, and with the threads that the run had."""
+    plain = copy.deepcopy(recorded)
+    if unknown := sorted((moved.damage or {}).keys() - plain["damage"].keys()):
+        raise ConfigError(
+            "damage names takes for which the run knew of none",
+            found=unknown,
+            expected=f"of {sorted(plain['damage'])}, those whose mask lies elsewhere now",
+        )
+    plain["production"]["workspace"] = str(moved.workspace or Path(record.catalogue).parent)
+    plain["damage"] = {**plain["damage"], **(moved.damage or {})}
+    # Prepared anew, for the windows are part of what is to be reproduced.
+    plain["dailies"]["prepared_folder"] = str(output / _PREPARED)
+    plain["run_folder"] = None
+    plain["wandb"]["mode"] = "disabled"
+    if record.starts and plain["compute"].get("threads") is None:
+        plain["compute"]["threads"] = record.starts[0].machine.threads
+    if moved.accelerator is not None:
+        plain["compute"]["accelerator"] = moved.accelerator
+    return plain
+
+
+def _devices(plain: Mapping[str, Any]) -> list[Finding]:
+    wanted = plain["compute"]["accelerator"]
+    if wanted not in _GPUS or torch.cuda.is_available():
+        return []
+    remedy = "accelerator=cpu trains it on the processor, and compares within the tolerance"
+    return [Finding(part="machine", what="accelerator", recorded=wanted, here="no GPU", weight="no run", remedy=remedy)]
+
+
+def _assembly(plain: Mapping[str, Any]) -> list[Finding]:
+    try:
+        assemble_training(plain)
+    except InterpositiveError as error:
+        what = f"this code cannot use the configuration: {error.what}"
+        here = str(error.found) if error.found is not None else ""
+        return [Finding(part="config", what=what, here=here, weight="no run", remedy=error.remedy)]
+    return []
