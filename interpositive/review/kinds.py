@@ -13,19 +13,21 @@ from interpositive.media.still_formats import sniff_still
 from interpositive.records.delivery_manifest import MANIFEST_NAME
 from interpositive.records.evaluation_record import EVALUATION_RECORD_NAME
 from interpositive.records.run_record import RUN_RECORD_NAME
+from interpositive.records.sweep_record import SWEEP_RECORD_NAME
 
 CATALOGUE_NAME = "catalogue.sqlite"
 ASSET_MAP_NAME = "ASSETMAP.xml"
 _MADE_BY_US = (MANIFEST_NAME, EVALUATION_RECORD_NAME, RUN_RECORD_NAME)
 _SQLITE = b"SQLite format 3\0"
 
-Kind = Literal["movie", "sequence", "still", "catalogue", "result", "package", "dailies", "paperwork"]
+Kind = Literal["movie", "sequence", "still", "catalogue", "result", "sweep", "package", "dailies", "paperwork"]
 
 
 def kind_of(path: Path) -> Kind:
     """The kind of thing at ``path``; ``MediaError`` if there is nothing, or a folder with nothing in it.
 
-    ``"result"`` is a run, a delivery or an evaluation, ``"package"`` an IMF package, ``"dailies"`` any other folder.
+    ``"result"`` is a run, a delivery or an evaluation, ``"sweep"`` many runs that ask one question, ``"package"`` an
+    IMF package, ``"dailies"`` any other folder.
     """
     if path.is_dir():
         return _kind_of_folder(path)
@@ -50,6 +52,8 @@ def kind_of(path: Path) -> Kind:
 def _kind_of_folder(folder: Path) -> Kind:
     if any((folder / name).is_file() for name in _MADE_BY_US):
         return "result"
+    if (folder / SWEEP_RECORD_NAME).is_file():
+        return "sweep"
     if (folder / CATALOGUE_NAME).is_file():
         return "catalogue"
     if (folder / ASSET_MAP_NAME).is_file():

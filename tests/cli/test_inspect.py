@@ -13,6 +13,7 @@ from PIL import Image
 from productions import TinyProduction
 
 from interpositive.records.hash_lists.sealing import seal_folder
+from interpositive.records.sweep_record import Objective, ParameterSpace, SweepRecord
 
 WIDEST = 100
 
@@ -149,3 +150,17 @@ def test_layer_and_rate_of_frames_are_given_on_the_command_line(command: Any, tm
     assert ended.code == 3 and "left, right" in ended.err and "layer=left" in ended.err
     ended = command("inspect", f"path={folder}", "contact_sheet=null", "layer=right", "rate=23.976")
     assert ended.code == 0 and rows_of(ended.out)["picture"] == "8x8, 2 frames at 24000/1001 (23.976)"
+
+
+def test_a_sweep_that_has_just_begun(command: Any, tmp_path: Path) -> None:
+    SweepRecord(
+        name="rates", created="2026-03-14T10:22:05+00:00", production="tiny", task="wire removal", sampler="grid",
+        seed=0, num_trials=4, overrides=[],
+        objectives=[Objective(name="held_out/psnr_hole/trained", direction="maximize")],
+        space=[ParameterSpace(key="trainer.learning_rate", choices=[0.001, 0.002])],
+    ).write(tmp_path / "sweep")  # fmt: skip
+    ended = command("inspect", f"path={tmp_path / 'sweep'}")
+    assert ended.code == 0, ended.err
+    rows = rows_of(ended.out)
+    assert rows["what"] == "sweep for wire removal, production tiny, settings chosen by grid"
+    assert rows["aims"] == "psnr_hole (maximize)" and "4 of 4 trials are still to come" in rows["not ended"]

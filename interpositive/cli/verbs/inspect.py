@@ -43,6 +43,8 @@ from interpositive.review.screens import (
 )
 from interpositive.review.shot_screen import shot_screen
 from interpositive.review.subjects import read_subject
+from interpositive.review.sweeps.screen import sweep_screen
+from interpositive.review.sweeps.subject import read_sweep
 
 AMONG_DAILIES = "\nno contact sheet: it would lie among the dailies; say contact_sheet=/another/folder/sheet.png"
 
@@ -83,6 +85,8 @@ def run(config: DictConfig) -> None:
         _inspect_catalogue(path / CATALOGUE_NAME if path.is_dir() else path, settings)
     elif kind == "result":
         print(subject_screen(read_subject(path)).text())
+    elif kind == "sweep":
+        print(sweep_screen(read_sweep(path)).text())
     elif kind == "dailies":
         lists = settings.check_digest and read_hash_lists(path).expected
         print(folder_screen(path, walk_source(path), verify_folder(path) if lists else None).text())
