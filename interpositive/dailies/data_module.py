@@ -220,13 +220,6 @@ class ProductionDataModule(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """This process's part of ``num_batches`` batches, from ``start_batch`` on, in an order of the seed alone."""
-        return self._loader("train", self.order().part(self.rank, self.num_ranks))
-
-    def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """The held-out examples, always all, in order."""
-        return self._loader("val", None)
-
-    def _loader(self, split: str, order: SeededOrder | None) -> DataLoader[dict[str, Tensor]]:
         workers: dict[str, Any] = {}
         if self.num_workers > 0:
             workers = {
@@ -234,8 +227,12 @@ class ProductionDataModule(lightning.LightningDataModule):
                 "persistent_workers": True,
                 "worker_init_fn": calm_worker,
             }
-        batching: dict[str, Any] = {"batch_sampler": order} if order else {"batch_size": self.batch_size}
-        return DataLoader(self.prepared[split], num_workers=self.num_workers, **batching, **workers)
+        order = self.order().part(self.rank, self.num_ranks)
+        return DataLoader(self.prepared["train"], batch_sampler=order, num_workers=self.num_workers, **workers)
+
+    def held_out_batches(self) -> Iterator[Example]:
+        """The held-out examples, always all, in order; they are few, and this process reads them itself."""
+        return map(batch_to_example, DataLoader(self.prepared["val"], self.batch_size))
 
     def transfer_batch_to_device(
         self, batch: dict[str, Tensor], device: torch.device, dataloader_idx: int
@@ -301,10 +298,14 @@ class SeededOrder(Sampler[list[int]]):
         """The same order as one of several processes reads it."""
         return SeededOrder(self.num_examples, self.batch_size, self.seed, self.num_batches, self.start, rank, num_ranks)
 
-    def __iter__(self) -> Iterator[list[int]]:
+    @property
+    def stretch(self) -> slice:
+        """Where in each batch this process's part lies."""
         size = self.batch_size // self.num_ranks
-        mine = slice(self.rank * size, (self.rank + 1) * size)
-        return (self.batch(number)[mine] for number in range(self.start, self.num_batches))
+        return slice(self.rank * size, (self.rank + 1) * size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (self.batch(number)[self.stretch] for number in range(self.start, self.num_batches))
 
 
 def _refuse_unequal_parts(batch_size: int, num_ranks: int) -> None:

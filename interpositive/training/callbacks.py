@@ -1,9 +1,9 @@
-"""What happens beside the steps: previews, averaged weights, and a steady eye on waiting."""
+"""What happens beside the steps: averaged weights, validation, and a steady eye on waiting."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,33 +11,10 @@ from typing import Any
 import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import EMAWeightAveraging
 
+from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.training.fine_tuner import FineTuner
 from interpositive.training.held_out import HeldOutWindow, write_preview
-
-
-class Previews(lightning.Callback):
-    """In each validation, shows a held-out frame as damaged, prior, trained (averaged weights) and true.
-
-    Belongs before the weight averaging among a trainer's callbacks.
-    """
-
-    def __init__(self, window: HeldOutWindow, folder: Path) -> None:
-        self.window = window
-        self.folder = folder
-
-    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Write ``step_<n>.png``, and hand it to W&B if it listens."""
-        assert isinstance(pl_module, FineTuner)
-        if trainer.sanity_checking or not trainer.is_global_zero:
-            return
-        path = self.folder / f"step_{trainer.global_step:06d}.png"
-        was_training = pl_module.training
-        pl_module.eval()
-        write_preview(pl_module.mini_model, self.window, path)
-        pl_module.train(was_training)
-        for logger in trainer.loggers:
-            if isinstance(logger, lightning.loggers.WandbLogger):
-                logger.log_image("preview", [str(path)], step=trainer.global_step)
+from interpositive.training.settings import TrainSettings
 
 
 class AveragedWeights(EMAWeightAveraging):
@@ -51,6 +28,53 @@ class AveragedWeights(EMAWeightAveraging):
             yield
         finally:
             self._swap_models(pl_module)
+
+
+class Validation(lightning.Callback):
+    """The held-out loss, and a held-out frame, by the averaged weights: every ``validate_every`` steps and at the last.
+
+    Belongs after the averaging and before the checkpoints, in the step itself: Lightning's own validation
+    comes after a step's checkpoint, and a run that is killed between the two goes on without it.
+    """
+
+    def __init__(
+        self,
+        dailies: ProductionDataModule,
+        averaging: AveragedWeights,
+        settings: TrainSettings,
+        folder: Path,
+        report: Callable[[int, Mapping[str, float]], None],
+        pause: Callable[[], None],
+    ) -> None:
+        """``window`` is set afterwards, before training; ``report`` writes the loss down, ``pause`` stops the meter."""
+        self.window: HeldOutWindow | None = None
+        self.dailies = dailies
+        self.averaging = averaging
+        self.settings = settings
+        self.folder = folder
+        self.report = report
+        self.pause = pause
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *args: Any) -> None:
+        """Write ``step_<n>.png`` (damaged, prior, trained, true) and the loss, and hand both to W&B if it listens."""
+        del args
+        step = trainer.global_step
+        if (step % self.settings.validate_every and step != self.settings.max_steps) or not trainer.is_global_zero:
+            return
+        assert isinstance(pl_module, FineTuner) and self.window is not None
+        path = self.folder / "previews" / f"step_{step:06d}.png"
+        was_training = pl_module.training
+        pl_module.eval()
+        with self.averaging.averaged(pl_module):
+            values = {"val/loss": pl_module.held_out_loss(self.dailies.held_out_batches())}
+            write_preview(pl_module.mini_model, self.window, path)
+        pl_module.train(was_training)
+        self.report(step, values)
+        for logger in trainer.loggers:
+            logger.log_metrics(values, step=step)
+            if isinstance(logger, lightning.loggers.WandbLogger):
+                logger.log_image("preview", [str(path)], step=step)
+        self.pause()
 
 
 class WaitMeter(lightning.Callback):
@@ -75,10 +99,6 @@ class WaitMeter(lightning.Callback):
         self._mark = now
         if trainer.global_step % 50 == 0:
             pl_module.log("train/wait_share", self.share)
-
-    def on_validation_start(self, *args: Any) -> None:
-        """Validation is neither."""
-        self.pause()
 
     def pause(self) -> None:
         """What goes on until the next batch is there is neither."""

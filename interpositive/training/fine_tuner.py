@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import pytorch_lightning as lightning
@@ -45,6 +46,8 @@ class FineTuner(lightning.LightningModule):
         self.warmup_steps = warmup_steps
         self.final_share = final_share
         self.seed = seed
+        # Of the step that was taken last, by name, as they are logged.
+        self.step_losses: dict[str, Tensor] = {}
 
     def training_step(self, example: Example, batch_idx: int) -> Tensor:
         """The sum of the mini-model's losses on one batch."""
@@ -60,20 +63,22 @@ class FineTuner(lightning.LightningModule):
                 expected="finite losses",
                 remedy="lower trainer.learning_rate; the run folder keeps the checkpoints before this step",
             )
+        self.step_losses = {"train/loss": total.detach()}
+        self.step_losses |= {f"train/{name}": value.detach() for name, value in losses.items()}
         self.log("train/loss", total.detach(), prog_bar=True)
-        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()})
+        self.log_dict({name: value for name, value in self.step_losses.items() if name != "train/loss"})
         return total
 
-    def validation_step(self, example: Example, batch_idx: int) -> None:
-        """The held-out loss, logged."""
-        total = self.held_out_loss(example, batch_idx)
-        self.log("val/loss", total, batch_size=example.input.shape[0], prog_bar=True, sync_dist=True)
-
-    def held_out_loss(self, example: Example, batch_idx: int) -> Tensor:
-        """The sum of the same losses on a held-out batch, always with the same random choices."""
-        seed_global_generators("validation", self.seed, batch_idx)
-        losses = self.mini_model.losses(example, generator_from("validation", self.seed, batch_idx))
-        return torch.stack(list(losses.values())).sum()
+    @torch.no_grad()
+    def held_out_loss(self, batches: Iterable[Example]) -> float:
+        """The mean of the same losses over held-out examples, always with the same random choices."""
+        total, num_examples = 0.0, 0
+        for index, example in enumerate(batches):
+            seed_global_generators("validation", self.seed, index)
+            losses = self.mini_model.losses(example.to(self.device), generator_from("validation", self.seed, index))
+            total += float(torch.stack(list(losses.values())).sum()) * len(example.input)
+            num_examples += len(example.input)
+        return total / num_examples
 
     def learning_rate_share(self, step: int) -> float:
         """The schedule: share of the peak learning rate at a step."""

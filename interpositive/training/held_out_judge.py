@@ -97,7 +97,7 @@ class HeldOutJudge(lightning.Callback):
         tuner.eval()
         movie_path = self.folder / "previews" / f"step_{step:06d}.mp4"
         with self.averaging.averaged(tuner), torch.no_grad():
-            loss = self._loss(tuner)
+            loss = tuner.held_out_loss(self.dailies.held_out_batches())
             by_window = self._measure(tuner, movie_path)
             weights = {name: value.detach().cpu().clone() for name, value in tuner.mini_model.state_dict().items()}
         tuner.train(was_training)
@@ -109,15 +109,6 @@ class HeldOutJudge(lightning.Callback):
         if flag := self.course.points[-1].flag:
             _LOG.warning("step %d: %s", step, flag)
         log_evaluation(trainer.loggers, self.course, self.curves, movie_path)
-
-    def _loss(self, tuner: FineTuner) -> float:
-        total, num = 0.0, 0
-        for index, batch in enumerate(self.dailies.val_dataloader()):
-            example = self.dailies.on_after_batch_transfer(batch, 0).to(tuner.device)
-            size = example.input.shape[0]
-            total += float(tuner.held_out_loss(example, index)) * size
-            num += size
-        return total / num
 
     def _measure(self, tuner: FineTuner, movie_path: Path) -> ByWindow:
         """Each method's numbers, window by window: all methods the first time, then the one that learns."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import interpositive.training  # noqa: F401  isort: skip
 import pytorch_lightning as lightning
-from pytorch_lightning.loggers import CSVLogger, Logger
+from pytorch_lightning.loggers import Logger
 
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.dailies.prepared_windows import MakeExample
@@ -27,7 +27,7 @@ from interpositive.records.digests import sha256_of_value
 from interpositive.records.held_out_course import HeldOutCourse
 from interpositive.records.run_record import RUN_RECORD_NAME, RunPrepared, RunRecord, RunTake
 from interpositive.training import surroundings
-from interpositive.training.callbacks import AveragedWeights, Previews, WaitMeter
+from interpositive.training.callbacks import AveragedWeights, Validation, WaitMeter
 from interpositive.training.checkpoint_format import CHECKPOINTS_NAME, newest_valid_checkpoint
 from interpositive.training.checkpoints import Checkpoints, CheckpointWriter
 from interpositive.training.fine_tuner import FineTuner
@@ -36,7 +36,6 @@ from interpositive.training.held_out_judge import HeldOutJudge
 from interpositive.training.run_folder import (
     ARCHIVE_NAME,
     CONFIG_NAME,
-    carry_over_log,
     keep_config,
     machine_description,
     paper_digests,
@@ -44,6 +43,7 @@ from interpositive.training.run_folder import (
 )
 from interpositive.training.run_lock import alone_in_folder
 from interpositive.training.settings import ComputeSettings, TrainSettings
+from interpositive.training.step_logs import MetricsLog, WindowsLog
 
 _RECORDED = tuple(RunTake.model_fields)
 
@@ -88,6 +88,9 @@ def train_mini_model(
         update_starting_at_step=min(settings.warmup_steps, settings.max_steps - 1),
     )
     wait_meter = WaitMeter()
+    metrics_log = MetricsLog(folder, wait_meter, settings.max_steps)
+    windows_log = WindowsLog(folder, dailies)
+    validation = Validation(dailies, averaging, settings, folder, metrics_log.report, wait_meter.pause)
     judge = HeldOutJudge(mini_model, metrics, dailies, averaging, settings, folder, wait_meter.pause)
     keep_config(folder, config_text)
     starts = surroundings.begin(folder)
@@ -124,24 +127,25 @@ def train_mini_model(
             dailies.damage_paths,
         )
     )
-    local_log = CSVLogger(folder, name="", version="")
     writer = CheckpointWriter(
         folder / CHECKPOINTS_NAME, settings.keep_checkpoints, lambda: judge.course.kept_step, resumed=found
     )
     checkpoints = Checkpoints(writer, settings, wait_meter.pause)
-    # Previews before the averaging, which takes the averaged weights away again when validation ends.
+    validation.window = judge.windows[0]
+    # All that belongs to a step is done when its checkpoint is written.
     callbacks = [
-        Previews(judge.windows[0], folder / "previews"),
         averaging,
         wait_meter,
+        metrics_log,
+        windows_log,
+        validation,
         judge,
         checkpoints,
     ]
-    trainer = _trainer(settings, compute, folder, [local_log, *loggers], callbacks, writer)
+    trainer = _trainer(settings, compute, folder, loggers, callbacks, writer)
     started = time.monotonic()
     # A run may have been killed between its last step and the archive.
     if dailies.start_batch < settings.max_steps and not judge.course.stopped_because:
-        carry_over_log(local_log, folder, dailies.start_batch)
         trainer.fit(tuner, datamodule=dailies, ckpt_path=found.path)
     seconds = time.monotonic() - started
     course = judge.finish()
@@ -173,7 +177,7 @@ def train_mini_model(
             "train/judge_share": judge.seconds / seconds if seconds else 0.0,
             "train/checkpoint_share": checkpoints.seconds / seconds if seconds else 0.0,
         },
-        notes=[*notes, *starts.notes(), *_held_out_notes(course, tuner)],
+        notes=[*notes, *windows_log.notes(), *starts.notes(), *_held_out_notes(course, tuner)],
         damage=dailies.damage_digests(),
         prepared={split: RunPrepared(**dailies.prepared_facts(split)) for split in ("train", "val")},
         starts=starts.starts,
@@ -215,8 +219,8 @@ def _trainer(
         precision=compute.precision,  # type: ignore[arg-type]
         gradient_clip_val=settings.gradient_clip,
         max_epochs=1,
-        val_check_interval=min(settings.validate_every, settings.max_steps),
-        num_sanity_val_steps=0,
+        # Validation is a callback's, in the step that it belongs to.
+        limit_val_batches=0,
         log_every_n_steps=25,
         enable_progress_bar=settings.progress,
         enable_model_summary=False,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import interpositive.training  # noqa: F401  isort: skip
 import torch
-from pytorch_lightning.loggers import CSVLogger
 
 from interpositive.errors import StorageError
 from interpositive.records.code_state import CODE_DIFF_NAME
@@ -56,22 +54,6 @@ def keep_config(folder: Path, config_text: str) -> None:
 def paper_digests(folder: Path) -> dict[str, str]:
     """SHA-256 of each file beside the record that tells how the run went, by name."""
     return {name: sha256_of_file(folder / name) for name in _PAPERS if (folder / name).is_file()}
-
-
-def carry_over_log(log: CSVLogger, folder: Path, start_step: int) -> None:
-    """Write again what was logged before ``start_step``: Lightning's logger begins by removing its file."""
-    path = folder / "metrics.csv"
-    if not path.is_file():
-        return
-    with path.open(newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if int(row["step"]) < start_step]
-    for row in rows:
-        values: dict[str, torch.Tensor | float] = {
-            name: float(value) for name, value in row.items() if name != "step" and value
-        }
-        log.log_metrics(values, step=int(row["step"]))
-    if rows:
-        log.save()
 
 
 def _installed(name: str) -> bool:

@@ -283,7 +283,7 @@ def test_the_data_module_keeps_its_splits_apart(tiny_production: TinyProduction,
         assert torch.equal(part["input"], batches[5]["input"][rank : rank + 1])
     with pytest.raises(ConfigError, match="no equal parts for 3 processes"):
         dailies.share(0, 3)
-    assert [batch["input"].shape[0] for batch in dailies.val_dataloader()] == [2, 2]
+    assert [batch.input.shape[0] for batch in dailies.held_out_batches()] == [2, 2]
 
 
 def test_a_production_without_a_held_out_take_validates_on_its_training_takes(

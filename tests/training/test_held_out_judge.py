@@ -143,7 +143,7 @@ def test_the_budget_decides_once_and_a_run_without_a_checkpoint_remembers(
 def test_a_flag_is_in_the_log_the_course_and_the_record(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    original, loss = held_out_judge.measure_window, iter((1.0, 0.9, 0.8))
+    original, loss = held_out_judge.measure_window, {4: 1.0, 8: 0.9, 12: 0.8}
     flicker = iter((1.0, 1.0, 3.0, 3.0, 1.0, 1.0))
 
     def flickering(*given: Any) -> WindowMeasures:
@@ -152,7 +152,7 @@ def test_a_flag_is_in_the_log_the_course_and_the_record(
         return measured
 
     monkeypatch.setattr(held_out_judge, "measure_window", flickering)
-    monkeypatch.setattr(held_out_judge.HeldOutJudge, "_loss", lambda *_: next(loss))
+    monkeypatch.setattr(FineTuner, "held_out_loss", lambda tuner, batches: loss[tuner.global_step])
     with caplog.at_level(logging.WARNING):
         record = train(tmp_path)
     flags = [point.flag for point in HeldOutCourse.read(tmp_path).points]
@@ -172,7 +172,7 @@ def test_the_time_that_judging_takes_is_not_taken_for_waiting(
         original(meter, *given)
 
     monkeypatch.setattr(WaitMeter, "on_train_batch_start", watched)
-    record = train(tmp_path, max_steps=6, judge_every=2, validate_every=6)
+    record = train(tmp_path, max_steps=6, judge_every=2, validate_every=6, checkpoint_every=6)
     assert [mark == 0.0 for mark in marks] == [True, False, True, False, True, False], "steps 2 and 4 were judged"
     assert 0 < (record.scores["train/judge_share"] or 0) < 1
 
