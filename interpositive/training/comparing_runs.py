@@ -15,9 +15,8 @@ from interpositive.records.digests import sha256_of_file
 from interpositive.records.held_out_course import HeldOutCourse
 from interpositive.records.reproduction import Finding, TensorDifference
 from interpositive.records.run_record import RunRecord
-from interpositive.training.run_folder import ARCHIVE_NAME
+from interpositive.training.run_folder import ARCHIVE_NAME, METRICS_NAME, WINDOWS_NAME
 
-WINDOWS_LOG_NAME = "windows.csv"
 _LOSS = "train/loss"
 
 
@@ -57,7 +56,7 @@ def compare_runs(recorded: Path, anew: Path) -> Comparison:
     paths = [folder / ARCHIVE_NAME / WEIGHTS_NAME for folder in (recorded, anew)]
     tensors, num_tensors, distance = compare_weights(*paths)
     course = HeldOutCourse.read(recorded)
-    first_step = first_other_step(recorded / "metrics.csv", anew / "metrics.csv")
+    first_step = first_other_step(recorded / METRICS_NAME, anew / METRICS_NAME)
     stages = _stages(was, is_now, recorded, anew, first_step)
     if tensors and not stages:
         stages = [_numerics("the weights, while all that was logged is the same", "", "")]
@@ -109,7 +108,7 @@ def _losses(path: Path) -> dict[int, str]:
     if not path.is_file():
         return {}
     with path.open(newline="") as stream:
-        return {int(row["step"]): row[_LOSS] for row in csv.DictReader(stream) if row.get(_LOSS)}
+        return {int(row["step"]): row["value"] for row in csv.DictReader(stream) if row["name"] == _LOSS}
 
 
 def _stages(
@@ -117,8 +116,8 @@ def _stages(
 ) -> list[Finding]:
     """Where the runs part, earliest first: the prepared windows, the order they were drawn in, the losses."""
     found = _prepared(was, is_now)
-    if line := _first_other_line(recorded / WINDOWS_LOG_NAME, anew / WINDOWS_LOG_NAME):
-        found.append(_numerics(f"the windows drawn, from line {line[0]} of {WINDOWS_LOG_NAME} on", *line[1:]))
+    if line := _first_other_line(recorded / WINDOWS_NAME, anew / WINDOWS_NAME):
+        found.append(_numerics(f"the windows drawn, from line {line[0]} of {WINDOWS_NAME} on", *line[1:]))
     if first_step:
         found.append(_numerics(f"the loss, logged first at step {first_step[0]}", *first_step[1:]))
     for one, other in zip(HeldOutCourse.read(recorded).points, HeldOutCourse.read(anew).points, strict=False):

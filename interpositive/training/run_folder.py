@@ -17,11 +17,13 @@ from interpositive.records.provenance import ENVIRONMENT_NAME, PROVENANCE_NAME
 from interpositive.records.publishing import write_file_whole
 
 CONFIG_NAME = "config.yaml"
+METRICS_NAME = "metrics.csv"
+WINDOWS_NAME = "windows.csv"
 ARCHIVE_NAME = "archive"
 # What tells how a run went; other files of its folder (a sweep's, a page) are written by others, and later too.
 _PAPERS = (
     *(CONFIG_NAME, PROVENANCE_NAME, ENVIRONMENT_NAME, CODE_DIFF_NAME),
-    *("metrics.csv", "windows.csv", HELD_OUT_COURSE_NAME),
+    *(METRICS_NAME, WINDOWS_NAME, HELD_OUT_COURSE_NAME),
 )
 _PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "opencv-python-headless", "av", "decord")
 

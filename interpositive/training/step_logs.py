@@ -16,9 +16,8 @@ from interpositive.functional.examples import Example
 from interpositive.records.publishing import storage_error, write_file_whole
 from interpositive.training.callbacks import WaitMeter
 from interpositive.training.fine_tuner import FineTuner
+from interpositive.training.run_folder import METRICS_NAME, WINDOWS_NAME
 
-METRICS_NAME = "metrics.csv"
-WINDOWS_NAME = "windows.csv"
 _METRICS_COLUMNS = ("step", "name", "value")
 _WINDOWS_COLUMNS = ("step", "example", "window", "take", "first_frame")
 _EVERY_STEPS = 25

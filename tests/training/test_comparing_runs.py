@@ -39,9 +39,11 @@ def test_weights_of_another_shape_or_that_are_no_numbers_are_infinitely_far(tmp_
 
 def test_the_first_logged_step_with_another_loss(tmp_path: Path) -> None:
     one, other = tmp_path / "one.csv", tmp_path / "other.csv"
-    one.write_text("step,train/loss,val/loss\n24,0.5,\n29,,0.7\n49,0.25,\n74,0.125,\n")
-    other.write_text("step,train/loss,val/loss\n24,0.5,\n29,,0.8\n49,0.25000001,\n74,0.2,\n")
-    assert first_other_step(one, other) == (49, "0.25", "0.25000001")
+    one.write_text("step,name,value\n25,train/loss,0.5\n30,val/loss,0.7\n50,train/loss,0.25\n75,train/loss,0.125\n")
+    other.write_text(
+        "step,name,value\n25,train/loss,0.5\n30,val/loss,0.8\n50,train/loss,0.25000001\n75,train/loss,0.2\n"
+    )
+    assert first_other_step(one, other) == (50, "0.25", "0.25000001")
     assert first_other_step(one, one) is None
-    other.write_text("step,train/loss,val/loss\n24,0.5,\n")
-    assert first_other_step(one, other) == (49, "0.25", "none")
+    other.write_text("step,name,value\n25,train/loss,0.5\n")
+    assert first_other_step(one, other) == (50, "0.25", "none")
