@@ -36,10 +36,7 @@ def run_verb(verb: str) -> None:
 
     def job(config: DictConfig) -> float | None:
         with reported(verb, folder):
-            refuse_missing(config, verb)
-            plain = OmegaConf.to_container(config, resolve=True)
-            assert isinstance(plain, dict)
-            refuse_foreign_targets(plain)
+            plain_config(config, verb)
             quiet_libraries()
             function: Callable[..., float | None] = importlib.import_module(f"interpositive.cli.verbs.{verb}").run
             return function(config)
@@ -50,6 +47,15 @@ def run_verb(verb: str) -> None:
     with reported(verb, folder), guarded_hydra(f"interpositive {verb}: {VERBS[verb]}"):
         _refuse_pickles(sys.argv[1:])
         app()
+
+
+def plain_config(config: DictConfig, verb: str) -> dict[str, Any]:
+    """A verb's composed config, resolved and plain; ``ConfigError`` for a missing value or a foreign target."""
+    refuse_missing(config, verb)
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    refuse_foreign_targets(plain)
+    return {str(key): value for key, value in plain.items()}
 
 
 def _refuse_pickles(arguments: list[str]) -> None:

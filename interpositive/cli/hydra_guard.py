@@ -15,6 +15,7 @@ from hydra.plugins.plugin import Plugin
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from interpositive.cli.sweeps.plugins import OWN_SWEEPERS
 from interpositive.errors import ConfigError
 
 _PLUGIN_PLACES: dict[str, type[Plugin]] = {"hydra.launcher._target_": Launcher, "hydra.sweeper._target_": Sweeper}
@@ -32,7 +33,8 @@ _REMEDY = "remove it; launchers and sweepers are chosen by name, such as hydra/l
 
 @contextmanager
 def guarded_hydra(help_header: str) -> Iterator[None]:
-    """Inside, every config that Hydra composes (run, sweep, ``--cfg``) passes :func:`refuse_machinery` first.
+    """Inside, every config that Hydra composes (run, sweep, ``--cfg``) passes :func:`refuse_machinery` first, and
+    Hydra knows our sweepers.
 
     ``help_header`` is the first line of ``--help``.
     """
@@ -46,8 +48,18 @@ def guarded_hydra(help_header: str) -> Iterator[None]:
             config.hydra.help.footer = ""
         return config
 
-    with mock.patch.object(ConfigLoaderImpl, "load_configuration", load_and_look):
+    for sweeper in OWN_SWEEPERS:
+        Plugins.instance().register(sweeper)
+    with (
+        mock.patch.object(ConfigLoaderImpl, "load_configuration", load_and_look),
+        mock.patch.object(Plugins, "is_in_toplevel_plugins_module", staticmethod(_is_installed)),
+    ):
         yield
+
+
+def _is_installed(name: str) -> bool:
+    """Hydra would build plugins from its own packages alone, and ours lie in this one."""
+    return any(name in _installed(kind) for kind in _PLUGIN_PLACES.values())
 
 
 def refuse_machinery(hydra_node: Any) -> None:

@@ -50,7 +50,8 @@ class ParameterSpace(Record):
 class SweepRecord(Record):
     """A sweep's question: what is varied, over what, judged by what; a killed sweep goes on only if it is the same.
 
-    ``overrides`` are what every trial was told besides its parameters, as on the command line.
+    ``overrides`` are what every trial was told besides its parameters, as on the command line. ``num_parallel`` trials
+    are proposed at a time: what they find is known to the next ones.
     """
 
     schema_version: int = 1
@@ -61,6 +62,7 @@ class SweepRecord(Record):
     sampler: str
     seed: int
     num_trials: int
+    num_parallel: int = 1
     objectives: list[Objective]
     space: list[ParameterSpace]
     overrides: list[str]

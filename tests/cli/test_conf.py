@@ -19,6 +19,7 @@ from interpositive.cli.assembling import assemble, find_target, read_config
 from interpositive.cli.hydra_app import config_folder
 from interpositive.cli.main import VERBS
 from interpositive.cli.productions import ProductionConfig, SplitConfig
+from interpositive.cli.sweeps.plugins import OWN_SWEEPERS
 from interpositive.cli.training import DailiesConfig, TrainConfig
 from interpositive.cli.verbs.apply import ApplyConfig, DeliveryConfig, GateConfig, WindowsConfig
 from interpositive.cli.verbs.conform import ConformConfig
@@ -105,6 +106,11 @@ def test_a_choice_lists_exactly_what_its_reader_takes(path: Path) -> None:
     if group == "experiment":
         assert "# @package _global_" in path.read_text(), "an experiment holds differences of the whole"
         composed("train", f"+experiment={path.stem}")
+        return
+    if path.parent.parent.name == "hydra":
+        node = yaml.safe_load(path.read_text())
+        target = find_target(node.pop("_target_"), group)
+        assert target in OWN_SWEEPERS and set(node) == set(inspect.signature(target).parameters)
         return
     if group == "track_metric":
         assert find_target(yaml.safe_load(path.read_text())["_target_"], group), "chosen by no verb yet"

@@ -175,15 +175,6 @@ class TestNewRunFolders:
         )
         return ["--config-dir", str(tmp_path / "own"), "production=tiny", "wandb=disabled"]
 
-    def test_a_sweep_gives_every_job_its_own(self, command: Any, trained: list[dict[str, Any]], own: list[str]) -> None:
-        ended = command("train", "--multirun", *own, "dailies.batch_size=2,4", "seed=1,2")
-        assert ended.code == 0, ended.err
-        assert len({asked["folder"] for asked in trained}) == 4
-        swept = [(a["plain"]["dailies"]["batch_size"], a["plain"]["seed"]) for a in trained]
-        assert swept == [(2, 1), (2, 2), (4, 1), (4, 2)]
-        assert all(a["folder"].parent == Path("runs/tiny/wire_removal") for a in trained)
-        assert [p.name for p in Path().iterdir()] == ["runs"] and len(list(Path("runs/sweeps").iterdir())) == 1
-
     def test_two_runs_of_one_second_are_two_runs(
         self, command: Any, trained: list[dict[str, Any]], own: list[str]
     ) -> None:

@@ -12,10 +12,17 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from interpositive.cli.training import assemble_training, train_here
+from interpositive.errors import ConfigError
 
 
-def run(config: DictConfig) -> float | None:
-    """Train; prints the run folder, and gives the kept checkpoint's score to a sweeper."""
+def run(config: DictConfig) -> None:
+    """Train, and print the run folder."""
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        raise ConfigError(
+            "train is not swept by this sweeper",
+            found=HydraConfig.get().sweeper.get("_target_"),
+            expected="hydra/sweeper=grid or hydra/sweeper=optuna",
+        )
     plain: Any = OmegaConf.to_container(config, resolve=True)
     # Assembled here too, so that every mistake is told before a run folder is named.
     parts = assemble_training(plain)
@@ -27,7 +34,6 @@ def run(config: DictConfig) -> float | None:
     for note in record.notes:
         print(f"note: {note}")
     print(f"\nrun folder: {folder}")
-    return record.scores.get(f"held_out/{parts.settings.score}/{parts.mini_model.trained_method}")
 
 
 def _print_score(score: str, scores: Mapping[str, float | None]) -> None:
@@ -38,9 +44,6 @@ def _print_score(score: str, scores: Mapping[str, float | None]) -> None:
 
 def _new_run_folder(production: str, task: str) -> Path:
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    hydra = HydraConfig.get()
-    if hydra.mode == RunMode.MULTIRUN:
-        stamp = f"{stamp}_{hydra.job.num:03d}"
     folder = Path("runs") / production / task / stamp
     # Two runs of one second are two runs: a folder that exists would be resumed.
     number = 2

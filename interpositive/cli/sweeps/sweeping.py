@@ -1,0 +1,181 @@
+"""A sweep from its question to its table: rounds of trials, begun where a killed sweep left off."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from interpositive.cli.hydra_app import config_folder, plain_config
+from interpositive.cli.mistakes import as_config_error
+from interpositive.cli.sweeps.objectives import read_objectives
+from interpositive.cli.sweeps.plugins import TrialsLost, TrialSweeper
+from interpositive.cli.sweeps.proposing import Proposer
+from interpositive.cli.sweeps.question import ask_question, keep_question, only_sweep_in
+from interpositive.cli.sweeps.results import TABLE_NAME, summary, told, write_table
+from interpositive.cli.sweeps.space import SweptKey, read_space
+from interpositive.cli.training import assemble_training
+from interpositive.errors import ConfigError, TrainingError, TrainingStopped
+from interpositive.records.sweep_record import TRIAL_RECORD_NAME, SweepRecord, TrialRecord, trial_folder, trials_of
+
+
+def run_sweep(sweeper: TrialSweeper, arguments: Sequence[str]) -> None:
+    """Run every trial that has not ended, and print what came of all.
+
+    ``TrainingStopped`` when told to stop: the same command goes on. ``StorageError`` for a folder that holds another
+    sweep, or in which another process is at work. ``TrainingError`` if no trial finished.
+    """
+    # Launchers would announce every trial in their own words beside ours.
+    for name in ("hydra", "hydra_plugins"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    loader = sweeper.hydra_context.config_loader
+    swept, fixed = read_space(sweeper.params, arguments, loader, enumerated=sweeper.enumerated)
+    shared = plain_config(sweeper.compose(fixed), "train")
+    if not any(each.space.key == "production" for each in swept):
+        # A mistake that all trials share is told at once, not once a trial.
+        assemble_training(shared)
+    objectives = read_objectives(sweeper.objectives, shared)
+    proposer = sweeper.proposer(swept, objectives)
+    folder = Path(shared["run_folder"] or sweeper.config.hydra.sweep.dir)
+    question = ask_question(sweeper, proposer.num_trials, objectives, swept, fixed, shared, folder.name)
+    with only_sweep_in(folder):
+        keep_question(folder, question, shared)
+        course = SweepCourse(sweeper, proposer, swept, fixed, folder, question)
+        try:
+            with _sigterm_interrupts():
+                course.run()
+        except (KeyboardInterrupt, TrainingStopped):
+            ended = sum(trial.state != "running" for trial in trials_of(folder))
+            raise TrainingStopped(
+                "the sweep was told to stop",
+                found=f"{ended} of {question.num_trials} trials ended",
+                remedy=f"the same command with run_folder={folder} goes on",
+            ) from None
+        trials = trials_of(folder)
+    print(f"\n{summary(question, trials)}\n\nsweep folder: {folder} ({TABLE_NAME})")
+    if not any(trial.state == "finished" for trial in trials):
+        raise TrainingError(
+            "no trial of the sweep finished",
+            found=f"{len(trials)} failed",
+            remedy="the reasons are above; hydra.sweeper.retry_failed=true tries again, another run_folder something else",
+        )
+
+
+class SweepCourse:
+    """The trials of one sweep, proposed in rounds, launched, and read back from their records."""
+
+    def __init__(
+        self,
+        sweeper: TrialSweeper,
+        proposer: Proposer,
+        swept: Sequence[SweptKey],
+        fixed: Sequence[str],
+        folder: Path,
+        record: SweepRecord,
+    ) -> None:
+        self.sweeper, self.proposer = sweeper, proposer
+        self.swept, self.fixed = list(swept), list(fixed)
+        self.folder, self.record = folder, record
+
+    def run(self) -> None:
+        """Run what has not ended, round by round; the table is written again after each."""
+        trials = trials_of(self.folder)
+        ended = sum(trial.state == "finished" for trial in trials)
+        failed = [trial for trial in trials if trial.state == "failed"]
+        over = ", ".join(each.space.key for each in self.swept) or "nothing: no key has more than one value"
+        print(f"sweep {self.folder}: {self.record.num_trials} trials over {over}")
+        if trials:
+            again = "tried again" if self.sweeper.retry_failed else "left (hydra.sweeper.retry_failed=true tries again)"
+            print(f"{ended} finished before; {len(failed)} failed before" + (f" and are {again}" if failed else ""))
+        if self.sweeper.retry_failed:
+            for trial in failed:
+                self._write(TrialRecord(number=trial.number, parameters=trial.parameters, state="running"))
+        size = self.sweeper.round_size(self.record.num_trials)
+        for first in range(0, self.record.num_trials, size):
+            self._run_round(range(first, min(first + size, self.record.num_trials)))
+            write_table(self.folder, self.record, trials_of(self.folder))
+
+    def _run_round(self, numbers: range) -> None:
+        waiting = {}
+        for number in numbers:
+            trial = self._trial(number, numbers)
+            if trial.state == "running" and (overrides := self._composed(trial)) is not None:
+                waiting[number] = overrides
+        lost: TrialsLost | None = None
+        for _ in range(2):
+            waiting = {number: overrides for number, overrides in waiting.items() if self._is_open(number)}
+            if not waiting:
+                return
+            try:
+                self.sweeper.launch(waiting, self.folder)
+            except TrialsLost as error:
+                lost = error
+                continue
+            break
+        else:
+            for number in filter(self._is_open, waiting):
+                self._fail(number, f"it was launched twice, and lost twice: {lost}", None)
+        if any(self._is_open(number) for number in waiting):
+            raise TrainingStopped("a trial was told to stop")
+
+    def _trial(self, number: int, mates: range) -> TrialRecord:
+        """A trial's record, proposed and written if it has none."""
+        if (trial_folder(self.folder, number) / TRIAL_RECORD_NAME).exists():
+            return TrialRecord.read(trial_folder(self.folder, number))
+        earlier = [trial for trial in trials_of(self.folder) if trial.number < number]
+        # Those of the same round are not known yet, even if a killed sweep had come to know them.
+        known = [
+            trial.model_copy(update={"state": "running", "values": {}}) if trial.number in mates else trial
+            for trial in earlier
+        ]
+        parameters = self.proposer.propose(number, known)
+        trial = TrialRecord(number=number, parameters=parameters, state="running")
+        self._write(trial)
+        return trial
+
+    def _composed(self, trial: TrialRecord) -> list[str] | None:
+        """The overrides of a trial; None, and the trial failed, where they make no configuration."""
+        overrides = [*self.fixed, *(each.override(trial.parameters[each.space.key]) for each in self.swept)]
+        try:
+            self.sweeper.compose(overrides)
+        except ConfigError as error:
+            self._fail(trial.number, str(error), error.exit_code)
+            return None
+        except (HydraException, OmegaConfBaseException) as error:
+            mistake = as_config_error(error, "train", config_folder())
+            self._fail(trial.number, str(mistake), mistake.exit_code)
+            return None
+        return overrides
+
+    def _fail(self, number: int, reason: str, code: int | None) -> None:
+        trial = TrialRecord.read(trial_folder(self.folder, number))
+        trial = trial.model_copy(update={"state": "failed", "reason": reason, "exit_code": code})
+        self._write(trial)
+        print(told(trial, self.record.objectives), flush=True)
+
+    def _is_open(self, number: int) -> bool:
+        return TrialRecord.read(trial_folder(self.folder, number)).state == "running"
+
+    def _write(self, trial: TrialRecord) -> None:
+        trial.write(trial_folder(self.folder, trial.number))
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Inside, SIGTERM stops the sweep as Ctrl-C does."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> Any:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
