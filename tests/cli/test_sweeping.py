@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import fcntl
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -17,11 +17,28 @@ from interpositive.cli.sweeps.proposing import SAMPLERS, GridProposer, OptunaPro
 from interpositive.cli.sweeps.results import summary
 from interpositive.cli.sweeps.space import SweptKey, read_space
 from interpositive.cli.sweeps.trial import CONSOLE_NAME
-from interpositive.errors import ConfigError, InterpositiveError
+from interpositive.errors import ConfigError
 from interpositive.records.pareto import pareto_front
 from interpositive.records.run_record import RunRecord
 from interpositive.records.sweep_record import Objective, Parameter, SweepRecord, TrialRecord, trial_folder, trials_of
 
+SMALL = [
+    "dailies.window_frames=8",
+    "dailies.num_windows=2",
+    "dailies.num_val_windows=1",
+    "dailies.batch_size=2",
+    "dailies.num_prepare_workers=0",
+    "trainer.max_steps=2",
+    "trainer.warmup_steps=1",
+    "trainer.validate_every=2",
+    "trainer.checkpoint_every=2",
+    "trainer.held_out_windows=1",
+    "trainer.held_out_frames=1",
+    "mini_model.scorer_width=4",
+    "mini_model.residual_widths=[4,4,4]",
+    "mini_model.flow_offsets=[1]",
+    "mini_model.camera_offsets=[2]",
+]
 RATE = "trainer.learning_rate=tag(log,interval(1e-4,1e-2))"
 WIDTH = "mini_model.scorer_width=int(interval(4,9))"
 QUALITY = Objective(name="quality", direction="maximize")
@@ -34,7 +51,9 @@ def swept(*arguments: str, enumerated: bool = False) -> list[SweptKey]:
 
 class TestSpace:
     def test_hydras_words_are_kept_in_kind_and_scale(self) -> None:
-        spaces = [each.space for each in swept(RATE, WIDTH, "a=interval(0,1)", "b=range(2,9,3)", "c=x,1,1.5,null,[1,2]")]
+        spaces = [
+            each.space for each in swept(RATE, WIDTH, "a=interval(0,1)", "b=range(2,9,3)", "c=x,1,1.5,null,[1,2]")
+        ]
         rate, width, a, b, c = spaces
         assert (rate.low, rate.high, rate.is_log, rate.is_integer) == (1e-4, 1e-2, True, False)
         assert (width.low, width.high, width.is_log, width.is_integer) == (4, 9, False, True)
@@ -75,7 +94,7 @@ class TestSpace:
 
 
 def optuna_trials(
-    sampler: str, objectives: list[Objective], round_size: int, num_trials: int = 14
+    sampler: str, objectives: list[Objective], round_size: int, num_trials: int = 10
 ) -> list[dict[str, Parameter]]:
     proposer = optuna_proposer(sampler, objectives)
     trials: list[TrialRecord] = []
@@ -90,7 +109,7 @@ def optuna_trials(
 
 def optuna_proposer(sampler: str, objectives: list[Objective]) -> OptunaProposer:
     keys = swept(RATE, WIDTH, "kind=1,1.0,true")
-    return OptunaProposer(keys, objectives, sampler=sampler, num_trials=14, num_random_trials=4, seed=5)
+    return OptunaProposer(keys, objectives, sampler=sampler, num_trials=10, num_random_trials=4, seed=5)
 
 
 def ended(trial: TrialRecord, objectives: list[Objective]) -> TrialRecord:
@@ -98,7 +117,9 @@ def ended(trial: TrialRecord, objectives: list[Objective]) -> TrialRecord:
         return trial.model_copy(update={"state": "failed"})
     rate, width = trial.parameters["trainer.learning_rate"], trial.parameters["mini_model.scorer_width"]
     values = {"quality": -abs(float(str(rate)) - 4e-3), "cost": float(str(width))}
-    return trial.model_copy(update={"state": "finished", "values": {each.name: values[each.name] for each in objectives}})
+    return trial.model_copy(
+        update={"state": "finished", "values": {each.name: values[each.name] for each in objectives}}
+    )
 
 
 class TestProposing:
@@ -107,21 +128,19 @@ class TestProposing:
     def test_a_proposal_follows_from_the_records_alone(self, sampler: str, objectives: list[Objective]) -> None:
         whole = optuna_trials(sampler, objectives, round_size=1)
         assert whole == optuna_trials(sampler, objectives, round_size=1)
-        records = [
-            ended(TrialRecord.model_validate_json(TrialRecord(number=n, parameters=p, state="running").model_dump_json()),
-                  objectives)
-            for n, p in enumerate(whole)
-        ]
+        started = [TrialRecord(number=n, parameters=p, state="running") for n, p in enumerate(whole)]
+        # As they come back from disk.
+        records = [ended(TrialRecord.model_validate_json(each.model_dump_json()), objectives) for each in started]
         # A proposer that never saw how these trials came about, given them in disorder.
-        assert optuna_proposer(sampler, objectives).propose(13, records[:13][::-1]) == whole[13]
+        assert optuna_proposer(sampler, objectives).propose(9, records[:9][::-1]) == whole[9]
         assert optuna_trials(sampler, objectives, round_size=2) != whole or sampler == "random"
 
     def test_it_learns(self) -> None:
-        def error(sampler: str) -> float:
-            late = optuna_trials(sampler, [QUALITY], 1, 30)[20:]
-            return sum(abs(float(str(each["trainer.learning_rate"])) - 4e-3) for each in late)
+        def error(sampler: str, num_trials: int) -> float:
+            late = optuna_trials(sampler, [QUALITY], 1, num_trials)[-10:]
+            return median(abs(float(str(each["trainer.learning_rate"])) - 4e-3) for each in late)
 
-        assert error("tpe") < 0.6 * error("random")
+        assert error("tpe", 40) < 0.5 * error("random", 40)
 
     def test_a_grid_goes_through_everything_once(self) -> None:
         grid = GridProposer(swept("a=1,2", "b=x,y,z", enumerated=True))
@@ -131,16 +150,17 @@ class TestProposing:
 
 @dataclass
 class Trained:
-    """What trials were asked, in order, and how the next ones shall go: by their ``seed``, an exit or an exception."""
+    """What trials were asked, in order; the exit code for those of a seed; in which one the sweep is stopped."""
 
     asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
-    fate: dict[int, int | BaseException] = field(default_factory=dict)
+    fate: dict[int, int] = field(default_factory=dict)
+    stop_at: int = 0
 
     def train(self, plain: Mapping[str, Any], folder: Path, lock: int) -> int:
         self.asked.append((folder.name, plain))
+        if len(self.asked) == self.stop_at:
+            raise KeyboardInterrupt
         fate = self.fate.pop(plain["seed"], 0)
-        if isinstance(fate, BaseException):
-            raise fate
         if fate:
             (folder / CONSOLE_NAME).write_text(f"step 1\ninterpositive train: wrong\n  found:    {plain['seed']}\n")
             return fate
@@ -249,38 +269,25 @@ class TestGrid:
 
 
 class TestStoppedAndGoneOn:
-    OPTUNA = ("hydra/sweeper=optuna", "hydra.sweeper.num_trials=6", "hydra.sweeper.num_random_trials=2", RATE)
+    OPTUNA = ("hydra/sweeper=optuna", "hydra.sweeper.num_trials=4", "hydra.sweeper.num_random_trials=2", RATE)
 
     def test_a_killed_sweep_ends_as_one_that_was_not(self, sweep: Sweep, trained: Trained) -> None:
         assert sweep(*self.OPTUNA).code == 0
         whole = [trial.model_copy(update={"seconds": None}) for trial in trials_of(FOLDER)]
         FOLDER.rename("whole")
         asked = len(trained.asked)
-        trained.fate = {0: KeyboardInterrupt()}
+        trained.stop_at = asked + 1
         done = sweep(*self.OPTUNA)
         assert done.code == 75 and "run_folder=sweep" in done.err and states() == ["running"]
-        # Killed once more, before the process of the third trial was begun.
-        self._stop_at(trained, 3)
+        # And once more, in its third trial.
+        trained.stop_at = asked + 4
         assert sweep(*self.OPTUNA).code == 75 and states() == ["finished"] * 2 + ["running"]
         before = trial_folder(FOLDER, 0) / "trial.json"
         kept = before.stat().st_mtime_ns
         assert sweep(*self.OPTUNA).code == 0 and before.stat().st_mtime_ns == kept
         assert [trial.model_copy(update={"seconds": None}) for trial in trials_of(FOLDER)] == whole
         names = [name for name, _ in trained.asked[asked:]]
-        assert names == ["0000", "0000", "0001", "0002", "0002", "0003", "0004", "0005"]
-
-    def _stop_at(self, trained: Trained, at: int) -> None:
-        train, calls = trained.train, iter(range(1, 100))
-
-        def stop(plain: Mapping[str, Any], folder: Path, lock: int) -> int:
-            if next(calls) == at:
-                trained.fate[plain["seed"]] = KeyboardInterrupt()
-            return Trained.train(trained, plain, folder, lock)
-
-        import interpositive.cli.sweeps.trial as trial
-
-        assert trial._in_own_process in (train, trial._in_own_process)
-        trial._in_own_process = stop  # the fixture's monkeypatch puts the true one back
+        assert names == ["0000", "0000", "0001", "0002", "0002", "0003"]
 
     def test_a_trial_that_was_told_to_stop_stops_the_sweep_and_goes_on(self, sweep: Sweep, trained: Trained) -> None:
         trained.fate = {2: 75}
@@ -290,8 +297,8 @@ class TestStoppedAndGoneOn:
 
     def test_more_trials_may_be_asked_for(self, sweep: Sweep, trained: Trained) -> None:
         sweep(*self.OPTUNA)
-        assert sweep(*self.OPTUNA, "hydra.sweeper.num_trials=7").code == 0
-        assert len(trained.asked) == 7 and SweepRecord.read(FOLDER).num_trials == 7
+        assert sweep(*self.OPTUNA, "hydra.sweeper.num_trials=5").code == 0
+        assert len(trained.asked) == 5 and SweepRecord.read(FOLDER).num_trials == 5
 
     @pytest.mark.parametrize(
         ("change", "key"),
@@ -372,14 +379,12 @@ class TestRefused:
         assert not trained.asked and not list(Path().glob("sweep/trials/*"))
 
     def test_optuna_is_told_what_to_vary(self, sweep: Sweep, trained: Trained) -> None:
-        for arguments, said in (([], "nothing to vary"), (["hydra.sweeper.sampler=cma", "seed=1,2"], "tpe, gp, random")):
-            done = sweep("hydra/sweeper=optuna", *arguments)
-            assert done.code == 2 and said in done.err
+        assert "nothing to vary" in sweep("hydra/sweeper=optuna").err
+        done = sweep("hydra/sweeper=optuna", "hydra.sweeper.sampler=cma", "seed=1,2")
+        assert done.code == 2 and "tpe, gp, random" in done.err and not trained.asked
 
 
 def test_true_trainings_in_processes_of_their_own(sweep: Sweep) -> None:
-    from test_repeatable_training import SMALL  # type: ignore[import-not-found]
-
     done = sweep(*SMALL, "mini_model.crop_px=32,-8")
     assert done.code == 0, done.err
     good, bad = trials_of(FOLDER)
@@ -387,5 +392,3 @@ def test_true_trainings_in_processes_of_their_own(sweep: Sweep) -> None:
     assert RunRecord.read(trial_folder(FOLDER, 0)).finished
     assert bad.state == "failed" and bad.exit_code == 1 and "RuntimeError" in bad.reason
     assert "Traceback" in (trial_folder(FOLDER, 1) / CONSOLE_NAME).read_text()
-    assert json.loads((FOLDER / "sweep.json").read_text())["name"] == "sweep"
-    assert issubclass(ConfigError, InterpositiveError)

@@ -91,6 +91,8 @@ class TrialSweeper(Sweeper):
 
         ``TrialsLost`` if the launcher did not bring all to an end.
         """
+        # Hydra's launchers write beside it what they keep, and would make it where no sweep is.
+        self.config.hydra.sweep.dir = str(folder.resolve())
         told = QuotedString(str(folder.resolve()), Quote.single).with_quotes()
         overrides = [
             [*each, f"hydra.sweep.dir={told}", f"hydra.sweep.subdir={TRIALS_FOLDER}/{number:04d}"]

@@ -25,6 +25,8 @@ from interpositive.cli.training import assemble_training
 from interpositive.errors import ConfigError, TrainingError, TrainingStopped
 from interpositive.records.sweep_record import TRIAL_RECORD_NAME, SweepRecord, TrialRecord, trial_folder, trials_of
 
+_NO_CONFIGURATION = (ConfigError, HydraException, OmegaConfBaseException)
+
 
 def run_sweep(sweeper: TrialSweeper, arguments: Sequence[str]) -> None:
     """Run every trial that has not ended, and print what came of all.
@@ -41,6 +43,8 @@ def run_sweep(sweeper: TrialSweeper, arguments: Sequence[str]) -> None:
     if not any(each.space.key == "production" for each in swept):
         # A mistake that all trials share is told at once, not once a trial.
         assemble_training(shared)
+    for each in swept:
+        _refuse_what_never_composes(sweeper, fixed, each)
     objectives = read_objectives(sweeper.objectives, shared)
     proposer = sweeper.proposer(swept, objectives)
     folder = Path(shared["run_folder"] or sweeper.config.hydra.sweep.dir)
@@ -64,8 +68,24 @@ def run_sweep(sweeper: TrialSweeper, arguments: Sequence[str]) -> None:
         raise TrainingError(
             "no trial of the sweep finished",
             found=f"{len(trials)} failed",
-            remedy="the reasons are above; hydra.sweeper.retry_failed=true tries again, another run_folder something else",
+            remedy="hydra.sweeper.retry_failed=true tries the same again; another run_folder something else",
         )
+
+
+def _refuse_what_never_composes(sweeper: TrialSweeper, fixed: Sequence[str], key: SweptKey) -> None:
+    """``ConfigError`` for a key none of whose values makes a configuration, such as a misspelt one."""
+    for value in key.space.choices or [key.space.low]:
+        try:
+            sweeper.compose([*fixed, key.override(value)])
+        except _NO_CONFIGURATION as error:
+            mistake: Exception = error
+        else:
+            return
+    raise _as_mistake(mistake)
+
+
+def _as_mistake(error: Exception) -> ConfigError:
+    return error if isinstance(error, ConfigError) else as_config_error(error, "train", config_folder())
 
 
 class SweepCourse:
@@ -145,11 +165,8 @@ class SweepCourse:
         overrides = [*self.fixed, *(each.override(trial.parameters[each.space.key]) for each in self.swept)]
         try:
             self.sweeper.compose(overrides)
-        except ConfigError as error:
-            self._fail(trial.number, str(error), error.exit_code)
-            return None
-        except (HydraException, OmegaConfBaseException) as error:
-            mistake = as_config_error(error, "train", config_folder())
+        except _NO_CONFIGURATION as error:
+            mistake = _as_mistake(error)
             self._fail(trial.number, str(mistake), mistake.exit_code)
             return None
         return overrides
