@@ -18,9 +18,9 @@ from interpositive.cli.sweeps.results import summary
 from interpositive.cli.sweeps.space import SweptKey, read_space
 from interpositive.cli.sweeps.trial import CONSOLE_NAME
 from interpositive.errors import ConfigError
-from interpositive.records.pareto import pareto_front
 from interpositive.records.run_record import RunRecord
 from interpositive.records.sweep_record import Objective, Parameter, SweepRecord, TrialRecord, trial_folder, trials_of
+from interpositive.review.sweeps.figures import sweep_figures
 
 SMALL = [
     "dailies.window_frames=8",
@@ -328,15 +328,6 @@ class TestStoppedAndGoneOn:
 
 
 class TestSeveralObjectives:
-    def test_the_front_is_what_nothing_beats(self) -> None:
-        points = [(1, 1), (3, 3), (2, 3), (3, 3), (2, 2), (0, 1)]
-        trials = [
-            TrialRecord(number=n, parameters={}, state="finished", values={"quality": q, "cost": c})
-            for n, (q, c) in enumerate(points)
-        ]
-        assert [trial.number for trial in pareto_front(trials, [QUALITY, COST])] == [1, 3, 4, 0]
-        assert [trial.number for trial in pareto_front(trials, [QUALITY])] == [1, 3]
-
     def test_it_is_printed_first(self, sweep: Sweep, trained: Trained) -> None:
         objectives = "[psnr_hole,seconds_training,{name: held_out/psnr_hole/trained2,direction: maximize}]"
         assert sweep(f"hydra.sweeper.objectives={objectives}", "seed=1,2").code == 7
@@ -352,7 +343,7 @@ class TestSeveralObjectives:
         assert done.code == 0, done.err
         record, trials = SweepRecord.read(FOLDER), trials_of(FOLDER)
         marked = [line.split()[1] for line in summary(record, trials).splitlines() if line.startswith("*  ")]
-        assert marked == [f"{trial.number:04d}" for trial in pareto_front(trials, record.objectives)]
+        assert marked == [f"{number:04d}" for number in sweep_figures(record, trials).front] != []
         assert "Pareto front" in done.out
 
     @pytest.mark.parametrize("given", ["[psnr_hole,psnr_hole]", "[]", "[nowhere]", "[{name: psnr_hole}]", "[{nam: x}]"])

@@ -7,9 +7,9 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from interpositive.records.pareto import in_order, pareto_front
 from interpositive.records.publishing import write_file_whole
 from interpositive.records.sweep_record import Objective, Parameter, SweepRecord, TrialRecord
+from interpositive.review.sweeps.figures import parameter_words, sweep_figures
 
 TABLE_NAME = "sweep.csv"
 _SHOWN = 20
@@ -28,7 +28,7 @@ def told(trial: TrialRecord, objectives: Sequence[Objective]) -> str:
 
 def write_table(folder: Path, sweep: SweepRecord, trials: Sequence[TrialRecord]) -> None:
     """Write ``sweep.csv``: a row for each trial, ``on_front`` for those that none beats in all objectives."""
-    best = {trial.number for trial in pareto_front(trials, sweep.objectives)}
+    front = sweep_figures(sweep, trials).front
     keys = [space.key for space in sweep.space]
     names = [objective.name for objective in sweep.objectives]
     table = io.StringIO()
@@ -41,7 +41,7 @@ def write_table(folder: Path, sweep: SweepRecord, trials: Sequence[TrialRecord])
                 trial.state,
                 *(_exact(trial.parameters.get(key)) for key in keys),
                 *(trial.values.get(name, "") for name in names),
-                int(trial.number in best),
+                int(trial.number in front),
                 "" if trial.seconds is None else trial.seconds,
                 "" if trial.exit_code is None else trial.exit_code,
                 " ".join(trial.reason.split()),
@@ -52,16 +52,17 @@ def write_table(folder: Path, sweep: SweepRecord, trials: Sequence[TrialRecord])
 
 def summary(sweep: SweepRecord, trials: Sequence[TrialRecord]) -> str:
     """The best trials, the front first where there are several objectives, and the reason of each that failed."""
-    front = pareto_front(trials, sweep.objectives)
-    numbers = {trial.number for trial in front}
-    others = [trial for trial in in_order(trials, sweep.objectives) if trial.number not in numbers]
+    figures = sweep_figures(sweep, trials)
+    ranked = figures.ranked(sweep.objectives[0])
+    front = [trial for trial in ranked if trial.number in figures.front]
+    others = [trial for trial in ranked if trial.number not in figures.front]
     several = len(sweep.objectives) > 1
     heads = ["", "trial", *(space.key for space in sweep.space), *(_head(each) for each in sweep.objectives)]
     rows = [
         [
-            "*" if trial.number in numbers else "",
+            "*" if trial.number in figures.front else "",
             f"{trial.number:04d}",
-            *(_shown(trial.parameters.get(space.key)) for space in sweep.space),
+            *(parameter_words(trial.parameters.get(space.key)) for space in sweep.space),
             *(f"{trial.values[each.name]:.5g}" for each in sweep.objectives),
         ]
         for trial in [*front, *others]
@@ -94,13 +95,7 @@ def _head(objective: Objective) -> str:
 
 
 def _exact(value: Parameter) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value)
-
-
-def _shown(value: Parameter) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else _exact(value)
+    return repr(value) if isinstance(value, float) else parameter_words(value)
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
