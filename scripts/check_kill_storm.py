@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -22,8 +23,8 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,14 @@ from torch import Tensor
 from interpositive.records.digests import sha256_of_file
 from interpositive.training.checkpoint_format import read_checkpoint
 
-SETTINGS: dict[str, Any] = {"checkpoint_every": 2, "held_out_windows": 1}
+SETTINGS: dict[str, Any] = {"checkpoint_every": 2, "held_out_windows": 1, "held_out_frames": 1}
 # What a clock said, in run.json, in the courses, and in metrics.csv; and the digest of a record that says it.
 MEASURED_IN_RECORD = ("created", "seconds_training", "record_sha256")
 MEASURED_SCORES = ("train/wait_share", "train/judge_share", "train/checkpoint_share")
 MEASURED_IN_COURSE = "seconds"
 # Files that hold such a number, so that their digests in the record differ.
 MEASURED_FILES = ("held_out.json", "metrics.csv")
+SEMAPHORES = f"kill_storm_{os.getpid()}"
 PLACES = ("inside a save", "while judging", "inside the archive", "inside the record", "elsewhere")
 
 
@@ -56,6 +58,7 @@ class Storm:
     production: TinyProduction
     folder: Path
     seconds: float
+    pids: set[int] = field(default_factory=set)
 
     def start(self, run: Path, num_workers: int) -> int:
         """Fork a trainer; gives its process id."""
@@ -70,6 +73,8 @@ def forked(work: Callable[[], object], log: Path) -> int:
     if pid := os.fork():
         return pid
     try:
+        # Else nobody could tell whose they are.
+        multiprocessing.current_process()._config["semprefix"] = f"/{SEMAPHORES}"  # type: ignore[attr-defined]
         handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(handle, 1)
         os.dup2(handle, 2)
@@ -218,26 +223,30 @@ def differences(one: dict[str, object], other: dict[str, object]) -> list[str]:
     return [name for name in sorted({*one, *other}) if one.get(name, missing) != other.get(name, missing)]
 
 
-def shared_memory() -> set[str]:
-    return set(os.listdir("/dev/shm"))
+def shared_memory(pids: Collection[int]) -> list[str]:
+    """Pieces of shared memory that these processes made; others of this machine have theirs."""
+    return [
+        name
+        for name in os.listdir("/dev/shm")
+        if SEMAPHORES in name or any(name.startswith(f"torch_{pid}_") for pid in pids)
+    ]
 
 
 def trial(storm: Storm, number: int, chance: random.Random, num_workers: int, most: int, tally: Counter[str]) -> bool:
     """Kill a run up to ``most`` times, let it end, and compare it; whether it ended as the one in peace."""
     run = storm.folder / f"trial_{number:04d}"
     log, kills, orphans = run.with_suffix(".log"), 0, list[int]()
-    for _ in range(chance.randint(1, most)):
-        aim = chance.choices(("save", "anywhere", "judging", "archive", "record"), (50, 25, 11, 7, 7))[0]
+    planned = chance.randint(1, most)
+    while not (run / "run.json").exists():
         pid = storm.start(run, num_workers)
-        if not wait_for_aim(storm, run, pid, chance, aim):
+        aim = chance.choices(("save", "anywhere", "judging", "archive", "record"), (50, 25, 11, 7, 7))[0]
+        if kills == planned or not wait_for_aim(storm, run, pid, chance, aim):
+            finish(pid, log)
             break
         orphans += kill(pid)
+        storm.pids.update((pid, *orphans))
         kills += 1
         tally[place_of_kill(run)] += 1
-    else:
-        pid = None if (run / "run.json").exists() else storm.start(run, num_workers)
-    if pid is not None:
-        finish(pid, log)
     tally["kills"] += kills
     tally["left processes"] += len(left := still_there(orphans))
     found = differences(final_state(storm.folder / "peace"), final_state(run))
@@ -261,17 +270,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="kill_storm_"))
-    before, began, chance = shared_memory(), time.monotonic(), random.Random(given.seed)
+    began, chance = time.monotonic(), random.Random(given.seed)
     # In a child, so that no thread of a codec or of torch is there when trainers are forked.
     finish(forked(lambda: make_production(folder), folder / "production.log"), folder / "production.log")
-    storm = Storm(existing_production(folder), folder, 0.0)
-    # The first prepares windows for all.
-    for name in ("warm", "peace"):
-        start = time.monotonic()
-        finish(storm.start(folder / name, 0), folder / f"{name}.log")
-        storm = Storm(storm.production, folder, time.monotonic() - start)
-    if found := differences(final_state(folder / "warm"), final_state(folder / "peace")):
-        sys.exit(f"two runs in peace differ in {found}; look into {folder}")
+    storm, start = Storm(existing_production(folder), folder, 0.0), time.monotonic()
+    # It prepares the windows of all.
+    finish(storm.start(folder / "peace", 0), folder / "peace.log")
+    storm = replace(storm, seconds=time.monotonic() - start)
     tally: Counter[str] = Counter()
     equal = number = 0
     while number < given.trials or tally["kills"] < given.kills or tally[PLACES[0]] < given.saves:
@@ -281,7 +286,7 @@ def main() -> None:
         tally["with data workers"] += num_workers > 0
         if number % 20 == 0:
             print(f"{number} trials, {equal} equal, {tally['kills']} kills, {tally[PLACES[0]]} in a save", flush=True)
-    left = shared_memory() - before
+    left = shared_memory(storm.pids)
     print(f"\n{os.cpu_count()} cores, {os.uname().machine}; {time.monotonic() - began:.0f} s\n\n| | |\n|---|---|")
     print(f"| runs | {number} |\n| of them with 1 or 2 data workers | {tally['with data workers']} |")
     print(f"| SIGKILLs | {tally['kills']} |")

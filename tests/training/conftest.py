@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 from productions import TinyProduction
-from tiny_training import train_tiny
 
 from interpositive.records.run_record import RunRecord
+
+# Scripts import it too.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from tiny_training import train_tiny
 
 Train = Callable[..., RunRecord]
 
