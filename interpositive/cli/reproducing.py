@@ -14,6 +14,7 @@ from interpositive.cli.runs import read_run
 from interpositive.cli.training import assemble_training
 from interpositive.errors import ConfigError, InterpositiveError
 from interpositive.records.digests import sha256_of_file
+from interpositive.records.held_out_course import HeldOutCourse
 from interpositive.records.provenance import ENVIRONMENT_NAME, installed_distributions, read_environment
 from interpositive.records.reproduction import Finding, compare_configs, compare_provenance, first_of_weight
 from interpositive.records.run_record import RUN_RECORD_NAME, RunRecord, refuse_tampered
@@ -22,7 +23,8 @@ from interpositive.training.surroundings import measure_provenance
 
 # Where things lie, how they are watched and how often they are saved: the same numbers come of any of them.
 HARMLESS = (
-    *("production.workspace", "run_folder", "progress", "wandb.", "damage."),
+    *("production.workspace", "run_folder", "dry_run", "progress", "wandb.", "damage."),
+    *("trainer.judge_seconds", "trainer.held_out_windows"),
     *("dailies.num_workers", "dailies.num_prepare_workers", "dailies.prepared_folder", "compute.threads"),
 )
 _PREPARED = "prepared"
@@ -57,6 +59,7 @@ def plan_reproduction(run: Path, output: Path, moved: Moved, progress: bool) -> 
     record, recorded = read_run(run)
     refuse_tampered(run)
     plain = _here(record, recorded, output, moved)
+    plain["trainer"] |= _windows_judged(run, recorded)
     findings = compare_configs(recorded, plain, HARMLESS)
     packages_path = run / ENVIRONMENT_NAME
     packages = installed_distributions()
@@ -94,6 +97,13 @@ def _here(record: RunRecord, recorded: dict[str, Any], output: Path, moved: Move
     if moved.accelerator is not None:
         plain["compute"]["accelerator"] = moved.accelerator
     return plain
+
+
+def _windows_judged(run: Path, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """The held-out windows that the run's time budget admitted, whatever a clock would admit here."""
+    if recorded["trainer"].get("judge_seconds") is None:
+        return {}
+    return {"judge_seconds": None, "held_out_windows": len(HeldOutCourse.read(run).windows)}
 
 
 def _devices(plain: Mapping[str, Any]) -> list[Finding]:

@@ -55,6 +55,7 @@ class TrainConfig(BaseModel):
     metric: dict[str, dict[str, Any]]
     damage: dict[str, str]
     run_folder: Path | None
+    dry_run: bool = False
     seed: int
     progress: bool
 

@@ -185,18 +185,17 @@ class ProductionDataModule(lightning.LightningDataModule):
             "sha256": sha256_of_value([note.model_dump() for note in prepared.notes]),
         }
 
+    def recipe(self, split: str) -> WindowRecipe:
+        """How a window of the split is prepared."""
+        return WindowRecipe(
+            self.window_groups(split), self.make_example, self.prepare_example, self.seed, self.damage_paths
+        )
+
     def prepare_data(self) -> None:
         """Make the prepared windows of both splits, where they are missing."""
         for split in ("train", "val"):
-            recipe = WindowRecipe(
-                self.window_groups(split),
-                self.make_example,
-                self.prepare_example,
-                self.seed,
-                self.damage_paths,
-            )
             prepare_windows(
-                recipe,
+                self.recipe(split),
                 self.num_windows[split],
                 self.store_path(split),
                 num_workers=self.num_prepare_workers,

@@ -130,7 +130,7 @@ class PreparedWindows(Dataset[dict[str, Tensor]]):
 
     def __init__(self, folder: Path, num_windows: int) -> None:
         self.folder = Path(folder)
-        self.paths = [_path(self.folder, index) for index in range(num_windows)]
+        self.paths = [prepared_path(self.folder, index) for index in range(num_windows)]
         missing = [path.name for path in self.paths if not path.with_suffix(".json").is_file()]
         if missing:
             raise CatalogueError(
@@ -196,7 +196,7 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 def _make_missing(recipe: WindowRecipe, num_windows: int, folder: Path, num_workers: int, progress: bool) -> None:
-    missing = [index for index in range(num_windows) if not is_whole(_path(folder, index))]
+    missing = [index for index in range(num_windows) if not is_whole(prepared_path(folder, index))]
     bar = tqdm(total=len(missing), desc="prepare windows", unit="window", disable=not progress or not missing)
     if num_workers == 0 or len(missing) < 2:
         for index in missing:
@@ -246,12 +246,13 @@ def _make_and_write(recipe: WindowRecipe, index: int, folder: Path) -> None:
                 tensors[name] = torch.stack(values).contiguous()
         for name in examples[0].condition:
             tensors[f"condition.{name}"] = torch.stack([e.condition[name] for e in examples]).contiguous()
-    path = _path(folder, index)
+    path = prepared_path(folder, index)
     write_file_whole(path, save(tensors))
     take, first_frame = window_frames(recipe, index)
     note = WindowNote(take=take, first_frame=first_frame, num_examples=len(examples)).vouching(path)
     write_file_whole(path.with_suffix(".json"), note.model_dump_json())
 
 
-def _path(folder: Path, index: int) -> Path:
+def prepared_path(folder: Path, index: int) -> Path:
+    """Where a window of a store lies; its note is beside it."""
     return folder / f"window_{index:05d}.safetensors"

@@ -117,7 +117,7 @@ def _masks(record: RunRecord, damage_paths: Mapping[str, str]) -> list[Finding]:
     for name, given in sorted(damage_paths.items()):
         path, expected = Path(given), record.damage.get(name, "")
         if not path.exists():
-            remedy = f"name where it lies now: '+damage.{name}=<mask>'"
+            remedy = f"name where it lies now: '+damage={{{name}: <mask>}}'"
             found.append(_missing(f"known damage of {name}", f"sha256 {expected[:12]}", f"nothing at {path}", remedy))
         elif not expected:
             what = f"known damage of {name}, whose digest was not recorded"

@@ -64,7 +64,7 @@ def read_space(
 
 def _swept_key(override: Override, enumerated: bool) -> SweptKey:
     key = override.key_or_group
-    if override.is_hydra_override() or key == "run_folder":
+    if override.is_hydra_override() or key in ("run_folder", "dry_run"):
         raise ConfigError(
             f"{key} cannot differ from trial to trial",
             found=override.input_line,

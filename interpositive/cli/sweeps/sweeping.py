@@ -13,6 +13,7 @@ from typing import Any
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from interpositive.cli.dry_running import tell_dry_sweep
 from interpositive.cli.hydra_app import config_folder, plain_config
 from interpositive.cli.mistakes import as_config_error
 from interpositive.cli.sweeps.objectives import read_objectives
@@ -21,7 +22,7 @@ from interpositive.cli.sweeps.proposing import Proposer
 from interpositive.cli.sweeps.question import ask_question, keep_question, only_sweep_in
 from interpositive.cli.sweeps.results import TABLE_NAME, summary, told, write_table
 from interpositive.cli.sweeps.space import SweptKey, read_space
-from interpositive.cli.training import assemble_training
+from interpositive.cli.training import AssembledTraining, assemble_training
 from interpositive.errors import ConfigError, TrainingError, TrainingStopped
 from interpositive.records.sweep_record import TRIAL_RECORD_NAME, SweepRecord, TrialRecord, trial_folder, trials_of
 
@@ -47,6 +48,9 @@ def run_sweep(sweeper: TrialSweeper, arguments: Sequence[str]) -> None:
         _refuse_what_never_composes(sweeper, fixed, each)
     objectives = read_objectives(sweeper.objectives, shared)
     proposer = sweeper.proposer(swept, objectives)
+    if shared["dry_run"]:
+        tell_dry_sweep(_dry_trials(sweeper, proposer, swept, fixed))
+        return
     folder = Path(shared["run_folder"] or sweeper.config.hydra.sweep.dir)
     question = ask_question(sweeper, proposer.num_trials, objectives, swept, fixed, shared, folder.name)
     with only_sweep_in(folder):
@@ -70,6 +74,19 @@ def run_sweep(sweeper: TrialSweeper, arguments: Sequence[str]) -> None:
             found=f"{len(trials)} failed",
             remedy="hydra.sweeper.retry_failed=true tries the same again; another run_folder something else",
         )
+
+
+def _dry_trials(
+    sweeper: TrialSweeper, proposer: Proposer, swept: Sequence[SweptKey], fixed: Sequence[str]
+) -> Iterator[tuple[str, AssembledTraining]]:
+    """Every trial's name and parts, as proposed while nothing is known of any; no record of it is written."""
+    earlier: list[TrialRecord] = []
+    for number in range(proposer.num_trials):
+        parameters = proposer.propose(number, earlier)
+        earlier.append(TrialRecord(number=number, parameters=parameters, state="running"))
+        overrides = [each.override(parameters[each.space.key]) for each in swept]
+        plain = plain_config(sweeper.compose([*fixed, *overrides]), "train")
+        yield f"trial {number} ({', '.join(overrides)})", assemble_training(plain)
 
 
 def _refuse_what_never_composes(sweeper: TrialSweeper, fixed: Sequence[str], key: SweptKey) -> None:

@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from interpositive.cli.dry_running import tell_dry_run
 from interpositive.cli.training import assemble_training, train_here
 from interpositive.errors import ConfigError
 
@@ -26,6 +27,9 @@ def run(config: DictConfig) -> None:
     plain: Any = OmegaConf.to_container(config, resolve=True)
     # Assembled here too, so that every mistake is told before a run folder is named.
     parts = assemble_training(plain)
+    if parts.config.dry_run:
+        tell_dry_run(parts)
+        return
     folder = parts.config.run_folder or _new_run_folder(parts.production.name, parts.task.name)
     record = train_here(plain, folder)
     print(f"\n{record.steps} steps in {record.seconds_training:.0f} s; held-out takes, at the kept checkpoint:")
