@@ -205,9 +205,13 @@ def _make_missing(recipe: WindowRecipe, num_windows: int, folder: Path, num_work
     else:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(num_workers, context, _start_worker, (recipe, folder)) as pool:
-            for future in as_completed([pool.submit(_work, index) for index in missing]):
-                future.result()
-                bar.update()
+            try:
+                for future in as_completed([pool.submit(_work, index) for index in missing]):
+                    future.result()
+                    bar.update()
+            finally:
+                # One who is told to stop, or meets an error, does not wait for all that was still to be made.
+                pool.shutdown(cancel_futures=True)
     bar.close()
 
 

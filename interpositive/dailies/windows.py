@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -344,7 +345,14 @@ def _batch(windows: list[Window]) -> Window:
 
 
 def calm_worker(worker: int) -> None:
-    """One thread for each library in a worker: the workers themselves are the parallelism. It ends with its parent."""
+    """One thread for each library in a worker: the workers themselves are the parallelism. It ends with its parent.
+
+    A scheduler signals every process of a job, and means the trainer, which needs its batches until it has saved: what
+    ends a worker is the second SIGTERM, which is its trainer's own.
+    """
     end_with_parent()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, _: signal.signal(number, signal.SIG_DFL))

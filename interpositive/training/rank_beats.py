@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 BEAT_SECONDS = 1.0
-DONE = "done"
+DONE, STOPPED = "done", "stopped"
 # A judge that was not awake for longer than this was stopped itself, and must hear from the others before it acts.
 _BREAK_SECONDS = 3.0
 # One beat can lie in a socket from before a break: only a later one shows that its sender still runs.
@@ -16,7 +16,7 @@ _FRESH_BEATS = 2
 
 @dataclass(frozen=True)
 class Beat:
-    """What a rank last said: how often it has beaten, where it runs, and how it ended (``done``, or why)."""
+    """What a rank last said: how often it has beaten, where it runs, and how it ended (done, stopped, or why)."""
 
     number: int
     host: str
@@ -42,6 +42,16 @@ class Beat:
         return Beat(*json.loads(stored))
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """A rank without which the run cannot go on: where it ran (empty if it never said), and what was found."""
+
+    rank: int
+    where: str
+    why: str
+    was_asked_to_stop: bool = False
+
+
 class Judge:
     """Follows the beats of all ranks by the waking time of this process.
 
@@ -54,6 +64,7 @@ class Judge:
         self.lost_after_seconds = lost_after_seconds
         self.join_seconds = join_seconds
         self.num_breaks = 0
+        self.expects_ends = False
         self._awake = 0.0
         self._last_tick = 0.0
         self._last_round = 0.0
@@ -90,35 +101,36 @@ class Judge:
                 self._last[other], self._since[other] = beat, self._awake
             if num_breaks == self.num_breaks:
                 first = self._first_fresh.setdefault(other, beat.number)
-                if beat.number >= first + _FRESH_BEATS or beat.ended == DONE:
+                if beat.number >= first + _FRESH_BEATS or beat.ended in (DONE, STOPPED):
                     self._unconfirmed.discard(other)
 
-    def verdict(self, broken: str | None) -> tuple[int, str, str] | None:
-        """The lost rank, where it ran (empty if it never said), and what was found; None if all is well.
+    def verdict(self, broken: str | None) -> Verdict | None:
+        """The lost rank; None if all is well. A rank that stopped is given time: the others may be about to as well.
 
         ``broken`` says why the connection to the meeting point, which is on rank 0's machine, broke.
         """
-        store_seconds = self._awake - self._last_round
         at_zero = self._last.get(0)
-        if broken is not None:
-            # A run that has ended as it should takes its meeting point with it.
-            return (
-                None
-                if at_zero is not None and at_zero.ended == DONE
-                else self._found(0, f"the connection to its machine broke ({broken})")
-            )
-        if store_seconds > self.lost_after_seconds:
+        store_seconds = self._awake - self._last_round
+        # A rank 0 that has ended as it should takes the meeting point with it.
+        if broken is not None and (at_zero is None or at_zero.ended not in (DONE, STOPPED)):
+            return self._found(0, f"the connection to its machine broke ({broken})")
+        if broken is None and store_seconds > self.lost_after_seconds:
             return self._found(0, f"the meeting point on its machine has not answered for {store_seconds:.0f} s")
         for other in self.others:
             beat, seconds = self._last.get(other), self._awake - self._since[other]
             if beat is None and seconds > self.join_seconds:
                 return self._found(other, f"not all ranks had joined after {seconds:.0f} s")
-            if beat is not None and beat.ended not in ("", DONE):
+            if beat is None or beat.ended == DONE:
+                continue
+            if beat.ended == STOPPED:
+                if seconds > self.lost_after_seconds and not self.expects_ends:
+                    return Verdict(other, beat.where, "it was asked to stop", was_asked_to_stop=True)
+            elif beat.ended:
                 return self._found(other, beat.ended)
-            if beat is not None and not beat.ended and seconds > self.lost_after_seconds:
+            elif broken is None and seconds > self.lost_after_seconds:
                 return self._found(other, f"it has not answered for {seconds:.0f} s")
         return None
 
-    def _found(self, other: int, why: str) -> tuple[int, str, str]:
+    def _found(self, other: int, why: str) -> Verdict:
         beat = self._last.get(other)
-        return other, beat.where if beat else "", why
+        return Verdict(other, beat.where if beat else "", why)

@@ -18,14 +18,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import interpositive.training  # noqa: F401  isort: skip
+import pytorch_lightning as lightning
 import torch
 import torch.distributed as dist
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from interpositive.errors import RankLostError, TrainingStopped
-from interpositive.training.rank_beats import BEAT_SECONDS, DONE, Beat, Judge
+from interpositive.training.rank_beats import BEAT_SECONDS, DONE, STOPPED, Beat, Judge, Verdict
 
 _TICK_SECONDS = 0.5
 _JOIN_SECONDS = 300.0
@@ -34,8 +36,8 @@ _JOIN_SECONDS = 300.0
 class RankWatch:
     """Watches the other ranks of a run from :meth:`start` to :meth:`close`.
 
-    ``address`` is the host and port of a store that runs. ``lose`` is called with the error that names what was lost;
-    it ends the process, for the main thread may hang in a collective. Only tests give another.
+    ``address`` is the host and port of a store that runs. ``end`` is called with the error that names what was lost;
+    it ends the process, for the main thread may hang in a collective.
     """
 
     def __init__(
@@ -46,14 +48,14 @@ class RankWatch:
         lost_after_seconds: float,
         *,
         join_seconds: float = _JOIN_SECONDS,
-        lose: Callable[[RankLostError], None] | None = None,
+        end: Callable[[RankLostError | TrainingStopped], None] | None = None,
     ) -> None:
         self.address = address
         self.rank = rank
         self.num_ranks = num_ranks
         self.join_seconds = join_seconds
         self.lost_after_seconds = lost_after_seconds
-        self._lose = lose or _end_process
+        self._end = end or _end_process
         self._beat = Beat(0, socket.gethostname(), os.getpid())
         self._judge = Judge(rank, num_ranks, lost_after_seconds, join_seconds)
         self._closing = threading.Event()
@@ -86,19 +88,23 @@ class RankWatch:
         began = self._failed_at = self._failed_at or time.monotonic()
         time.sleep(max(0.0, began + self.lost_after_seconds + BEAT_SECONDS + 2 * _TICK_SECONDS - time.monotonic()))
 
-    def close(self, why: str = "") -> None:
-        """Say that this rank ends, as it should or, with ``why``, not.
+    def expect_ends(self) -> None:
+        """All ranks have agreed to stop: one that has done so before this one is as it should be."""
+        self._judge.expects_ends = True
 
-        Rank 0 then waits until all others have ended: the store may be in its process, and a store that goes before
-        them looks like a loss.
+    def close(self, ended: str) -> None:
+        """Say that this rank ends: ``DONE``, ``STOPPED``, or why.
+
+        Rank 0 then waits for the others' end where it is due: the store may be in its process, and one that goes
+        before them looks like a loss.
         """
         self._closing.set()
         for thread in self._threads:
             thread.join(BEAT_SECONDS)
         if self._broken is not None or any(thread.is_alive() for thread in self._threads):
             return
-        _within(BEAT_SECONDS, partial(self._say, why or DONE))
-        if self.rank == 0 and not why:
+        _within(BEAT_SECONDS, partial(self._say, ended))
+        if self.rank == 0 and (ended == DONE or self._judge.expects_ends):
             _within(self.lost_after_seconds, self._wait_for_ends)
 
     def _wait_for_ends(self) -> None:
@@ -133,20 +139,48 @@ class RankWatch:
             found = self._judge.verdict(self._broken)
             if found is None or self._closing.is_set():
                 continue
-            other, where, why = found
-            lost = RankLostError(
-                f"rank {other} of {self.num_ranks} is lost: {where or 'its meeting point {}:{}'.format(*self.address)}",
-                found=why,
-                expected=f"a sign of life within compute.lost_after_seconds={self.lost_after_seconds:g}",
-                remedy="the same command goes on from the newest checkpoint",
-            )
             self._closing.set()
             if self._broken is None:
                 # The others, and the lost rank if it should wake, need not find out for themselves.
-                _within(BEAT_SECONDS, partial(self._say, f"it gave up rank {other}: {why}"))
+                _within(BEAT_SECONDS, partial(self._say, f"it gave up rank {found.rank}: {found.why}"))
                 time.sleep(BEAT_SECONDS)
-            self._lose(lost)
+            self._end(self._error(found))
             return
+
+    def _error(self, found: Verdict) -> RankLostError | TrainingStopped:
+        where = found.where or f"its meeting point {self.address[0]}:{self.address[1]}"
+        rank, remedy = f"rank {found.rank} of {self.num_ranks}", "the same command goes on from the newest checkpoint"
+        if found.was_asked_to_stop:
+            return TrainingStopped(f"{rank} was asked to stop, and has: {where}", remedy=remedy)
+        expected = f"a sign of life within compute.lost_after_seconds={self.lost_after_seconds:g}"
+        return RankLostError(f"{rank} is lost: {where}", found=found.why, expected=expected, remedy=remedy)
+
+
+class StandBy(lightning.Callback):
+    """Keeps a rank from acting on its own: nothing of a step is written before the others are known to be there.
+
+    Belongs first among a trainer's callbacks.
+    """
+
+    def __init__(self, watch: RankWatch) -> None:
+        self.watch = watch
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        """Go on, unless this rank was stopped and may have been given up."""
+        self.watch.confirm()
+
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        """A collective that fails fails for a rank that is lost: let the watch name it, before loggers write."""
+        del trainer, pl_module
+        if may_be_loss(exception):
+            self.watch.await_verdict()
+
+
+def may_be_loss(error: BaseException) -> bool:
+    """Whether an error can come of a collective whose other end is gone: torch gives those no class of their own."""
+    return isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError)
 
 
 @contextmanager
@@ -161,14 +195,14 @@ def watched_ranks(lost_after_seconds: float) -> Iterator[RankWatch | None]:
     try:
         yield watch
     except TrainingStopped:
-        watch.close()
+        watch.close(STOPPED)
         raise
     except BaseException as error:
-        if isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError):
+        if may_be_loss(error):
             watch.await_verdict()
-        watch.close(f"it ended by {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+        watch.close(f"it ended by {type(error).__name__}: {next(iter(str(error).splitlines()), '')}")
         raise
-    watch.close()
+    watch.close(DONE)
 
 
 def _key(rank: int) -> str:
@@ -190,6 +224,6 @@ def _within(seconds: float, call: Callable[[], object]) -> None:
     thread.join(seconds)
 
 
-def _end_process(lost: RankLostError) -> NoReturn:
+def _end_process(lost: RankLostError | TrainingStopped) -> NoReturn:
     print(f"interpositive train: {lost}", file=sys.stderr, flush=True)
     os._exit(lost.exit_code)

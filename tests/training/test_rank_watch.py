@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from interpositive.errors import RankLostError
-from interpositive.training.rank_beats import DONE, Beat, Judge
+from interpositive.training.rank_beats import DONE, STOPPED, Beat, Judge
 
 LIMIT, JOIN = 10.0, 60.0
 
@@ -49,9 +49,9 @@ def test_a_silent_rank_is_named_within_the_limit_and_a_second() -> None:
     began = run.now
     with pytest.raises(Lost) as lost:
         run.live(60, silent=(2,))
-    (number, where, why), seconds = lost.value.args[0], run.now - began
-    assert (number, where) == (2, "process 1002 on node2")
-    assert "has not answered" in why
+    verdict, seconds = lost.value.args[0], run.now - began
+    assert (verdict.rank, verdict.where) == (2, "process 1002 on node2")
+    assert "has not answered" in verdict.why
     assert LIMIT <= seconds <= LIMIT + 2
 
 
@@ -61,7 +61,7 @@ def test_a_store_that_does_not_answer_is_the_loss_of_rank_0() -> None:
     began = run.now
     with pytest.raises(Lost) as lost:
         run.live(60, store=False)
-    assert lost.value.args[0][:2] == (0, "process 1000 on node0")
+    assert (lost.value.args[0].rank, lost.value.args[0].where) == (0, "process 1000 on node0")
     assert run.now - began <= LIMIT + 2
 
 
@@ -90,6 +90,17 @@ def test_a_rank_that_failed_is_lost_at_once_and_says_why() -> None:
     run.beats[0] = run.beats[0].next("it ended by TrainingError: the loss is not a number")
     with pytest.raises(Lost, match="the loss is not a number"):
         run.live(1)
+
+
+def test_a_rank_that_was_asked_to_stop_is_waited_for_and_then_followed() -> None:
+    run = Run()
+    run.beats[2] = run.beats[2].next(STOPPED)
+    run.live(LIMIT)
+    with pytest.raises(Lost) as stopped:
+        run.live(3)
+    assert stopped.value.args[0].was_asked_to_stop
+    run.judge.expects_ends = True
+    run.live(10 * LIMIT)
 
 
 def test_after_a_break_nobody_is_lost_and_nothing_is_confirmed_until_all_were_heard_anew() -> None:
