@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
+from typing import NoReturn
 
 from interpositive._version import __version__
+from interpositive.errors import TrainingStopped
 
 VERBS = {
     "ingest": "bring a production's dailies into its catalogue",
@@ -72,9 +76,21 @@ def main() -> None:
         rest = ["--config-dir", folder, *rest]
     sys.argv = [f"interpositive {verb}", *rest]
 
-    from interpositive.cli.hydra_app import run_verb
+    before = signal.signal(signal.SIGTERM, _leave_before_training) if verb == "train" else None
+    try:
+        from interpositive.cli.hydra_app import run_verb
 
-    run_verb(verb)
+        run_verb(verb)
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _leave_before_training(number: int, frame: FrameType | None) -> NoReturn:
+    """Until training listens itself there is nothing to save, but a queue should know that it can be begun again."""
+    del number, frame
+    print("interpositive train: asked to stop before training began; the same command begins it", file=sys.stderr)
+    raise SystemExit(TrainingStopped.exit_code)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from interpositive.records.digests import sha256_of_value
 from interpositive.records.run_record import RunRecord
 from interpositive.tasks.contract import Task
 from interpositive.training.run import ComputeSettings, TrainSettings, train_mini_model
+from interpositive.training.stopping import StopRequests
 from interpositive.training.wandb_logging import WandbSettings, make_wandb_logger
 
 
@@ -137,8 +138,15 @@ def assemble_training(plain: Mapping[str, Any]) -> AssembledTraining:
 
 
 def train_here(plain: Mapping[str, Any], folder: Path) -> RunRecord:
-    """Train in this process into a run folder, going on from what a killed run left there."""
-    parts = assemble_training(plain)
+    """Train in this process into a run folder, going on from what a killed run left there.
+
+    It listens to signals meanwhile: asked to stop, it saves and ends with ``TrainingStopped``.
+    """
+    with StopRequests() as stop:
+        return _train(assemble_training(plain), folder, stop)
+
+
+def _train(parts: AssembledTraining, folder: Path, stop: StopRequests) -> RunRecord:
     return train_mini_model(
         parts.mini_model,
         parts.dailies,
@@ -154,4 +162,5 @@ def train_here(plain: Mapping[str, Any], folder: Path) -> RunRecord:
         compute=parts.compute,
         metrics=parts.metrics,
         loggers=make_wandb_logger(parts.wandb, folder, parts.production.name, parts.task.name),
+        stop=stop,
     )

@@ -21,10 +21,15 @@ from interpositive.training.deciding import ByWindow, reason_to_stop, score_info
 from interpositive.training.fine_tuner import FineTuner
 from interpositive.training.held_out import HeldOutWindow, WindowCurves, WindowsMovie, measure_window
 from interpositive.training.settings import TrainSettings
+from interpositive.training.stopping import StopRequests
 from interpositive.training.wandb_logging import log_evaluation
 
 _LOG = logging.getLogger(__name__)
 _FEWEST_WINDOWS = 2
+
+
+class _Abandoned(Exception):
+    """The run is asked to stop; nothing of the evaluation has come into the course."""
 
 
 class HeldOutJudge(lightning.Callback):
@@ -45,6 +50,7 @@ class HeldOutJudge(lightning.Callback):
         settings: TrainSettings,
         folder: Path,
         pause: Callable[[], None],
+        stop: StopRequests | None = None,
     ) -> None:
         """``windows`` are set afterwards, before training; ``ConfigError`` if no metric gives the score."""
         infos = [info for make in metrics for info in make().infos]
@@ -57,6 +63,7 @@ class HeldOutJudge(lightning.Callback):
         self.folder = folder
         self.methods = mini_model.methods
         self.pause = pause
+        self.stop = stop or StopRequests()
         self.seconds = 0.0
         self.kept_weights: dict[str, Tensor] = {}
         self.curves: dict[str, WindowCurves] = {}
@@ -69,38 +76,49 @@ class HeldOutJudge(lightning.Callback):
         )
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Go on from the checkpoint's course; the budget's decision outlives a run that left no checkpoint."""
-        del trainer, pl_module
+        """Go on from the checkpoint's course; the budget's decision outlives a run that left no checkpoint.
+
+        A run that was asked to stop at the judgement of its step makes up for it here.
+        """
         if self.course.points:
             self.course.write(self.folder)
         elif (self.folder / HELD_OUT_COURSE_NAME).exists():
             self.course = self._with(windows=HeldOutCourse.read(self.folder).windows)
+        self.on_train_batch_end(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *args: Any) -> None:
-        """Judge, if it is time to."""
+        """Judge, if it is time to, and nobody asks to stop meanwhile."""
         del args
-        step, settings = trainer.global_step, self.settings
-        last = self.course.points[-1].step if self.course.points else 0
-        if step <= last or (step % settings.judge_every and step != settings.max_steps):
+        step = trainer.global_step
+        if not self.is_due(step):
             return
         assert isinstance(pl_module, FineTuner)
-        self._judge(trainer, pl_module, step)
-        self.course = self._with(stopped_because=reason_to_stop(self.course, settings.stop_after))
+        if self._judge(trainer, pl_module, step):
+            self.course = self._with(stopped_because=reason_to_stop(self.course, self.settings.stop_after))
+            self.course.write(self.folder)
         if self.course.stopped_because:
             trainer.should_stop = True
-        self.course.write(self.folder)
         self.pause()
 
-    def _judge(self, trainer: lightning.Trainer, tuner: FineTuner, step: int) -> None:
+    def is_due(self, step: int) -> bool:
+        """Whether this step is one of those to be judged, and has not been."""
+        last = self.course.points[-1].step if self.course.points else 0
+        return step > last and (step % self.settings.judge_every == 0 or step == self.settings.max_steps)
+
+    def _judge(self, trainer: lightning.Trainer, tuner: FineTuner, step: int) -> bool:
         started = time.perf_counter()
         was_training = tuner.training
         tuner.eval()
         movie_path = self.folder / "previews" / f"step_{step:06d}.mp4"
-        with self.averaging.averaged(tuner), torch.no_grad():
-            loss = tuner.held_out_loss(self.dailies.held_out_batches())
-            by_window = self._measure(tuner, movie_path)
-            weights = {name: value.detach().cpu().clone() for name, value in tuner.mini_model.state_dict().items()}
-        tuner.train(was_training)
+        try:
+            with self.averaging.averaged(tuner), torch.no_grad():
+                loss = tuner.held_out_loss(self.dailies.held_out_batches())
+                by_window = self._measure(tuner, movie_path)
+                weights = {name: value.detach().cpu().clone() for name, value in tuner.mini_model.state_dict().items()}
+        except _Abandoned:
+            return False
+        finally:
+            tuner.train(was_training)
         taken = time.perf_counter() - started
         self.seconds += taken
         self.course = with_point(self.course, step, loss, by_window, round(taken, 2))
@@ -109,9 +127,13 @@ class HeldOutJudge(lightning.Callback):
         if flag := self.course.points[-1].flag:
             _LOG.warning("step %d: %s", step, flag)
         log_evaluation(trainer.loggers, self.course, self.curves, movie_path)
+        return True
 
     def _measure(self, tuner: FineTuner, movie_path: Path) -> ByWindow:
-        """Each method's numbers, window by window: all methods the first time, then the one that learns."""
+        """Each method's numbers, window by window: all methods the first time, then the one that learns.
+
+        Given up between two windows if the run is asked to stop: schedulers do not wait for a whole evaluation.
+        """
         course, budget = self.course, self.settings.judge_seconds
         methods = (course.method,) if course.points else self.methods
         names = [info.name for info in course.metrics]
@@ -122,6 +144,8 @@ class HeldOutJudge(lightning.Callback):
         self.curves |= {method: {} for method in methods}
         with WindowsMovie(movie_path, self.windows[0]) as movie:
             for window in self.windows:
+                if self.stop.asked:
+                    raise _Abandoned
                 over = budget is not None and time.perf_counter() - began > budget and num_judged >= _FEWEST_WINDOWS
                 if num_judged == admitted > 0 or (not admitted and over):
                     break

@@ -33,6 +33,7 @@ from interpositive.training.checkpoints import Checkpoints, CheckpointWriter
 from interpositive.training.fine_tuner import FineTuner
 from interpositive.training.held_out import held_out_windows
 from interpositive.training.held_out_judge import HeldOutJudge
+from interpositive.training.rank_watch import RankWatch, StandBy
 from interpositive.training.run_folder import (
     ARCHIVE_NAME,
     CONFIG_NAME,
@@ -44,6 +45,7 @@ from interpositive.training.run_folder import (
 from interpositive.training.run_lock import alone_in_folder
 from interpositive.training.settings import ComputeSettings, TrainSettings
 from interpositive.training.step_logs import MetricsLog, WindowsLog
+from interpositive.training.stopping import StopRequests, StopWhenAsked, interruptible
 
 _RECORDED = tuple(RunTake.model_fields)
 
@@ -67,12 +69,14 @@ def train_mini_model(
     compute: ComputeSettings,
     metrics: Sequence[MakeMetric] = (Psnr, WarpError),
     loggers: Sequence[Logger] = (),
+    stop: StopRequests | None = None,
+    watch: RankWatch | None = None,
 ) -> RunRecord:
     """Train, resuming what a killed run left in ``folder``, then archive the kept checkpoint, and record.
 
     ``metrics`` measure the held-out windows. ``StorageError`` if the folder already holds a finished run, or is being
     trained by another process; its config must be the one the run was started with. ``ConfigError`` for a score that
-    no metric gives.
+    no metric gives. ``TrainingStopped`` once ``stop`` is asked for; ``watch`` follows the other ranks.
     The mini-model ends with the weights that are archived.
     """
     if (folder / RUN_RECORD_NAME).exists():
@@ -91,7 +95,8 @@ def train_mini_model(
     metrics_log = MetricsLog(folder, wait_meter, settings.max_steps)
     windows_log = WindowsLog(folder, dailies)
     validation = Validation(dailies, averaging, settings, folder, metrics_log.report, wait_meter.pause)
-    judge = HeldOutJudge(mini_model, metrics, dailies, averaging, settings, folder, wait_meter.pause)
+    stop = stop or StopRequests()
+    judge = HeldOutJudge(mini_model, metrics, dailies, averaging, settings, folder, wait_meter.pause, stop)
     keep_config(folder, config_text)
     starts = surroundings.begin(folder)
     lightning.seed_everything(settings.seed, verbose=False)
@@ -133,20 +138,26 @@ def train_mini_model(
     checkpoints = Checkpoints(writer, settings, wait_meter.pause)
     validation.window = judge.windows[0]
     # All that belongs to a step is done when its checkpoint is written.
-    callbacks = [
+    callbacks: list[lightning.Callback] = [
         averaging,
         wait_meter,
         metrics_log,
         windows_log,
         validation,
         judge,
+        StopWhenAsked(stop, checkpoints.save_now, judge.is_due, watch.expect_ends if watch else None),
         checkpoints,
     ]
+    if watch:
+        callbacks.insert(0, StandBy(watch))
     trainer = _trainer(settings, compute, folder, loggers, callbacks, writer)
     started = time.monotonic()
     # A run may have been killed between its last step and the archive.
     if dailies.start_batch < settings.max_steps and not judge.course.stopped_because:
-        trainer.fit(tuner, datamodule=dailies, ckpt_path=found.path)
+        with interruptible():
+            trainer.fit(tuner, datamodule=dailies, ckpt_path=found.path)
+    if watch:
+        watch.confirm()
     seconds = time.monotonic() - started
     course = judge.finish()
     mini_model.load_state_dict(judge.kept_weights)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -70,25 +71,40 @@ class StopRequests:
         )
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Inside, Ctrl-C stays a ``KeyboardInterrupt``: Lightning makes an exit of it, and is deaf to any other."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as ended:
+        if isinstance(ended.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
+
+
 class StopWhenAsked(lightning.Callback):
     """At the end of a step, if any rank was asked to stop: ``save_now``, and ``TrainingStopped`` on all.
 
-    Belongs after all callbacks that add to the state. At the last step a run that ``is_judged`` goes on to its end, and
-    one that is not ends without saving: its judgement is a part of the last step.
+    Belongs after all callbacks that add to the state. At the last step a run goes on to its end; only if that step
+    ``is_to_be_judged`` still, it ends without saving, and takes its last steps again.
     """
 
     def __init__(
         self,
         requests: StopRequests,
         save_now: Callable[[lightning.Trainer], None],
-        is_judged: Callable[[int], bool],
-        expect_ends: Callable[[], None],
+        is_to_be_judged: Callable[[int], bool],
+        expect_ends: Callable[[], None] | None = None,
     ) -> None:
-        """``expect_ends`` is told when it is agreed that all ranks end."""
+        """``expect_ends`` is called when it is agreed that all ranks end."""
         self.requests = requests
         self.save_now = save_now
-        self.is_judged = is_judged
-        self.expect_ends = expect_ends
+        self.is_to_be_judged = is_to_be_judged
+        self.expect_ends = expect_ends or (lambda: None)
 
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Keep Lightning's handlers away: they write checkpoints and talk to other ranks in the midst of anything."""
@@ -110,6 +126,6 @@ class StopWhenAsked(lightning.Callback):
             self.expect_ends()
             self.save_now(trainer)
             self.requests.leave(f"is saved at step {step} of {trainer.max_steps}")
-        if not self.is_judged(step):
+        if self.is_to_be_judged(step):
             self.expect_ends()
             self.requests.leave("goes on from the newest checkpoint")

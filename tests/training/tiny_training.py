@@ -17,7 +17,9 @@ from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.records.run_record import RunRecord
 from interpositive.tasks.wire_removal import WireRemoval
+from interpositive.training.rank_watch import RankWatch
 from interpositive.training.run import ComputeSettings, TrainSettings, train_mini_model
+from interpositive.training.stopping import StopRequests
 
 ARGUMENTS: dict[str, Any] = {
     "flow_offsets": [1, 3],
@@ -55,6 +57,8 @@ def train_tiny(
     compute: ComputeSettings = COMPUTE,
     make_mini_model: Callable[..., CandidateFusion] = CandidateFusion,
     num_workers: int = 0,
+    stop: StopRequests | None = None,
+    watch: RankWatch | None = None,
     **changes: Any,
 ) -> RunRecord:
     """Start (or resume) a run in a folder, always from the same weights; other keywords change the settings."""
@@ -91,4 +95,6 @@ def train_tiny(
         settings=settings,
         compute=compute,
         loggers=loggers,
+        stop=stop,
+        watch=watch,
     )
