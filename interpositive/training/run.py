@@ -46,6 +46,7 @@ from interpositive.training.run_lock import alone_in_folder
 from interpositive.training.settings import ComputeSettings, TrainSettings
 from interpositive.training.step_logs import MetricsLog, WindowsLog
 from interpositive.training.stopping import StopRequests, StopWhenAsked, interruptible
+from interpositive.training.wandb_logging import log_outcome
 
 _RECORDED = tuple(RunTake.model_fields)
 
@@ -195,6 +196,7 @@ def train_mini_model(
         files=paper_digests(folder),
     )
     record.write(folder)
+    log_outcome(loggers, record)
     return record
 
 

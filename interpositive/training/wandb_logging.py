@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from interpositive.records.held_out_course import HeldOutCourse
+from interpositive.records.run_record import RunRecord
 from interpositive.training.held_out import WindowCurves
 
 
@@ -78,6 +79,18 @@ def log_evaluation(
             shown |= _line_plot(name, curves)
         shown["held_out/video"] = wandb.Video(str(movie_path), caption="damaged, restored, true", format="mp4")
         logger.log_metrics(shown, step=step)
+
+
+def log_outcome(loggers: Sequence[Logger], record: RunRecord) -> None:
+    """Give W&B's summary the numbers of the run record by their own names, which reports of sweeps look for.
+
+    What was logged step by step ends with the last checkpoint; these are of the kept one.
+    """
+    costs = {"seconds_training": record.seconds_training, "num_parameters": record.num_parameters}
+    scores = {name: value for name, value in record.scores.items() if value is not None}
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.summary.update(scores | costs)
 
 
 def _scalars(course: HeldOutCourse) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def test_tables_plots_and_a_video_of_every_evaluation_are_in_the_file(
     for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR"):
         monkeypatch.setenv(name, str(tmp_path / "run" / "wandb"))
     folder = tmp_path / "run"
-    train(folder, max_steps=8, loggers=make_wandb_logger(WandbSettings(), folder, "tiny", "wire_removal"))
+    record = train(folder, max_steps=8, loggers=make_wandb_logger(WandbSettings(), folder, "tiny", "wire_removal"))
     wandb.finish()
     course = HeldOutCourse.read(folder)
     (path,) = folder.rglob("*.wandb")
@@ -69,6 +69,11 @@ def test_tables_plots_and_a_video_of_every_evaluation_are_in_the_file(
     movie = open_reader(files / last["held_out/video/path"])
     assert len(movie) == 2 * len(course.windows) and (movie.info.width, movie.info.height) == (3 * 96, 64)
     movie.close()
+
+    summary = helper().summary(path)
+    kept = {name: value for name, value in record.scores.items() if value is not None}
+    assert {name: summary.get(name) for name in kept} == kept and "held_out/psnr_hole/trained" in kept
+    assert summary["num_parameters"] == record.num_parameters
 
     outside = [place for place in re.findall(rb"/(?:home|root|tmp|usr|var|opt)/[\w./-]+", path.read_bytes())]
     assert all(place.decode().startswith(str(folder.resolve())) for place in outside), outside

@@ -42,3 +42,13 @@ def history(path: Path, patience_seconds: float = 60.0) -> list[dict[str, Any]]:
         for record in records(path)
         if record.HasField("history")
     ]
+
+
+def summary(path: Path) -> dict[str, Any]:
+    """What the run's summary was told, the last word on each key."""
+    return {
+        "/".join(item.nested_key) or item.key: json.loads(item.value_json)
+        for record in records(path)
+        if record.HasField("summary")
+        for item in record.summary.update
+    }

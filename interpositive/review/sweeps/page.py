@@ -56,7 +56,7 @@ def _header(subject: SweepSubject) -> Html:
     facts = [
         ("Production", record.production),
         ("Task", record.task),
-        ("Trials", words.counts(figures, record.num_trials)),
+        ("Trials", words.counts(subject)),
         ("Settings chosen by", record.sampler),
         ("Seed of that choice", str(record.seed)),
         ("Begun", record.created),

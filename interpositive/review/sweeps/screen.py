@@ -20,7 +20,7 @@ def sweep_screen(subject: SweepSubject) -> Screen:
         ("what", f"sweep for {record.task}, production {record.production}, settings chosen by {record.sampler}"),
         ("varies", ", ".join(axis.name for axis in figures.parameter_axes) or "nothing"),
         ("aims", ", ".join(aims)),
-        ("trials", words.counts(figures, record.num_trials)),
+        ("trials", words.counts(subject)),
     ]
     rows += [("not ended", words.state_sentence(subject))] if subject.num_missing else []
     rows += [("found", sentence) for sentence in words.verdict(subject)]

@@ -13,7 +13,7 @@ from interpositive.review.sweeps.figures import Axis, is_judged, is_number, para
 from interpositive.review.sweeps.subject import SweepSubject
 from interpositive.review.verdicts import short_number
 
-_STATES = {"finished": "finished", "failed": "✗ failed", "running": "… running"}
+_STATES = {"finished": "finished", "failed": "✗ failed", "running": "… to come"}
 _PAGE_NAME = "review.html"
 
 

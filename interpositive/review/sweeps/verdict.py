@@ -12,22 +12,21 @@ from interpositive.review.verdicts import alike, short_number
 _FEW_TRIALS = 8
 
 
-def counts(figures: SweepFigures, num_trials: int) -> str:
+def counts(subject: SweepSubject) -> str:
     """How many trials were asked for, and how many ended how."""
+    figures = subject.figures
     parts = [(len(figures.judged) + len(figures.unjudged), "finished"), (len(figures.failed), "failed")]
-    parts += [(len(figures.running), "running")] if figures.running else []
-    return f"{num_trials}: " + ", ".join(f"{number} {state}" for number, state in parts)
+    parts += [(subject.num_missing, "to come")] if subject.num_missing else []
+    return f"{subject.record.num_trials}: " + ", ".join(f"{number} {state}" for number, state in parts)
 
 
 def state_sentence(subject: SweepSubject) -> str:
     """Why the page is not the last word, empty once every trial has ended."""
     if not subject.num_missing:
         return ""
-    begun = len(subject.figures.running)
-    running = f", {begun} of them begun" if begun else ""
     return (
-        f"This sweep has not ended: {subject.num_missing} of {subject.record.num_trials} trials are still to come"
-        f"{running}. It is running or was stopped, and the same command goes on with it."
+        f"This sweep has not ended: {subject.num_missing} of {subject.record.num_trials} trials are still to come. "
+        "It is running or was stopped, and the same command goes on with it."
     )
 
 

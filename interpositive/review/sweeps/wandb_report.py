@@ -60,7 +60,7 @@ def build_report(subject: SweepSubject, project: str, entity: str = "", group: s
         project=project,
         entity=entity,
         title=told.title[:_LONGEST_TITLE],
-        description=words.counts(told.figures, told.record.num_trials),
+        description=words.counts(told),
         blocks=blocks,
         width="fluid",
     )

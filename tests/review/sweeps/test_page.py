@@ -106,7 +106,7 @@ def test_every_figure_shows_every_judged_trial_and_the_same_numbers(make_sweep: 
     ("changes", "told", "untold"),
     [
         ({"failed": (0, 1, 2)}, "There is nothing to choose from: every trial failed", "Side by side"),
-        ({"asked": 8, "running": (2,)}, "6 of 8 trials are still to come, 1 of them begun", "every trial failed"),
+        ({"asked": 8, "running": (2,)}, "6 of 8 trials are still to come", "every trial failed"),
         ({"failed": (1, 2), "previews": ()}, "Trial 0 is not shown: it left no previews.", "has not ended"),
         ({}, "3 finished trials cannot tell which parameter mattered", "has not ended"),
     ],
