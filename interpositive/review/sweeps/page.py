@@ -52,7 +52,7 @@ def render_sweep(subject: SweepSubject, beside: Path) -> str:
 
 
 def _header(subject: SweepSubject) -> Html:
-    record, figures = subject.record, subject.figures
+    record = subject.record
     facts = [
         ("Production", record.production),
         ("Task", record.task),
