@@ -31,8 +31,6 @@ def reported(verb: str, config_folder: Path) -> Iterator[None]:
     """End what goes wrong inside as ``SystemExit`` with the message printed; other exceptions pass through."""
     try:
         yield
-    except InterpositiveError as error:
-        raise _ended(verb, _unwrapped(error)) from None
     except (HydraException, OmegaConfBaseException) as error:
         raise _ended(verb, as_config_error(error, verb, config_folder)) from None
     except YAMLError as error:
@@ -45,17 +43,24 @@ def reported(verb: str, config_folder: Path) -> Iterator[None]:
         # Whoever read what was printed has gone (``| head``); the interpreter's own last flush must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
-    except OSError as error:
-        if error.errno not in _DISK_REFUSALS:
-            raise
-        raise _ended(verb, storage_error(error, Path(error.filename or "."))) from None
     except Exception as error:
-        # Lightning is not imported for it: where it was not loaded it cannot have complained.
-        lightning = sys.modules.get("lightning_fabric.utilities.exceptions")
-        if lightning is None or not isinstance(error, lightning.MisconfigurationException):
+        found = as_mistake(error)
+        if found is None:
             raise
-        mistake = ConfigError("these settings cannot be trained with on this machine", found=str(error))
-        raise _ended(verb, mistake) from None
+        raise _ended(verb, found) from None
+
+
+def as_mistake(error: Exception) -> InterpositiveError | None:
+    """What is wrong in the user's words; None for what no user can mend."""
+    if isinstance(error, InterpositiveError):
+        return _unwrapped(error)
+    if isinstance(error, OSError) and error.errno in _DISK_REFUSALS:
+        return storage_error(error, Path(error.filename or "."))
+    # Lightning is not imported for it: where it was not loaded it cannot have complained.
+    lightning = sys.modules.get("lightning_fabric.utilities.exceptions")
+    if lightning is not None and isinstance(error, lightning.MisconfigurationException):
+        return ConfigError("these settings cannot be trained with on this machine", found=str(error))
+    return None
 
 
 def _ended(verb: str, error: InterpositiveError) -> SystemExit:

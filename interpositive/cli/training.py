@@ -22,6 +22,8 @@ from interpositive.mini_models.contract import MiniModel
 from interpositive.records.digests import sha256_of_value
 from interpositive.records.run_record import RunRecord
 from interpositive.tasks.contract import Task
+from interpositive.training.rank_watch import EndProcess, RankWatch, watched_ranks
+from interpositive.training.ranks import joined
 from interpositive.training.run import ComputeSettings, TrainSettings, train_mini_model
 from interpositive.training.stopping import StopRequests
 from interpositive.training.wandb_logging import WandbSettings, make_wandb_logger
@@ -137,16 +139,19 @@ def assemble_training(plain: Mapping[str, Any]) -> AssembledTraining:
     )
 
 
-def train_here(plain: Mapping[str, Any], folder: Path) -> RunRecord:
+def train_here(plain: Mapping[str, Any], folder: Path, end: EndProcess | None = None) -> RunRecord:
     """Train in this process into a run folder, going on from what a killed run left there.
 
+    It is the only one, or one of several that were started as ranks; ``end`` is how it ends when another is lost.
     It listens to signals meanwhile: asked to stop, it saves and ends with ``TrainingStopped``.
     """
     with StopRequests() as stop:
-        return _train(assemble_training(plain), folder, stop)
+        parts = assemble_training(plain)
+        with joined(parts.compute), watched_ranks(parts.compute.lost_after_seconds, end) as watch:
+            return _train(parts, folder, stop, watch)
 
 
-def _train(parts: AssembledTraining, folder: Path, stop: StopRequests) -> RunRecord:
+def _train(parts: AssembledTraining, folder: Path, stop: StopRequests, watch: RankWatch | None) -> RunRecord:
     return train_mini_model(
         parts.mini_model,
         parts.dailies,
@@ -163,4 +168,5 @@ def _train(parts: AssembledTraining, folder: Path, stop: StopRequests) -> RunRec
         metrics=parts.metrics,
         loggers=make_wandb_logger(parts.wandb, folder, parts.production.name, parts.task.name),
         stop=stop,
+        watch=watch,
     )

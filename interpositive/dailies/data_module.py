@@ -94,6 +94,8 @@ class ProductionDataModule(lightning.LightningDataModule):
         self._refuse_unknown_encodings()
         self.progress = progress
         self.prepared: dict[str, PreparedWindows] = {}
+        # All machines share the folder: Lightning would have the first process of each prepare into it.
+        self.prepare_data_per_node = False
 
     def _refuse_unknown_encodings(self) -> None:
         if self.encoding == NATIVE:

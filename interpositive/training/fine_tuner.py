@@ -14,6 +14,7 @@ from interpositive.errors import TrainingError
 from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from, seed_from
 from interpositive.mini_models.contract import MiniModel
+from interpositive.training.ranks import mean_over_ranks
 
 
 class FineTuner(lightning.LightningModule):
@@ -55,17 +56,18 @@ class FineTuner(lightning.LightningModule):
         seed_global_generators("step", self.seed, self.global_step, self.global_rank * len(example.input))
         losses = self.mini_model.losses(example, generator_from("step", self.seed, self.global_step))
         total = torch.stack(list(losses.values())).sum()
-        if not torch.isfinite(total):
-            found = ", ".join(f"{name} {float(value.detach()):.4g}" for name, value in losses.items())
+        # Of the whole batch, so that all ranks see the same, and one that is not a number ends all.
+        means = mean_over_ranks(torch.stack([total, *losses.values()]).detach())
+        if not torch.isfinite(means[0]):
+            found = ", ".join(f"{name} {float(value):.4g}" for name, value in zip(losses, means[1:], strict=True))
             raise TrainingError(
                 f"the loss is not a number at step {self.global_step}",
                 found=found,
                 expected="finite losses",
                 remedy="lower trainer.learning_rate; the run folder keeps the checkpoints before this step",
             )
-        self.step_losses = {"train/loss": total.detach()}
-        self.step_losses |= {f"train/{name}": value.detach() for name, value in losses.items()}
-        self.log("train/loss", total.detach(), prog_bar=True)
+        self.step_losses = dict(zip(("train/loss", *(f"train/{name}" for name in losses)), means, strict=True))
+        self.log("train/loss", means[0], prog_bar=True)
         self.log_dict({name: value for name, value in self.step_losses.items() if name != "train/loss"})
         return total
 

@@ -20,6 +20,7 @@ from interpositive.training.callbacks import AveragedWeights
 from interpositive.training.deciding import ByWindow, reason_to_stop, score_info, with_point
 from interpositive.training.fine_tuner import FineTuner
 from interpositive.training.held_out import HeldOutWindow, WindowCurves, WindowsMovie, measure_window
+from interpositive.training.ranks import by_first, is_first
 from interpositive.training.settings import TrainSettings
 from interpositive.training.stopping import StopRequests
 from interpositive.training.wandb_logging import log_evaluation
@@ -38,7 +39,8 @@ class HeldOutJudge(lightning.Callback):
     Belongs after the averaging and the wait meter, which ``pause`` stops, and before the checkpoints: one of step n
     then holds all that was judged up to n, with the kept weights, so that a run taken up again decides as it
     would have. No clock is read but to be written down, and once for the time budget: what it
-    decides is written to ``held_out.json`` at the first evaluation, and read there.
+    decides is written to ``held_out.json`` at the first evaluation, and read there. Of several ranks the first
+    judges while the others wait, and all end with its course; it alone has the kept weights.
     """
 
     def __init__(
@@ -80,11 +82,15 @@ class HeldOutJudge(lightning.Callback):
 
         A run that was asked to stop at the judgement of its step makes up for it here.
         """
+        if is_first():
+            self._take_up()
+        self.on_train_batch_end(trainer, pl_module)
+
+    def _take_up(self) -> None:
         if self.course.points:
             self.course.write(self.folder)
         elif (self.folder / HELD_OUT_COURSE_NAME).exists():
             self.course = self._with(windows=HeldOutCourse.read(self.folder).windows)
-        self.on_train_batch_end(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *args: Any) -> None:
         """Judge, if it is time to, and nobody asks to stop meanwhile."""
@@ -93,9 +99,8 @@ class HeldOutJudge(lightning.Callback):
         if not self.is_due(step):
             return
         assert isinstance(pl_module, FineTuner)
-        if self._judge(trainer, pl_module, step):
-            self.course = self._with(stopped_because=reason_to_stop(self.course, self.settings.stop_after))
-            self.course.write(self.folder)
+        tuner = pl_module
+        self.course = by_first(lambda: self._judged(trainer, tuner, step))
         if self.course.stopped_because:
             trainer.should_stop = True
         self.pause()
@@ -105,7 +110,8 @@ class HeldOutJudge(lightning.Callback):
         last = self.course.points[-1].step if self.course.points else 0
         return step > last and (step % self.settings.judge_every == 0 or step == self.settings.max_steps)
 
-    def _judge(self, trainer: lightning.Trainer, tuner: FineTuner, step: int) -> bool:
+    def _judged(self, trainer: lightning.Trainer, tuner: FineTuner, step: int) -> HeldOutCourse:
+        """The course with one point more and what follows from it; as it was, if asked to stop meanwhile."""
         started = time.perf_counter()
         was_training = tuner.training
         tuner.eval()
@@ -116,7 +122,7 @@ class HeldOutJudge(lightning.Callback):
                 by_window = self._measure(tuner, movie_path)
                 weights = {name: value.detach().cpu().clone() for name, value in tuner.mini_model.state_dict().items()}
         except _Abandoned:
-            return False
+            return self.course
         finally:
             tuner.train(was_training)
         taken = time.perf_counter() - started
@@ -127,7 +133,9 @@ class HeldOutJudge(lightning.Callback):
         if flag := self.course.points[-1].flag:
             _LOG.warning("step %d: %s", step, flag)
         log_evaluation(trainer.loggers, self.course, self.curves, movie_path)
-        return True
+        self.course = self._with(stopped_because=reason_to_stop(self.course, self.settings.stop_after))
+        self.course.write(self.folder)
+        return self.course
 
     def _measure(self, tuner: FineTuner, movie_path: Path) -> ByWindow:
         """Each method's numbers, window by window: all methods the first time, then the one that learns.

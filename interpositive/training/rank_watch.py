@@ -32,6 +32,8 @@ from interpositive.training.rank_beats import BEAT_SECONDS, DONE, STOPPED, Beat,
 _TICK_SECONDS = 0.5
 _JOIN_SECONDS = 300.0
 
+EndProcess = Callable[[RankLostError | TrainingStopped], None]
+
 
 class RankWatch:
     """Watches the other ranks of a run from :meth:`start` to :meth:`close`.
@@ -48,7 +50,7 @@ class RankWatch:
         lost_after_seconds: float,
         *,
         join_seconds: float = _JOIN_SECONDS,
-        end: Callable[[RankLostError | TrainingStopped], None] | None = None,
+        end: EndProcess | None = None,
     ) -> None:
         self.address = address
         self.rank = rank
@@ -184,13 +186,16 @@ def may_be_loss(error: BaseException) -> bool:
 
 
 @contextmanager
-def watched_ranks(lost_after_seconds: float) -> Iterator[RankWatch | None]:
-    """Watch the other ranks of the process group, which must be up, while the body runs; None in a run of one."""
+def watched_ranks(lost_after_seconds: float, end: EndProcess | None = None) -> Iterator[RankWatch | None]:
+    """Watch the other ranks of the process group, which must be up, while the body runs; None in a run of one.
+
+    ``end`` is what a :class:`RankWatch` does when one is lost.
+    """
     if not dist.is_initialized() or dist.get_world_size() == 1:
         yield None
         return
     address = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    watch = RankWatch(address, dist.get_rank(), dist.get_world_size(), lost_after_seconds)
+    watch = RankWatch(address, dist.get_rank(), dist.get_world_size(), lost_after_seconds, end=end)
     watch.start()
     try:
         yield watch

@@ -15,7 +15,7 @@ from pytorch_lightning.loggers import Logger
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.dailies.prepared_windows import MakeExample
 from interpositive.dailies.selection import take_columns
-from interpositive.errors import ConfigError, StorageError
+from interpositive.errors import StorageError
 from interpositive.media.encodings import find_encoding
 from interpositive.media.plate_colour import NATIVE
 from interpositive.metrics.contract import MakeMetric
@@ -25,15 +25,22 @@ from interpositive.mini_models.archive import archive_digest, save_archive
 from interpositive.mini_models.contract import MiniModel
 from interpositive.records.digests import sha256_of_value
 from interpositive.records.held_out_course import HeldOutCourse
+from interpositive.records.provenance import Starts
 from interpositive.records.run_record import RUN_RECORD_NAME, RunPrepared, RunRecord, RunTake
 from interpositive.training import surroundings
 from interpositive.training.callbacks import AveragedWeights, Validation, WaitMeter
-from interpositive.training.checkpoint_format import CHECKPOINTS_NAME, newest_valid_checkpoint
+from interpositive.training.checkpoint_format import (
+    CHECKPOINTS_NAME,
+    FoundCheckpoint,
+    newest_valid_checkpoint,
+    read_checkpoint,
+)
 from interpositive.training.checkpoints import Checkpoints, CheckpointWriter
 from interpositive.training.fine_tuner import FineTuner
 from interpositive.training.held_out import held_out_windows
 from interpositive.training.held_out_judge import HeldOutJudge
 from interpositive.training.rank_watch import RankWatch, StandBy
+from interpositive.training.ranks import by_first, is_first, num_ranks, rank_number, wait_for_all
 from interpositive.training.run_folder import (
     ARCHIVE_NAME,
     CONFIG_NAME,
@@ -46,6 +53,7 @@ from interpositive.training.run_lock import alone_in_folder
 from interpositive.training.settings import ComputeSettings, TrainSettings
 from interpositive.training.step_logs import MetricsLog, WindowsLog
 from interpositive.training.stopping import StopRequests, StopWhenAsked, interruptible
+from interpositive.training.trainer import make_trainer
 from interpositive.training.wandb_logging import log_outcome
 
 _RECORDED = tuple(RunTake.model_fields)
@@ -78,15 +86,12 @@ def train_mini_model(
     ``metrics`` measure the held-out windows. ``StorageError`` if the folder already holds a finished run, or is being
     trained by another process; its config must be the one the run was started with. ``ConfigError`` for a score that
     no metric gives. ``TrainingStopped`` once ``stop`` is asked for; ``watch`` follows the other ranks.
-    The mini-model ends with the weights that are archived.
+    Every process of the run calls this, once it has joined the others (``ranks.joined``). In the first of them
+    the mini-model ends with the weights that are archived.
     """
     if (folder / RUN_RECORD_NAME).exists():
         raise StorageError(
             f"{folder} already holds a finished run", remedy="give another run folder, or move this one away"
-        )
-    if compute.num_processes != 1:
-        raise ConfigError(
-            "training runs on one device", found=f"devices={compute.num_processes}", expected="compute.devices=1"
         )
     averaging = AveragedWeights(
         decay=settings.ema_decay,
@@ -98,17 +103,17 @@ def train_mini_model(
     validation = Validation(dailies, averaging, settings, folder, metrics_log.report, wait_meter.pause)
     stop = stop or StopRequests()
     judge = HeldOutJudge(mini_model, metrics, dailies, averaging, settings, folder, wait_meter.pause, stop)
-    keep_config(folder, config_text)
-    starts = surroundings.begin(folder)
+    starts = by_first(lambda: _begin(folder, config_text))
     lightning.seed_everything(settings.seed, verbose=False)
     # Read before training: afterwards the catalogue may hold other takes.
     run_takes = [
         RunTake(**dict(zip(_RECORDED, values, strict=True))) for values in take_columns(dailies.takes, *_RECORDED)
     ]
     notes = encoding_notes(dailies.encoding, {take.encoding for take in run_takes})
-    found = newest_valid_checkpoint(folder / CHECKPOINTS_NAME)
+    found = _resume_point(folder / CHECKPOINTS_NAME)
     notes += [f"a checkpoint was damaged and left out: {line.splitlines()[0]}" for line in found.damaged]
     dailies.num_batches = settings.max_steps
+    dailies.share(rank_number(), num_ranks())
     dailies.start_batch = found.step
     if found.path is not None:
         judge.load_state_dict(found.checkpoint["callbacks"][judge.state_key])
@@ -123,21 +128,22 @@ def train_mini_model(
         warmup_steps=settings.warmup_steps,
         seed=settings.seed,
     )
-    judge.windows = list(
-        held_out_windows(
-            dailies.window_groups("val"),
-            make_example,
-            settings.held_out_windows,
-            settings.held_out_frames,
-            settings.seed,
-            dailies.damage_paths,
+    if is_first():
+        judge.windows = list(
+            held_out_windows(
+                dailies.window_groups("val"),
+                make_example,
+                settings.held_out_windows,
+                settings.held_out_frames,
+                settings.seed,
+                dailies.damage_paths,
+            )
         )
-    )
+        validation.window = judge.windows[0]
     writer = CheckpointWriter(
         folder / CHECKPOINTS_NAME, settings.keep_checkpoints, lambda: judge.course.kept_step, resumed=found
     )
     checkpoints = Checkpoints(writer, settings, wait_meter.pause)
-    validation.window = judge.windows[0]
     # All that belongs to a step is done when its checkpoint is written.
     callbacks: list[lightning.Callback] = [
         averaging,
@@ -151,7 +157,7 @@ def train_mini_model(
     ]
     if watch:
         callbacks.insert(0, StandBy(watch))
-    trainer = _trainer(settings, compute, folder, loggers, callbacks, writer)
+    trainer = make_trainer(settings, compute, folder, loggers, callbacks, writer)
     started = time.monotonic()
     # A run may have been killed between its last step and the archive.
     if dailies.start_batch < settings.max_steps and not judge.course.stopped_because:
@@ -160,6 +166,9 @@ def train_mini_model(
     if watch:
         watch.confirm()
     seconds = time.monotonic() - started
+    if not is_first():
+        wait_for_all()
+        return RunRecord.read(folder)
     course = judge.finish()
     mini_model.load_state_dict(judge.kept_weights)
     mini_model.to("cpu").eval()
@@ -197,6 +206,7 @@ def train_mini_model(
     )
     record.write(folder)
     log_outcome(loggers, record)
+    wait_for_all()
     return record
 
 
@@ -216,32 +226,16 @@ def encoding_notes(encoding: str, of_takes: set[str]) -> list[str]:
     return []
 
 
-def _trainer(
-    settings: TrainSettings,
-    compute: ComputeSettings,
-    folder: Path,
-    loggers: Sequence[Logger],
-    callbacks: Sequence[lightning.Callback],
-    writer: CheckpointWriter,
-) -> lightning.Trainer:
-    return lightning.Trainer(
-        default_root_dir=folder,
-        max_steps=settings.max_steps,
-        accelerator=compute.accelerator,
-        devices=compute.devices,
-        precision=compute.precision,  # type: ignore[arg-type]
-        gradient_clip_val=settings.gradient_clip,
-        max_epochs=1,
-        # Validation is a callback's, in the step that it belongs to.
-        limit_val_batches=0,
-        log_every_n_steps=25,
-        enable_progress_bar=settings.progress,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        plugins=[writer],
-        logger=list(loggers),
-        callbacks=list(callbacks),
-    )
+def _begin(folder: Path, config_text: str) -> Starts:
+    keep_config(folder, config_text)
+    return surroundings.begin(folder)
+
+
+def _resume_point(folder: Path) -> FoundCheckpoint:
+    """What all ranks go on from: the first looks, and the others read what it found."""
+    found = newest_valid_checkpoint(folder) if is_first() else FoundCheckpoint(None, {}, [])
+    path = by_first(lambda: found.path)
+    return found if is_first() or path is None else FoundCheckpoint(path, read_checkpoint(path), [])
 
 
 def _held_out_scores(course: HeldOutCourse) -> dict[str, float | None]:

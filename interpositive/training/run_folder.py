@@ -5,9 +5,11 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import interpositive.training  # noqa: F401  isort: skip
 import torch
+import yaml
 
 from interpositive.errors import StorageError
 from interpositive.records.code_state import CODE_DIFF_NAME
@@ -42,15 +44,24 @@ def machine_description() -> str:
 
 
 def keep_config(folder: Path, config_text: str) -> None:
-    """Write the config; ``StorageError`` if the folder holds an unfinished run of another one."""
+    """Write the config; ``StorageError`` if the folder holds an unfinished run of another one.
+
+    What a run is computed on is not what it is: with another ``compute`` it goes on.
+    """
     path = folder / CONFIG_NAME
-    if path.exists() and path.read_text() != config_text:
+    if path.exists() and _without_compute(path.read_text()) != _without_compute(config_text):
         raise StorageError(
             f"{folder} holds an unfinished run of another configuration",
             found=f"{path} differs from the present settings",
             remedy="resume with the same settings, or give another run folder",
         )
     write_file_whole(path, config_text)
+
+
+def _without_compute(config_text: str) -> tuple[list[str], dict[str, Any]]:
+    """The comments of a config, which name the catalogue, and its keys but one."""
+    comments = [line for line in config_text.splitlines() if line.startswith("#")]
+    return comments, {key: value for key, value in yaml.safe_load(config_text).items() if key != "compute"}
 
 
 def paper_digests(folder: Path) -> dict[str, str]:

@@ -17,6 +17,7 @@ from typing import ParamSpec, TypeVar
 from interpositive.errors import StorageError
 from interpositive.records.publishing import remove_scratch, storage_error
 from interpositive.training.checkpoint_format import CHECKPOINTS_NAME
+from interpositive.training.ranks import is_first
 
 LOCK_NAME = "run.lock"
 _TAKEN = {errno.EAGAIN, errno.EACCES}
@@ -35,7 +36,7 @@ def alone_in_folder(train: Callable[_Given, _Result]) -> Callable[_Given, _Resul
     def alone(*args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
         folder = kwargs["folder"]
         assert isinstance(folder, Path)
-        if int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or 0):
+        if not is_first():
             return train(*args, **kwargs)
         with run_lock(folder):
             for scratched in (folder, folder / CHECKPOINTS_NAME):

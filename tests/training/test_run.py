@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from interpositive.errors import ConfigError, StorageError, TrainingError
+from interpositive.errors import StorageError, TrainingError
 from interpositive.functional.examples import Example
 from interpositive.mini_models.archive import load_archive
 from interpositive.mini_models.candidate_fusion import CandidateFusion
@@ -26,7 +26,6 @@ from interpositive.records.run_record import RunRecord
 from interpositive.training import callbacks, held_out_judge
 from interpositive.training.checkpoint_format import SafeCheckpointIO, newest_valid_checkpoint
 from interpositive.training.fine_tuner import FineTuner
-from interpositive.training.settings import ComputeSettings
 
 Train = Callable[..., RunRecord]
 NUM_STEPS = 12
@@ -332,9 +331,3 @@ def test_previews_show_the_averaged_weights(train: Train, tmp_path: Path, monkey
     train(tmp_path)
     assert len(shown) == 3
     assert torch.equal(shown[-1], learned_state(tmp_path)["state_dict"]["mini_model.residual.last.weight"])
-
-
-def test_several_devices_are_refused_before_anything_is_written(train: Train, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="one device"):
-        train(tmp_path / "run", compute=ComputeSettings(accelerator="cpu", devices=2))
-    assert not (tmp_path / "run").exists()

@@ -25,9 +25,9 @@ def main() -> None:
     threading.Thread(target=_stop_with, args=(sys.stdin,), daemon=True).start()
     with reported("train", config_folder()):
         quiet_libraries()
-        from interpositive.cli.training import train_here
+        from interpositive.cli.launching import launch
 
-        train_here(plain, folder)
+        launch(plain, folder)
 
 
 def _stop_with(told: TextIO) -> None:

@@ -12,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict, Field
 
 from interpositive.cli.assembling import read_config
+from interpositive.cli.launching import launch
 from interpositive.cli.reproducing import Moved, Plan, plan_reproduction
-from interpositive.cli.training import train_here
 from interpositive.errors import CannotReproduceError, ConfigError, NotReproducedError
 from interpositive.records.publishing import refuse_existing
 from interpositive.records.reproduction import (
@@ -60,7 +60,7 @@ def run(config: DictConfig) -> None:
     if settings.check_only or verdict == "cannot":
         _tell(_account(settings, plan, verdict))
         return
-    record = train_here({**plan.plain, "progress": settings.progress}, output)
+    record = launch({**plan.plain, "progress": settings.progress}, output)
     compared = compare_runs(settings.run, output)
     account = _account(settings, plan, _verdict(compared, settings.tolerance), compared, record.seconds_training)
     account.write(output)

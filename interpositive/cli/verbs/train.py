@@ -12,7 +12,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from interpositive.cli.dry_running import tell_dry_run
-from interpositive.cli.training import assemble_training, train_here
+from interpositive.cli.launching import launch
+from interpositive.cli.training import assemble_training
 from interpositive.errors import ConfigError
 
 
@@ -31,7 +32,7 @@ def run(config: DictConfig) -> None:
         tell_dry_run(parts)
         return
     folder = parts.config.run_folder or _new_run_folder(parts.production.name, parts.task.name)
-    record = train_here(plain, folder)
+    record = launch(plain, folder)
     print(f"\n{record.steps} steps in {record.seconds_training:.0f} s; held-out takes, at the kept checkpoint:")
     for score in dict.fromkeys((parts.settings.score, "psnr_hole")):
         _print_score(score, record.scores)

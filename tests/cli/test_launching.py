@@ -1,0 +1,88 @@
+"""Several processes from one command: a sweep of them, and what is told when one of them fails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from productions import TinyProduction
+
+from interpositive.cli.rank_endings import ending_path, find_cause, leave_word
+from interpositive.errors import InterpositiveError, MediaError, RankLostError, TrainingError
+from interpositive.records.run_record import RunRecord
+
+PRODUCTION = "defaults: [default, _self_]\nname: tiny\nworkspace: {folder}\ntraining_height: 64\n"
+SMALL = [
+    "compute=two_process_cpu",
+    "dailies.window_frames=8",
+    "dailies.num_windows=2",
+    "dailies.num_val_windows=1",
+    "dailies.batch_size=2",
+    "dailies.num_prepare_workers=0",
+    "trainer.max_steps=3",
+    "trainer.warmup_steps=1",
+    "trainer.validate_every=3",
+    "trainer.judge_every=3",
+    "trainer.held_out_windows=1",
+    "trainer.held_out_frames=1",
+    "mini_model.scorer_width=4",
+    "mini_model.residual_widths=[4,4,4]",
+    "mini_model.crop_px=32",
+    "mini_model.flow_offsets=[1]",
+    "mini_model.camera_offsets=[2]",
+    "metric=[psnr]",
+    "wandb=disabled",
+    "progress=false",
+]
+
+
+def test_one_command_trains_twice_on_two_processes(
+    command: Callable[..., Any], tiny_production: TinyProduction, tmp_path: Path
+) -> None:
+    conf = tmp_path / "conf" / "production"
+    conf.mkdir(parents=True)
+    (conf / "tiny.yaml").write_text(PRODUCTION.format(folder=tiny_production.folder))
+
+    swept = ["--multirun", "hydra.sweep.dir=sweep", "seed=1,2"]
+    ended = command("train", "--config-dir", str(conf.parent), "production=tiny", *SMALL, *swept)
+
+    assert ended.code == 0, ended.err
+    folders = sorted(path.parent for path in Path().glob("**/run.json"))
+    assert [RunRecord.read(folder).seed for folder in folders] == [1, 2], ended.err
+    first, second = ((folder / "archive" / "weights.safetensors").read_bytes() for folder in folders)
+    assert first != second
+    # The other rank neither logs nor judges nor saves: it says no word.
+    assert len((folders[0] / "logs" / "rank_1.txt").read_text().splitlines()) == 1
+
+
+def _word(folder: Path, number: int, error: Exception) -> None:
+    leave_word(folder, number, error, error if isinstance(error, InterpositiveError) else None)
+
+
+def test_the_first_mistake_is_told_and_not_what_it_dragged_along(tmp_path: Path) -> None:
+    _word(tmp_path, 2, RuntimeError("connection closed by peer"))
+    _word(tmp_path, 1, RankLostError("rank 3 is lost"))
+    _word(tmp_path, 3, MediaError("a frame is damaged", found=17, remedy="copy it again"))
+    _word(tmp_path, 0, TrainingError("the loss is not a number"))
+    cause = find_cause(tmp_path, 2, [7, 8, 1, 3])
+    assert isinstance(cause, MediaError)
+    assert "17" in str(cause) and "copy it again" in str(cause)
+
+
+def test_a_rank_that_a_signal_ended_is_lost_whatever_the_others_say(tmp_path: Path) -> None:
+    _word(tmp_path, 0, RuntimeError("connection closed by peer"))
+    cause = find_cause(tmp_path, 1, [1, -9])
+    assert isinstance(cause, RankLostError) and "SIGKILL" in str(cause) and "rank 1" in str(cause)
+
+
+def test_a_defect_is_told_with_its_traceback(tmp_path: Path) -> None:
+    try:
+        raise ZeroDivisionError("of ours")
+    except ZeroDivisionError as error:
+        _word(tmp_path, 1, error)
+    assert json.loads(ending_path(tmp_path, 1).read_text())["kind"] is None
+    cause = find_cause(tmp_path, 1, [-15, 1])
+    assert not isinstance(cause, InterpositiveError)
+    assert "test_launching.py" in str(cause) and "ZeroDivisionError: of ours" in str(cause)
