@@ -45,12 +45,14 @@ def find_target(name: object, where: str) -> type:
     return found
 
 
-def assemble(node: Mapping[str, Any], where: str, kind: type) -> Any:
+def assemble(node: object, where: str, kind: type) -> Any:
     """Build the object that a config node describes, which must be of the ``kind`` that this place is for.
 
     ``ConfigError`` for another kind, for keys that the class does not know (with the nearest one that it does), and
     for values that it cannot use.
     """
+    if not isinstance(node, Mapping):
+        raise ConfigError(f"{where} is no group of keys", found=node, expected=f"a _target_ of kind {kind.__name__}")
     target = find_target(node.get("_target_"), f"{where}._target_")
     # Its class alone would let a config build anything of the package here, writers of files among them.
     if not issubclass(target, kind):

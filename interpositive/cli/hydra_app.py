@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from interpositive.cli.arguments import refuse_arguments
 from interpositive.cli.assembling import refuse_foreign_targets
 from interpositive.cli.chatter import quiet_libraries
 from interpositive.cli.hydra_guard import guarded_hydra
+from interpositive.cli.interpolations import resolved
 from interpositive.cli.main import VERBS
 from interpositive.cli.mistakes import refuse_missing, reported
 from interpositive.errors import ConfigError
@@ -44,26 +46,17 @@ def run_verb(verb: str) -> None:
     app: Any = hydra.main(version_base="1.3", config_path=str(folder), config_name=verb)(job)
     # Hydra would print mistakes in its own words; with this it leaves them to us.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    with reported(verb, folder), guarded_hydra(f"interpositive {verb}: {VERBS[verb]}"):
-        _refuse_pickles(sys.argv[1:])
+    with reported(verb, folder), guarded_hydra(f"interpositive {verb}: {VERBS[verb]}", folder):
+        refuse_arguments(sys.argv[1:])
         app()
 
 
 def plain_config(config: DictConfig, verb: str) -> dict[str, Any]:
-    """A verb's composed config, resolved and plain; ``ConfigError`` for a missing value or a foreign target."""
+    """A verb's composed config, resolved and plain; ``ConfigError`` for a missing value or a foreign target.
+
+    Also where a launcher has brought the job into a process without the guard.
+    """
     refuse_missing(config, verb)
-    plain = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(plain, dict)
+    plain = resolved(config)
     refuse_foreign_targets(plain)
-    return {str(key): value for key, value in plain.items()}
-
-
-def _refuse_pickles(arguments: list[str]) -> None:
-    for argument in arguments:
-        # argparse takes any unambiguous beginning of an option for the option.
-        if argument.startswith("--ex"):
-            raise ConfigError(
-                "a pickled config is not opened: it could run anything",
-                found=argument,
-                remedy="give the overrides themselves",
-            )
+    return plain

@@ -1,22 +1,33 @@
-"""Hydra builds launchers, sweepers, callbacks and log handlers from its own node before any verb runs: it is looked
-at first, and what could run foreign code is refused."""
+"""Hydra builds launchers, sweepers, callbacks and log handlers from its own node before any verb runs, and reads
+any file that a configuration names: all of it is looked at first, and what could run, read or write more is refused."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.plugin import Plugin
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
+from interpositive.cli.config_files import read_config_file
+from interpositive.cli.interpolations import bounded_interpolation, close_resolvers, refuse_closed_interpolations
 from interpositive.cli.sweeps.plugins import OWN_SWEEPERS
-from interpositive.errors import ConfigError
+from interpositive.errors import ConfigError, InterpositiveError
 
 _PLUGIN_PLACES: dict[str, type[Plugin]] = {"hydra.launcher._target_": Launcher, "hydra.sweeper._target_": Sweeper}
 _LOGGING_CLASSES = {
@@ -28,31 +39,87 @@ _LOGGING_CLASSES = {
 }
 _STREAMS = {"ext://sys.stdout", "ext://sys.stderr"}
 _BUILDING_PARTS = ("callbacks", "launcher", "sweeper", "job_logging", "hydra_logging")
+# An interpolation could stand for a whole node that is not seen here; these are texts.
+_TEXTS = ("${hydra.job.name}", "${hydra.job.num}", "${hydra.sweep.dir}", "${hydra.sweep.subdir}")
 _REMEDY = "remove it; launchers and sweepers are chosen by name, such as hydra/launcher=joblib"
+
+# What a configuration file beside the package's own may say to Hydra: how to search, and on what machines.
+_OPEN_PARTS = ("sweeper", "launcher", "mode")
+# Of a launcher: command lines that a queue runs, and places that it writes to.
+_SHELL_FIELDS = ("setup", "python", "additional_parameters", "srun_args", "use_srun", "submitit_folder", "temp_folder")
+_CLOSED_KEYS = {
+    "hydra.searchpath": "it can name packages, which would run to be read; name a folder with --config-dir",
+    "hydra.job.env_copy": "set variables in the shell that starts the command",
+    "hydra.job.env_set": "set variables in the shell that starts the command",
+    "hydra.help": "help is the package's own",
+    "hydra.hydra_help": "help is the package's own",
+}
+_GRIDS = ("interpositive.cli.sweeps.plugins.GridSweeper", "hydra._internal.core_plugins.basic_sweeper.BasicSweeper")
+_MOST_TRIALS = 100_000
 
 
 @contextmanager
-def guarded_hydra(help_header: str) -> Iterator[None]:
-    """Inside, every config that Hydra composes (run, sweep, ``--cfg``) passes :func:`refuse_machinery` first, and
+def guarded_hydra(help_header: str, own_folder: Path) -> Iterator[None]:
+    """Inside, every config that Hydra composes (run, sweep, ``--cfg``) is looked at before anything is built of it, and
     Hydra knows our sweepers.
 
-    ``help_header`` is the first line of ``--help``.
+    ``help_header`` is the first line of ``--help``; ``own_folder`` holds the package's own configuration.
     """
-    load = ConfigLoaderImpl.load_configuration
+    # Hydra finds its plugins anew, and has a class of files other than the one that could be imported.
+    Plugins.instance()
+    files = SourcesRegistry.instance().resolve("file")
+    load, embed, load_file = (
+        ConfigLoaderImpl.load_configuration,
+        ConfigLoaderImpl._load_single_config,
+        files.load_config,
+    )
 
-    def load_and_look(loader: ConfigLoaderImpl, *args: Any, **kwargs: Any) -> DictConfig:
-        config: DictConfig = load(loader, *args, **kwargs)
-        refuse_machinery(OmegaConf.to_container(config.hydra, resolve=False))
+    def load_and_look(loader: ConfigLoaderImpl, config_name: Any, overrides: list[str], *rest: Any, **more: Any) -> Any:
+        # Hydra has registered its resolvers since the guard was set up.
+        close_resolvers()
+        growth.restart()
+        _refuse_closed_keys(overrides)
+        with _composing(overrides):
+            config: DictConfig = load(loader, config_name, overrides, *rest, **more)
+        plain: Any = OmegaConf.to_container(config, resolve=False)
+        hydra_node = plain.pop("hydra")
+        refuse_closed_interpolations(plain)
+        refuse_closed_interpolations(
+            {key: value for key, value in hydra_node.items() if key not in ("overrides", "runtime")}, "hydra"
+        )
+        refuse_machinery(hydra_node)
+        _refuse_endless_sweeps(hydra_node)
         with open_dict(config):
             config.hydra.help.header = help_header
             config.hydra.help.footer = ""
         return config
 
+    def load_within_bounds(source: ConfigSource, config_path: str) -> ConfigResult:
+        path = Path(source.path, source._normalize_file_name(config_path))
+        if ".." in path.parts or not path.resolve().is_relative_to(Path(source.path).resolve()):
+            raise ConfigError(f"{config_path} leads out of its folder", found=path.resolve(), expected=source.path)
+        read_config_file(path)
+        found: ConfigResult = load_file(source, config_path)
+        if not OmegaConf.is_dict(found.config):
+            raise ConfigError(f"{path} is no configuration", found="a list or a value", expected="keys and values")
+        refuse_closed_interpolations(OmegaConf.to_container(found.config, resolve=False), "", str(path))
+        return found
+
+    def embed_and_look(loader: ConfigLoaderImpl, default: Any, repo: Any) -> ConfigResult:
+        found: ConfigResult = embed(loader, default, repo)
+        scheme, _, folder = found.path.partition("://")
+        if scheme == "file" and Path(folder).resolve() != own_folder.resolve():
+            _refuse_foreign_machinery(found.config, default.config_path)
+        return found
+
     for sweeper in OWN_SWEEPERS:
         Plugins.instance().register(sweeper)
     with (
-        mock.patch.object(ConfigLoaderImpl, "load_configuration", load_and_look),
         mock.patch.object(Plugins, "is_in_toplevel_plugins_module", staticmethod(_is_installed)),
+        mock.patch.object(ConfigLoaderImpl, "load_configuration", load_and_look),
+        mock.patch.object(ConfigLoaderImpl, "_load_single_config", embed_and_look),
+        mock.patch.object(files, "load_config", load_within_bounds),
+        bounded_interpolation() as growth,
     ):
         yield
 
@@ -66,10 +133,15 @@ def refuse_machinery(hydra_node: Any) -> None:
     """Raise ``ConfigError`` naming the first key of Hydra's node that would build or load something foreign."""
     if hydra_node["job"].get("env_set"):
         raise ConfigError(
-            "hydra.job.env_set is not for configuration files",
+            "hydra.job.env_set is not for configuration",
             found=", ".join(hydra_node["job"]["env_set"]),
             remedy="set these variables in the shell that starts the command",
         )
+    sweeper = hydra_node.get("sweeper")
+    params = sweeper.get("params") if isinstance(sweeper, dict) else None
+    for key in params if isinstance(params, dict) else ():
+        if str(key).lstrip("+~").startswith("hydra"):
+            raise ConfigError(f"hydra.sweeper.params.{key} is closed", expected="keys of the verb, not of Hydra")
     for part in _BUILDING_PARTS:
         _look(hydra_node.get(part), f"hydra.{part}", part.endswith("logging"))
 
@@ -82,15 +154,19 @@ def _look(node: object, where: str, is_logging: bool) -> None:
                 _refuse_unless(value in _installed(_PLUGIN_PLACES.get(place)), place, value)
             elif is_logging and key in ("class", "()", "factory"):
                 _refuse_unless(value in _LOGGING_CLASSES, place, value)
-            elif key != "filename":
+            elif not (is_logging and key == "filename"):
                 _look(value, place, is_logging)
     elif isinstance(node, list):
         for index, value in enumerate(node):
             _look(value, f"{where}[{index}]", is_logging)
     elif isinstance(node, str):
-        # An interpolation could stand for a whole node that is not seen here.
-        _refuse_unless("${" not in node, where, node)
+        rest = node
+        for text in _TEXTS:
+            rest = rest.replace(text, "")
+        _refuse_unless("${" not in rest, where, node)
         _refuse_unless("://" not in node or node in _STREAMS, where, node)
+        # A queue's batch file has a line for each of a launcher's texts; a second line would be a command.
+        _refuse_unless(node.isprintable() or not where.startswith("hydra.launcher."), where, ascii(node))
 
 
 def _installed(kind: type[Plugin] | None) -> set[str]:
@@ -102,3 +178,77 @@ def _installed(kind: type[Plugin] | None) -> set[str]:
 def _refuse_unless(allowed: bool, where: str, found: object) -> None:
     if not allowed:
         raise ConfigError(f"{where} would run something outside this package", found=found, remedy=_REMEDY)
+
+
+def _refuse_foreign_machinery(config: Any, file: str) -> None:
+    """A file from elsewhere decides nothing about Hydra itself: where it writes, logs and looks, or what it runs."""
+    plain: Any = OmegaConf.to_container(config, resolve=False)
+    node = plain.get("hydra") if isinstance(plain, dict) else None
+    if node is None:
+        return
+    if not isinstance(node, dict):
+        raise ConfigError(f"hydra in {file} is no group of keys", found=node)
+    launcher = node.get("launcher")
+    closed = [
+        f"hydra.{key}.{next(iter(part))}" if isinstance(part, dict) and part else f"hydra.{key}"
+        for key, part in node.items()
+        if key not in _OPEN_PARTS
+    ]
+    if isinstance(launcher, dict):
+        closed += [f"hydra.launcher.{key}" for key in launcher if key in _SHELL_FIELDS and launcher[key]]
+    if closed:
+        raise ConfigError(
+            f"{closed[0]} is not for configuration files",
+            found=f"{', '.join(closed)} in {file}",
+            expected="only " + ", ".join(f"hydra.{part}" for part in _OPEN_PARTS) + " without commands and folders",
+            remedy="remove it from the file; what you trust can be given on the command line",
+        )
+
+
+def _refuse_closed_keys(overrides: Sequence[str]) -> None:
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        for key, why in _CLOSED_KEYS.items():
+            whole = isinstance(override.value(), dict) and key.startswith(f"{override.key_or_group}.")
+            if whole or f"{override.key_or_group}.".startswith(f"{key}."):
+                raise ConfigError(f"{key} is closed: {why}", found=override.input_line, remedy="leave it out")
+
+
+@contextmanager
+def _composing(overrides: Sequence[str]) -> Iterator[None]:
+    """Nothing of this package runs while Hydra composes: what fails there is a mistake in what it was given."""
+    try:
+        yield
+    except (InterpositiveError, HydraException, OmegaConfBaseException, YAMLError, OSError):
+        raise
+    except (Exception, RecursionError) as error:
+        raise ConfigError(
+            "the configuration cannot be composed",
+            found=f"{type(error).__name__}: {str(error)[:300]}",
+            remedy="look at " + (" ".join(overrides)[:300] or "the package's own files"),
+        ) from None
+
+
+def _refuse_endless_sweeps(hydra_node: Any) -> None:
+    sweeper = hydra_node.get("sweeper")
+    if not isinstance(sweeper, dict) or sweeper.get("_target_") not in _GRIDS:
+        return
+    params = sweeper.get("params")
+    lines = [*hydra_node["overrides"]["task"], *(f"{key}={value}" for key, value in (params or {}).items())]
+    counts = {
+        override.input_line: _num_values(override) for override in OverridesParser.create().parse_overrides(lines)
+    }
+    if math.prod(counts.values()) > _MOST_TRIALS:
+        longest = max(counts, key=lambda line: counts[line])
+        raise ConfigError(
+            "the sweep has too many trials", found=longest, expected=f"at most {_MOST_TRIALS} trials in all"
+        )
+
+
+def _num_values(override: Override) -> int:
+    value = override._value
+    if isinstance(value, ChoiceSweep):
+        return len(value.list)
+    if not isinstance(value, RangeSweep) or value.start is None or value.stop is None:
+        return 1
+    count = (value.stop - value.start) / value.step if value.step else math.inf
+    return math.ceil(max(1, min(count, _MOST_TRIALS + 1))) if count == count else _MOST_TRIALS + 1

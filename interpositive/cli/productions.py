@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from interpositive.dailies.catalogue import Catalogue
 from interpositive.dailies.footage_rules import FootageRules
@@ -13,6 +14,14 @@ from interpositive.dailies.splitting import SplitRule
 from interpositive.dailies.vouching import HashListRule
 from interpositive.errors import CatalogueError
 from interpositive.media.plate_colour import NATIVE
+
+
+def _regular(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"no regular expression: {error}") from None
+    return pattern
 
 
 class SplitConfig(BaseModel):
@@ -24,7 +33,7 @@ class SplitConfig(BaseModel):
     val_fraction: float = 0.1
     test_fraction: float = 0.1
     seed: int = 0
-    explicit: dict[str, str] = Field(default_factory=dict)
+    explicit: dict[str, Literal["train", "val", "test"]] = Field(default_factory=dict)
 
     def rule(self) -> SplitRule:
         """The rule that these settings describe."""
@@ -39,9 +48,9 @@ class ProductionConfig(BaseModel):
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     workspace: Path
-    training_height: int = Field(default=216, ge=32)
-    proxy_height: int | None = None
-    slate_patterns: list[str] = Field(default_factory=list)
+    training_height: int = Field(default=216, ge=32, le=8640)
+    proxy_height: int | None = Field(default=None, le=8640)
+    slate_patterns: list[Annotated[str, AfterValidator(_regular)]] = Field(default_factory=list)
     hash_lists: HashListRule = "check"
     split: SplitConfig = Field(default_factory=SplitConfig)
     encodings: dict[str, str] = Field(default_factory=dict)

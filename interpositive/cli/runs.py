@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from interpositive.cli.assembling import assemble, refuse_foreign_targets
+from interpositive.cli.config_files import read_plain_yaml
 from interpositive.errors import IntegrityError, RunFolderError
 from interpositive.mini_models.archive import RECIPE_NAME, WEIGHTS_NAME, archive_digest, load_archive
 from interpositive.mini_models.contract import MiniModel
@@ -39,7 +38,7 @@ def open_run(folder: Path) -> OpenedRun:
             found=recipe.production,
             expected=record.production,
         )
-    return OpenedRun(folder, record, config, mini_model, assemble(config["task"], "task", Task))
+    return OpenedRun(folder, record, config, mini_model, assemble(config.get("task"), "task", Task))
 
 
 def read_run(folder: Path) -> tuple[RunRecord, dict[str, Any]]:
@@ -64,6 +63,6 @@ def read_run(folder: Path) -> tuple[RunRecord, dict[str, Any]]:
                 expected=f"sha256 {expected}",
                 remedy="restore the run folder from a copy, or train again",
             )
-    config: Any = OmegaConf.to_container(OmegaConf.create(config_text), resolve=True)
+    config = read_plain_yaml(config_text, str(folder / CONFIG_NAME))
     refuse_foreign_targets(config)
     return record, config

@@ -34,12 +34,12 @@ class DailiesConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    window_frames: int = Field(ge=2)
-    num_windows: int = Field(ge=1)
-    num_val_windows: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    num_workers: int = Field(ge=0)
-    num_prepare_workers: int = Field(ge=0)
+    window_frames: int = Field(ge=2, le=1000)
+    num_windows: int = Field(ge=1, le=1_000_000)
+    num_val_windows: int = Field(ge=1, le=100_000)
+    batch_size: int = Field(ge=1, le=65_536)
+    num_workers: int = Field(ge=0, le=256)
+    num_prepare_workers: int = Field(ge=0, le=256)
     prepared_folder: Path | None = None
 
 

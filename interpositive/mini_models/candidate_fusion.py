@@ -25,11 +25,23 @@ from interpositive.mini_models.classical_fills import CLASSICAL_FILLS
 from interpositive.mini_models.contract import MiniModel, Restored
 from interpositive.motion.window_motion import WindowMotion, channel_mean
 from interpositive.objectives.pixel import absolute, charbonnier, gradient_difference
+from interpositive.records.bounds import Bounds, refuse_outside
 
 _NUM_SCORER_FEATURES = 3 + 1 + 3
 _NUM_SCORER_WORDS = len(KINDS) + 1
 _NUM_RESIDUAL_FEATURES = 3 + 3 + 1 + 1 + 1 + 1
 _INVALID_LOGIT = -30.0
+_BOUNDS: Bounds = {
+    "flow_offsets": (1, 1000),
+    "camera_offsets": (1, 1000),
+    "scorer_width": (1, 1024),
+    "residual_widths": (1, 1024),
+    "crop_px": (8, 4096),
+    "crops_per_frame": (1, 256),
+    "frames_per_window": (1, 1000),
+    "candidates_per_step": (1, 1000),
+    "temperature": (1e-6, 1e6),
+}
 
 Picture = NDArray[np.float32]
 
@@ -81,6 +93,8 @@ class CandidateFusion(MiniModel):
         temperature: float = 0.02,
     ) -> None:
         super().__init__()
+        given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
+        refuse_outside(_BOUNDS, given, "mini_model")
         if len(residual_widths) != 3 or crop_px % 8:
             raise ConfigError(
                 "candidate_fusion was given sizes it cannot build",

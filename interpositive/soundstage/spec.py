@@ -68,8 +68,10 @@ class StageSpec:
                 expected="even width and height, for 4:2:0 movies",
                 remedy="round width and height to even numbers",
             )
-        if self.rate <= 0:
-            raise ConfigError("a frame rate must be positive", found=self.rate, expected="24 or 24000/1001")
+        if not 0 < self.rate <= 1000:
+            raise ConfigError(
+                "a frame rate must be positive", found=str(self.rate)[:100], expected="24 or 24000/1001, to 1000"
+            )
         known = set(self.scenes) <= set(SCENE_NAMES)
         if not self.scenes or not known or len(set(self.scenes)) != len(self.scenes):
             raise ConfigError(

@@ -15,10 +15,23 @@ from torch import Tensor
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
 from interpositive.motion.optical_flow import dis_flow, luma_u8
+from interpositive.records.bounds import Bounds, refuse_outside
 from interpositive.tasks.contract import Task
 from interpositive.tasks.wires import Wire, coverage_to_mask, draw_wires
 
 _HOLDS = ("frame", "set", "performer")
+_BOUNDS: Bounds = {
+    "num_wires": (1, 1000),
+    "width_px_at_1080": (0.0, 1080.0),
+    "sag": (-10.0, 10.0),
+    "shade": (0.0, 1.0),
+    "bright_share": (0.0, 1.0),
+    "shadow_share": (0.0, 1.0),
+    "swing_px_at_1080": (0.0, 10_000.0),
+    "mask_margin_px": (0, 1000),
+    "holds": (0.0, 1e6),
+    "shutter": (0.0, 1.0),
+}
 
 
 class WireRemoval(Task):
@@ -46,6 +59,8 @@ class WireRemoval(Task):
         holds: Sequence[float] = (0.25, 0.25, 0.5),
         shutter: float = 0.5,
     ) -> None:
+        given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
+        refuse_outside(_BOUNDS, given, "task")
         if len(holds) != len(_HOLDS) or min(holds) < 0 or sum(holds) <= 0:
             raise ConfigError("holds needs a share for each of " + ", ".join(_HOLDS), found=list(holds))
         if not 1 <= num_wires[0] <= num_wires[1]:

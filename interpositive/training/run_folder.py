@@ -16,7 +16,7 @@ from interpositive.records.code_state import CODE_DIFF_NAME
 from interpositive.records.digests import sha256_of_file
 from interpositive.records.held_out_course import HELD_OUT_COURSE_NAME
 from interpositive.records.provenance import ENVIRONMENT_NAME, PROVENANCE_NAME
-from interpositive.records.publishing import write_file_whole
+from interpositive.records.publishing import storage_error, write_file_whole
 
 CONFIG_NAME = "config.yaml"
 METRICS_NAME = "metrics.csv"
@@ -27,6 +27,8 @@ _PAPERS = (
     *(CONFIG_NAME, PROVENANCE_NAME, ENVIRONMENT_NAME, CODE_DIFF_NAME),
     *(METRICS_NAME, WINDOWS_NAME, HELD_OUT_COURSE_NAME),
 )
+# What is there before the configuration is written: the lock, W&B's folder, and notes of whoever starts processes.
+_BEFORE_CONFIG = ("run.lock", "wandb", "rank", "launch", "trial")
 _PACKAGES = ("torch", "torchvision", "pytorch-lightning", "numpy", "opencv-python-headless", "av", "decord")
 
 
@@ -41,6 +43,24 @@ def machine_description() -> str:
     """Processor, cores in use and accelerator, for the record."""
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "no accelerator"
     return f"{platform.machine()} {platform.system()}, {torch.get_num_threads()} threads, {device}"
+
+
+def refuse_strange_folder(folder: Path) -> None:
+    """Raise ``StorageError`` for a run folder that holds what no run writes: somebody's home is no place for one."""
+    try:
+        if not folder.is_dir():
+            found = ["a file"] if folder.exists() else []
+        else:
+            found = [] if (folder / CONFIG_NAME).is_file() else [path.name for path in folder.iterdir()]
+    except OSError as error:
+        raise storage_error(error, folder) from None
+    strange = sorted(name for name in found if not name.startswith((".", *_BEFORE_CONFIG)))
+    if strange:
+        raise StorageError(
+            f"run_folder={folder} is not a run folder",
+            found=", ".join(strange[:5]),
+            expected=f"a folder that does not exist yet, an empty one, or one that holds {CONFIG_NAME}",
+        )
 
 
 def keep_config(folder: Path, config_text: str) -> None:

@@ -6,8 +6,38 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from interpositive.errors import ConfigError
+from interpositive.records.bounds import refuse_outside
 
 Strategy = Literal["ddp", "fsdp2"]
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "accelerator": ("auto", "cpu", "gpu", "cuda", "mps"),
+    "strategy": get_args(Strategy),
+    "precision": ("64-true", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true"),
+}
+_COMPUTE_BOUNDS = {
+    "devices": (1, 1024),
+    "num_nodes": (1, 65_536),
+    "threads": (1, 4096),
+    "lost_after_seconds": (0.0, 86_400.0),
+    "restarts": (0, 1_000_000),
+}
+_TRAINER_BOUNDS = {
+    "max_steps": (1, 10**9),
+    "learning_rate": (0.0, 1e6),
+    "weight_decay": (0.0, 1e6),
+    "warmup_steps": (0, 10**9),
+    "gradient_clip": (0.0, 1e12),
+    "ema_decay": (0.0, 1.0),
+    "validate_every": (1, 10**9),
+    "checkpoint_every": (1, 10**9),
+    "keep_checkpoints": (1, 100_000),
+    "judge_every": (1, 10**9),
+    "judge_seconds": (0.0, 1e9),
+    "held_out_windows": (1, 100_000),
+    "held_out_frames": (1, 10_000),
+    "stop_after": (1, 10**9),
+    "seed": (0, 2**63 - 1),
+}
 
 
 @dataclass(frozen=True)
@@ -30,15 +60,11 @@ class ComputeSettings:
     restarts: int = 0
 
     def __post_init__(self) -> None:
-        counts = {"devices": 1, "num_nodes": 1, "restarts": 0}
-        for name, least in counts.items():
+        refuse_outside(_COMPUTE_BOUNDS, vars(self), "compute")
+        _refuse_unless("compute.lost_after_seconds", self.lost_after_seconds, self.lost_after_seconds > 0, "above 0")
+        for name, known in _CHOICES.items():
             found = getattr(self, name)
-            _refuse_unless(f"compute.{name}", found, isinstance(found, int) and found >= least, f"{least} or more")
-        threads, lost = self.threads, self.lost_after_seconds
-        _refuse_unless("compute.threads", threads, threads is None or threads >= 1, "1 or more, or null")
-        _refuse_unless("compute.lost_after_seconds", lost, isinstance(lost, int | float) and lost > 0, "above 0")
-        known = get_args(Strategy)
-        _refuse_unless("compute.strategy", self.strategy, self.strategy in known, " or ".join(known))
+            _refuse_unless(f"compute.{name}", found, found in known, " or ".join(known))
 
     @property
     def num_processes(self) -> int:
@@ -81,15 +107,10 @@ class TrainSettings:
     progress: bool = True
 
     def __post_init__(self) -> None:
-        counts = ("max_steps", "judge_every", "validate_every", "checkpoint_every", "keep_checkpoints")
-        for name in (*counts, "held_out_windows", "held_out_frames"):
-            found = getattr(self, name)
-            _refuse_unless(f"trainer.{name}", found, isinstance(found, int) and found >= 1, "1 or more")
-        stop, budget = self.stop_after, self.judge_seconds
-        fits = stop is None or (isinstance(stop, int) and stop >= 1)
-        _refuse_unless("trainer.stop_after", stop, fits, "1 or more, or null")
-        above = isinstance(budget, int | float) and budget > 0
-        _refuse_unless("trainer.judge_seconds", budget, budget is None or above, "seconds above 0, or null")
+        refuse_outside(_TRAINER_BOUNDS, vars(self), "trainer")
+        _refuse_unless("trainer.score", self.score, isinstance(self.score, str), "the name of a number")
+        budget = self.judge_seconds
+        _refuse_unless("trainer.judge_seconds", budget, budget is None or budget > 0, "seconds above 0, or null")
 
 
 def _refuse_unless(key: str, found: object, fits: bool, expected: str) -> None:

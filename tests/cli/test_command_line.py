@@ -135,7 +135,7 @@ class TestMistyped:
             (["train", "seed=abc"], "train.seed"),
             (["train", "dailies.batch_size=0"], "dailies.batch_size"),
             (["train", "wandb.mode=sometimes"], "wandb.mode"),
-            (["train", "task.num_wires=many"], "num_wires=many"),
+            (["train", "task.num_wires=many"], "task.num_wires"),
             (["train", "task.num_wires=[0,2]"], "num_wires"),
             (["train", "mini_model.residual_widths=[8,8]"], "residual_widths"),
             (["train", "mini_model.flow_offsets=3"], "flow_offsets=3"),

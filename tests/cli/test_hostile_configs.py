@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import pickle
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from hostile_configs import Hostile, corpus
+from hostile_running import faults, run_one, warm
 
 from interpositive.cli.assembling import assemble, find_target, refuse_foreign_targets
 from interpositive.errors import ConfigError, InterpositiveError
@@ -91,96 +98,34 @@ def test_hydras_own_instantiation_keys_mean_nothing_here(key: str) -> None:
         assemble({"_target_": "interpositive.tasks.wire_removal.WireRemoval", key: "x"}, "task", Task)
 
 
-COMMANDS = [
-    "task._target_=os.system",
-    "+task.command={_target_: os.system, command: 'touch CANARY'}",
-    "+mini_model.extra=[{_target_: pathlib.Path.touch}]",
-    "+hydra.callbacks.mine={_target_: os.system, command: 'touch CANARY'}",
-    "+hydra.callbacks.mine._target_=interpositive.cli.main.os.system",
-    "+hydra.callbacks.mine._target_=hydra.experimental.callbacks.PickleJobInfoCallback",
-    "hydra.launcher._target_=os.system",
-    "hydra.launcher._target_=hydra_plugins.evil.os.system",
-    "hydra.sweeper._target_=subprocess.Popen",
-    "+hydra.sweeper.inner={_target_: os.system, command: 'touch CANARY'}",
-    "+hydra.launcher.inner=[{_target_: hydra._internal.core_plugins.basic_launcher.BasicLauncher}]",
-    "hydra.job_logging.handlers.console.class=subprocess.Popen",
-    "+hydra.job_logging.handlers.evil={class: logging.handlers.SocketHandler, host: localhost, port: 9}",
-    "+hydra.hydra_logging.formatters.evil.factory=os.system",
-    "+hydra.hydra_logging.formatters.evil.class=os.system",
-    "hydra.job_logging.handlers.console.stream=ext://os.system",
-    "hydra.hydra_logging.handlers.console.stream=ext://antigravity",
-    "+hydra.job_logging.handlers.evil=${task}",
-    "hydra.job_logging=${task}",
-    "hydra.hydra_logging.handlers.console.class=${oc.env:HOME}",
-    "+hydra.job.env_set.LD_PRELOAD=CANARY",
-    "--experimental-rerun=CANARY.pickle",
-    "--experimental-rer=CANARY.pickle",
-]
+def chosen(cases: list[Hostile]) -> list[int]:
+    """The first of every route, and every thirtieth; ``scripts/check_hostile_configs.py`` runs all."""
+    first = {case.route: index for index, case in reversed(list(enumerate(cases))) if not case.route.startswith("text")}
+    return sorted({*first.values(), *range(0, len(cases), 30)})
 
 
-class _Touch:
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, tuple[str]]:
-        import os
-
-        return os.system, (f"touch {self.path}",)
-
-
-@pytest.mark.parametrize(
-    ("argument", "mode"),
-    [(argument, ()) for argument in COMMANDS]
-    + [(argument, ("--multirun",)) for argument in COMMANDS if ".launcher" in argument or ".sweeper" in argument],
-)
-def test_on_the_command_line_nothing_runs(command: Any, tmp_path: Path, argument: str, mode: tuple[str, ...]) -> None:
-    canary = tmp_path / "canary"
-    (tmp_path / "canary.pickle").write_bytes(pickle.dumps(_Touch(str(canary))))
-    ended = command("train", *mode, argument.replace("CANARY", str(canary)))
-    assert ended.code == 2 and "Traceback" not in ended.err, ended.err
-    assert ended.err.startswith("interpositive train: ")
-    key = argument.lstrip("+-").split("=")[0].split(".")[-1]
-    assert key in ended.err or "_target_" in ended.err or "pickle" in ended.err
-    assert not canary.exists()
+def test_on_the_command_line_nothing_runs() -> None:
+    cases = corpus()
+    assert len(cases) >= 200 and len({(case.arguments, str(case.files)) for case in cases}) == len(cases)
+    indices = chosen(cases)
+    runner = Path(__file__).with_name("hostile_running.py")
+    ran = subprocess.run(
+        [sys.executable, str(runner), json.dumps(indices)], capture_output=True, text=True, timeout=300, check=True
+    )
+    outcomes = {outcome["index"]: outcome for outcome in map(json.loads, ran.stdout.splitlines())}
+    assert list(outcomes) == indices
+    bad = {cases[index].arguments: wrong for index, o in outcomes.items() if (wrong := faults(cases[index], o))}
+    assert not bad
 
 
-YAMLS = {
-    "hydra/hydra_logging/evil.yaml": "version: 1\nformatters:\n  evil: {'()': os.system, command: touch CANARY}\n",
-    "task/evil.yaml": "_target_: os.system\ncommand: touch CANARY\n",
-    "task/eval.yaml": "_target_: builtins.eval\nsource: open('CANARY', 'w')\n",
-    "task/load.yaml": "_target_: torch.load\nf: CANARY.pickle\n",
-    "task/chain.yaml": "_target_: interpositive.cli.main.os.system\ncommand: touch CANARY\n",
-    "task/writer.yaml": "_target_: interpositive.media.movie_writer.MovieWriter\npath: CANARY.mkv\n",
-    "task/python.yaml": "!!python/object/apply:os.system ['touch CANARY']\n",
-    "task/pickled.yaml": "_target_: !!python/name:os.system\n",
-    "task/callback.yaml": (
-        "# @package _global_\nhydra:\n  callbacks:\n    mine: {_target_: os.system, command: touch CANARY}\n"
-    ),
-    "task/hidden.yaml": (
-        "# @package _global_\nevil: {mine: {_target_: os.system, command: touch CANARY}}\n"
-        "hydra:\n  callbacks: ${evil}\n"
-    ),
-    "task/logging.yaml": (
-        "# @package _global_\nhydra:\n  job_logging:\n    handlers:\n      console: {class: subprocess.Popen}\n"
-    ),
-    "task/search.yaml": "# @package _global_\nhydra:\n  searchpath: [pkg://os]\n_target_: os.system\n",
-    "hydra/launcher/evil.yaml": "_target_: os.system\ncommand: touch CANARY\n",
-    "hydra/job_logging/evil.yaml": "version: 1\nhandlers:\n  evil: {'()': os.system, command: touch CANARY}\n",
-}
-
-
-@pytest.mark.parametrize("path", YAMLS)
-def test_in_a_yaml_nothing_runs(command: Any, tmp_path: Path, path: str) -> None:
-    canary = tmp_path / "canary"
-    (tmp_path / "canary.pickle").write_bytes(pickle.dumps(_Touch(str(canary))))
-    file = tmp_path / "own" / path
-    file.parent.mkdir(parents=True)
-    file.write_text(YAMLS[path].replace("CANARY", str(canary)))
-    group, _, name = path.removesuffix(".yaml").rpartition("/")
-    ended = command("train", "--config-dir", str(tmp_path / "own"), f"{group}={name}")
-    assert ended.code == 2 and "Traceback" not in ended.err, ended.err
-    assert ended.err.startswith("interpositive train: ")
-    assert not canary.exists() and not Path(f"{canary}.mkv").exists()
+def test_what_a_configuration_does_is_seen(tmp_path: Path) -> None:
+    """The watcher itself: a folder that the user makes elsewhere on purpose does not pass for nothing done."""
+    made = Hostile("", ("train", f"hydra.run.dir={tmp_path / 'elsewhere'}"), "elsewhere")
+    warm()
+    outcome = run_one(made, tmp_path / "case")
+    assert (tmp_path / "elsewhere").is_dir() and any(line.startswith("os.mkdir") for line in outcome["did"])
+    found = " ".join(faults(made, outcome))
+    assert "executed" in found and "is not named" in found
 
 
 @pytest.mark.parametrize(

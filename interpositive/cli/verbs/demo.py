@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict
 
 from interpositive.cli.assembling import read_config
-from interpositive.errors import InterpositiveError
+from interpositive.errors import ConfigError, InterpositiveError
+
+_OVERRIDE = re.compile(r"(?!hydra\b)[a-z_]+(\.[a-z_]+)*=")
 
 
 class DemoConfig(BaseModel):
@@ -41,6 +44,15 @@ def run(config: DictConfig) -> None:
         "review run": folder / "run" / "review.html",
         "review delivery": folder / "delivery.review.html",
     }
+    for step, arguments in settings.steps.items():
+        for argument in arguments:
+            # Options and Hydra's own keys could start other programs.
+            if not _OVERRIDE.match(argument):
+                raise ConfigError(
+                    f"demo.steps.{step} has an argument that is no key of this package",
+                    found=argument,
+                    expected="key=value",
+                )
     began = time.monotonic()
     for step, arguments in settings.steps.items():
         if step not in made:
@@ -51,7 +63,7 @@ def run(config: DictConfig) -> None:
         command = [step.split()[0], *arguments]
         print(f"[demo] interpositive {shlex.join(command)}", flush=True)
         started = time.monotonic()
-        finished = subprocess.run([sys.executable, "-m", "interpositive.cli.main", *command], check=False)
+        finished = subprocess.run([sys.executable, "-P", "-m", "interpositive.cli.main", *command], check=False)
         if finished.returncode:
             raise InterpositiveError(
                 f"the demo stopped at {step}",

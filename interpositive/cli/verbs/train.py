@@ -15,6 +15,7 @@ from interpositive.cli.dry_running import tell_dry_run
 from interpositive.cli.launching import launch
 from interpositive.cli.training import assemble_training
 from interpositive.errors import ConfigError
+from interpositive.training.run_folder import refuse_strange_folder
 
 
 def run(config: DictConfig) -> None:
@@ -26,6 +27,8 @@ def run(config: DictConfig) -> None:
             expected="hydra/sweeper=grid or hydra/sweeper=optuna",
         )
     plain: Any = OmegaConf.to_container(config, resolve=True)
+    if isinstance(plain["run_folder"], str):
+        refuse_strange_folder(Path(plain["run_folder"]))
     # Assembled here too, so that every mistake is told before a run folder is named.
     parts = assemble_training(plain)
     if parts.config.dry_run:
