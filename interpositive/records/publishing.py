@@ -116,6 +116,14 @@ def remove_scratch(folder: Path) -> None:
             path.unlink()
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, so that a power cut cannot undo it."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in made:
+        sync(path.parent)
+
+
 def sync(path: Path) -> None:
     """Force a file's bytes, or a folder's names, to disk."""
     handle = os.open(path, os.O_RDONLY)

@@ -14,7 +14,7 @@ import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Checkpoint
 
 from interpositive.errors import InterpositiveError, StorageError
-from interpositive.records.publishing import storage_error, sync
+from interpositive.records.publishing import make_folder, storage_error
 from interpositive.training.checkpoint_format import (
     FoundCheckpoint,
     SafeCheckpointIO,
@@ -114,11 +114,10 @@ class Checkpoints(Checkpoint):
         self._saved_step = 0
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Make the folder, where a power cut cannot undo it."""
+        """Make the folder."""
         del pl_module
         if trainer.is_global_zero:
-            self.writer.folder.mkdir(parents=True, exist_ok=True)
-            sync(self.writer.folder.parent)
+            make_folder(self.writer.folder)
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """What training goes on from is saved already."""

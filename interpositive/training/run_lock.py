@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from interpositive.errors import StorageError
-from interpositive.records.publishing import remove_scratch, storage_error
+from interpositive.records.publishing import make_folder, remove_scratch, storage_error
 from interpositive.training.checkpoint_format import CHECKPOINTS_NAME
 from interpositive.training.ranks import is_first
 
@@ -56,7 +56,7 @@ def run_lock(folder: Path) -> Iterator[None]:
     made = not folder.exists()
     path = folder / LOCK_NAME
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         handle = _locked(path)
     except OSError as error:
         raise storage_error(error, path) from error
