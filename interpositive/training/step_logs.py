@@ -13,7 +13,7 @@ import pytorch_lightning as lightning
 
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.functional.examples import Example
-from interpositive.records.publishing import storage_error, write_file_whole
+from interpositive.records.publishing import storage_error, sync, write_file_whole
 from interpositive.training.callbacks import WaitMeter
 from interpositive.training.fine_tuner import FineTuner
 from interpositive.training.run_folder import METRICS_NAME, WINDOWS_NAME
@@ -38,6 +38,7 @@ class StepLog:
         header = ",".join(self.columns) + "\n"
         if not self.path.is_file() or not step:
             write_file_whole(self.path, header)
+            sync(self.path.parent)
         size, last = 0, 0
         with self.path.open("rb") as stream:
             for line in stream:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,5 +72,24 @@ def die_at(index: int, catalogue_path: Path, folder: Path) -> None:
     prepare_windows(recipe, 6, folder, num_workers=0, progress=False)
 
 
+def very_slowly(example: Example, generator: torch.Generator) -> Sequence[Example]:
+    """Say which process this is, and do not come back for a minute."""
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+    return []
+
+
+def hang(catalogue_path: Path, folder: Path) -> None:
+    """Prepare six windows in a worker that hangs in the first."""
+    with Catalogue(catalogue_path) as catalogue:
+        recipe = recipe_for([take for take in catalogue.takes() if take.split == "train"])
+    recipe = WindowRecipe(recipe.groups, recipe.make_example, very_slowly, recipe.seed, {})
+    prepare_windows(recipe, 6, folder, num_workers=1, progress=False)
+
+
 if __name__ == "__main__":
-    die_at(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))
+    if sys.argv[1] == "hang":
+        # By its name, for a worker imports what it is to do.
+        importlib.import_module("preparing").hang(Path(sys.argv[2]), Path(sys.argv[3]))
+    else:
+        die_at(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))

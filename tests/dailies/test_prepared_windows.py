@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import subprocess
 import sys
@@ -102,6 +104,22 @@ def test_a_window_that_changed_since_it_was_written_is_made_again(
         made.clear()
         prepare_windows(recipe, 3, tmp_path, num_workers=0, progress=False)
         assert made == [1] and contents(tmp_path) == whole
+
+
+def test_a_worker_ends_with_the_process_that_it_prepares_for(tiny_production: TinyProduction, tmp_path: Path) -> None:
+    command = [sys.executable, str(TESTS / "dailies" / "preparing.py"), "hang"]
+    given = [str(tiny_production.catalogue_path), str(tmp_path / "store")]
+    with subprocess.Popen([*command, *given], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        handle = os.pidfd_open(worker)
+        parent.kill()
+        # The worker would have a minute to go, and then wait for ever.
+        ended, _, _ = select.select([handle], [], [], 30)
+        if not ended:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+        os.close(handle)
+    assert ended and worker != parent.pid
 
 
 def test_of_two_that_prepare_at_once_one_waits_and_finds_all_made(
