@@ -132,13 +132,17 @@ def marks_of(axis: Axis) -> list[tuple[float, str]]:
         between = [10.0**power for power in powers]
     else:
         between = axis_marks(axis.low, axis.high, 4)
-    ends = [(0.0, axis.low), (1.0, axis.high)]
-    round_ones = [(axis.place(mark), mark) for mark in between if 0.06 < axis.place(mark) < 0.94]
-    return [(place, _mark_words(value)) for place, value in sorted([*ends, *round_ones])]
+    values = [axis.low, *(mark for mark in between if 0.06 < axis.place(mark) < 0.94), axis.high]
+    return [(axis.place(value), word) for value, word in zip(values, _told_apart(values), strict=True)]
 
 
-def _mark_words(value: float) -> str:
-    return f"{value:.4g}" if abs(value) < 1e5 else f"{value:.2e}"
+def _told_apart(values: Sequence[float]) -> list[str]:
+    """Numbers with as few figures as tell them from each other."""
+    for figures in range(4, 12):
+        told = [f"{value:.{figures}g}" for value in values]
+        if len(set(told)) == len(set(values)):
+            break
+    return told
 
 
 def pareto_plot(figures: SweepFigures, pair: PairFront) -> Html:
@@ -237,9 +241,10 @@ def influence_bar(told: Influence) -> Html:
 def _scales(frame: Frame, x: Objective, y: Objective) -> list[Html]:
     parts = _rules(frame)
     low = frame.height - frame.bottom
-    for mark in axis_marks(*frame.x_range, parts=5):
+    marks = axis_marks(*frame.x_range, parts=5)
+    for mark, word in zip(marks, _told_apart(marks), strict=True):
         parts.append(line(frame.x(mark), low, frame.x(mark), low + 4, "tick"))
-        parts.append(label(frame.x(mark), low + 18, _mark_words(mark), "middle"))
+        parts.append(label(frame.x(mark), low + 18, word, "middle"))
     named = [f"{o.title} {f'({o.unit})' if o.unit else ''}".strip() for o in (x, y)]
     parts.append(
         label((frame.left + frame.width - frame.right) / 2, frame.height - 6, named[0], "middle", "axis-title")
@@ -249,11 +254,11 @@ def _scales(frame: Frame, x: Objective, y: Objective) -> list[Html]:
 
 
 def _rules(frame: Frame) -> list[Html]:
-    parts = []
-    for mark in axis_marks(*frame.y_range):
+    parts, marks = [], axis_marks(*frame.y_range)
+    for mark, word in zip(marks, _told_apart(marks), strict=True):
         y = frame.y(mark)
         parts.append(line(frame.left, y, frame.width - frame.right, y, "rule"))
-        parts.append(label(frame.left - 8, y + 4, _mark_words(mark), "end"))
+        parts.append(label(frame.left - 8, y + 4, word, "end"))
     return parts
 
 

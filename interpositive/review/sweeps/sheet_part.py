@@ -38,11 +38,11 @@ def _frames(row: SheetRow, notes: dict[int, list[Html]]) -> Html:
     """One frame's pictures; what is said of each trial stands under the first frame only."""
     shown = [_figure("Damaged", row.damaged, row.name)]
     shown.append(_figure("Before training", row.prior, row.name) if row.prior else _blank())
+    shown.append(_figure("True", row.true, row.name))
     shown += [
         _figure(f"Trial {number}", picture, row.name, notes.get(number, []), str(number))
         for number, picture in row.trained.items()
     ]
-    shown.append(_figure("True", row.true, row.name))
     columns = 3 if len(shown) in (5, 6) else 4
     return element(
         "div", *shown, class_=f"frames of-{columns}", tabindex="0", role="group", aria_label=f"Frame: {row.name}"

@@ -38,11 +38,13 @@ def verdict(subject: SweepSubject) -> list[str]:
         return [f"There is nothing to choose from: {why}."]
     if len(figures.objectives) == 1:
         objective = figures.objectives[0]
-        return [_best_sentence(subject, objective, "Best"), _compared(subject, objective)]
+        told = [_best_sentence(subject, objective, "Best"), _compared(subject, objective)]
+        return [sentence for sentence in told if sentence]
     told = [_front_sentence(figures)]
     for objective in figures.objectives:
         how = "Highest" if objective.direction == "maximize" else "Lowest"
-        told.append(f"{_best_sentence(subject, objective, f'{how} {objective.title}')} {_compared(subject, objective)}")
+        best = _best_sentence(subject, objective, f"{how} {objective.title}")
+        told.append(f"{best} {_compared(subject, objective)}".rstrip())
     if figures.balanced is not None:
         trial = figures.trial(figures.balanced)
         values = ", ".join(objective_words(objective, trial) for objective in figures.objectives)
@@ -120,11 +122,15 @@ def _best_sentence(subject: SweepSubject, objective: Objective, how: str) -> str
 
 
 def _compared(subject: SweepSubject, objective: Objective) -> str:
-    """How the best stands to the first and the median trial, and to what needs no training."""
+    """How the best stands to the next, the first and the median trial, and to what needs no training."""
     figures = subject.figures
     number = figures.best[objective.name][0]
-    standing = figures.standing(number, objective)
+    standing, ranked = figures.standing(number, objective), figures.ranked(objective)
     parts = []
+    if len(figures.best[objective.name]) < len(ranked):
+        following = ranked[len(figures.best[objective.name])]
+        ahead = sign_of(objective) * (standing.value - following.values[objective.name])
+        parts.append(f"{_gain(objective, ahead)} than the next, trial {following.number}")
     if standing.first is not None:
         windows = _windows_won(subject, objective, number, standing.first)
         first = "the first trial" if standing.first == 0 else f"the first that finished, trial {standing.first}"
@@ -138,7 +144,7 @@ def _compared(subject: SweepSubject, objective: Objective) -> str:
         parts.append(
             f"{_gain(objective, sign * (standing.value - others[method]))} than {method}, which is not trained"
         )
-    return f"That is {'; '.join(parts)}." if parts else "There is no other trial to compare it with."
+    return f"That is {'; '.join(parts)}." if parts else ""
 
 
 def _gain(objective: Objective, gain: float) -> str:
