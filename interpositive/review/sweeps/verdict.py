@@ -130,7 +130,8 @@ def _compared(subject: SweepSubject, objective: Objective) -> str:
     if len(figures.best[objective.name]) < len(ranked):
         following = ranked[len(figures.best[objective.name])]
         ahead = sign_of(objective) * (standing.value - following.values[objective.name])
-        parts.append(f"{_gain(objective, ahead)} than the next, trial {following.number}")
+        if following.number != standing.first:
+            parts.append(f"{_gain(objective, ahead)} than the next, trial {following.number}")
     if standing.first is not None:
         windows = _windows_won(subject, objective, number, standing.first)
         first = "the first trial" if standing.first == 0 else f"the first that finished, trial {standing.first}"
