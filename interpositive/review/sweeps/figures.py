@@ -111,12 +111,12 @@ class SweepFigures:
         return _ordered(self.judged, objective)
 
     def picks(self, most: int) -> list[int]:
-        """A few trials to look at: the best of each objective, the balanced one, then the next in rank."""
+        """A few trials to look at: the best of each objective, the balanced one, the front, then others."""
         first = [self.best[objective.name][0] for objective in self.objectives if self.judged]
         balanced = [] if self.balanced is None else [self.balanced]
         ranked = [trial.number for trial in self.ranked(self.objectives[0])]
-        others = ranked if len(self.objectives) == 1 else [number for number in ranked if number in self.front]
-        return list(dict.fromkeys([*first, *balanced, *others]))[:most]
+        on_front = [number for number in ranked if number in self.front]
+        return list(dict.fromkeys([*first, *balanced, *on_front, *ranked]))[:most]
 
     def standing(self, number: int, objective: Objective) -> Standing:
         """How a judged trial stands in an objective."""
