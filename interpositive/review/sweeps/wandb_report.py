@@ -163,8 +163,8 @@ def _panels(reports: Any, figures: SweepFigures) -> list[Any]:
     below = _ROW * (1 + -(-len(figures.pairs) // 2))
     panels.append(
         reports.MediaBrowser(
-            title="A held-out frame of each trial: damaged, before training, trained, true",
-            media_keys=["preview"],
+            title="Held-out frames as each trial logged them",
+            media_keys=["preview", "held_out/video"],
             layout=reports.Layout(x=0, y=below, w=_WHOLE, h=_ROW),
         )
     )

@@ -89,7 +89,7 @@ def test_panels_look_at_the_runs_of_the_group(make_sweep: Build) -> None:
     }  # fmt: skip
     assert columns[-1]["accessor"] == "summary:held_out/flicker_score/trained" and columns[-1]["inverted"]
     assert panels["Scatter Plot"]["xAxis"] == "summary:held_out/psnr_hole/trained"
-    assert panels["Media Browser"]["mediaKeys"] == ["preview"]
+    assert panels["Media Browser"]["mediaKeys"] == ["preview", "held_out/video"]
 
 
 def test_nothing_of_the_machine_goes_in(make_sweep: Build) -> None:
