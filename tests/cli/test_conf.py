@@ -105,7 +105,7 @@ def test_a_choice_lists_exactly_what_its_reader_takes(path: Path) -> None:
         return
     if group == "experiment":
         assert "# @package _global_" in path.read_text(), "an experiment holds differences of the whole"
-        composed("train", f"+experiment={path.stem}")
+        composed("train", f"experiment={path.stem}")
         return
     if path.parent.parent.name == "hydra":
         node = yaml.safe_load(path.read_text())
