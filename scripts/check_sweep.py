@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -57,12 +57,21 @@ class Stage:
 
     folder: Path
     command: tuple[str, ...]
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def sweep(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a sweep; what it says goes into a file beside its folder."""
         with (self.folder / f"{name}.txt").open("ab") as said:
             command = [*self.command, *arguments, f"run_folder={self.folder / name}"]
-            return subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, start_new_session=True)
+            process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, start_new_session=True)
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        """Leave no sweep behind."""
+        for process in self.started:
+            process.kill()
+            process.wait()
 
 
 def wait_for(condition: Callable[[], bool], sweep: subprocess.Popen[bytes], what: str) -> None:
@@ -139,11 +148,14 @@ def main(given: Sequence[str] | None = None) -> int:
         stage = Stage(
             folder, (*start, str(folder / "own"), "production=tiny", f"compute={told.compute}", *TINY, *launcher)
         )
-        started = time.monotonic()
-        peace = undisturbed(stage)
-        took = time.monotonic() - started
-        rows += disturbed(stage, peace)
-        rows += illegal(stage)
+        try:
+            started = time.monotonic()
+            peace = undisturbed(stage)
+            took = time.monotonic() - started
+            rows += disturbed(stage, peace)
+            rows += illegal(stage)
+        finally:
+            stage.end()
     print(f"machine: {machine_description()}; compute={told.compute}, launcher={told.launcher}")
     print(f"{NUM_TRIALS} trials in peace: {took:.0f} s\n")
     width = max(len(name) for name, _, _ in rows)
