@@ -162,7 +162,9 @@ class Trained:
             raise KeyboardInterrupt
         fate = self.fate.pop(plain["seed"], 0)
         if fate:
-            (folder / CONSOLE_NAME).write_text(f"step 1\ninterpositive train: wrong\n  found:    {plain['seed']}\n")
+            mistake = f"interpositive train: wrong\n  found:    {plain['seed']}"
+            said = "Traceback\nKeyError: 'x'" if fate == 1 else mistake
+            (folder / CONSOLE_NAME).write_text(f"step 1\n{said}\n")
             return fate
         quality = 30 - 100 * abs(plain["trainer"]["learning_rate"] - 3e-3)
         record = {"held_out/psnr_hole/trained": quality, "held_out/psnr/trained": None}
@@ -238,18 +240,16 @@ class TestGrid:
         assert len(list(Path("runs/sweeps").glob("*/trials/0000/trial.json"))) == 1
 
     def test_a_bad_trial_is_recorded_and_the_others_go_on(self, sweep: Sweep, trained: Trained) -> None:
-        trained.fate = {2: 2, 3: 137}
+        trained.fate = {2: 2, 3: 137, 4: 1}
         done = sweep("seed=1,2,3,4", "mini_model=candidate_fusion,nowhere")
         assert done.code == 0, done.err
         trials = trials_of(FOLDER)
-        assert [trial.state for trial in trials] == ["finished", "failed", "failed", "failed"] + ["failed"] * 2 + [
-            "finished",
-            "failed",
-        ]
+        assert [trial.state for trial in trials] == ["finished"] + ["failed"] * 7
         assert trials[2].exit_code == 2 and trials[2].reason == "wrong\n  found:    2"
         assert trials[4].exit_code == 137 and "SIGKILL" in trials[4].reason
+        assert trials[6].exit_code == 1 and trials[6].reason == "KeyError: 'x'"
         assert trials[7].exit_code == 2 and "mini_model named nowhere" in trials[7].reason
-        assert "6 of 8 trials failed" in done.out and "wrong" in done.out
+        assert "7 of 8 trials failed" in done.out and "wrong" in done.out
 
     def test_failed_trials_are_tried_again_when_asked(self, sweep: Sweep, trained: Trained) -> None:
         trained.fate = {2: 7}
@@ -319,6 +319,13 @@ class TestStoppedAndGoneOn:
         done = sweep(*few, change)
         assert done.code == 5 and f"another sweep: {key} differs" in done.err, done.err
 
+    def test_a_folder_of_something_else_is_left_alone(self, sweep: Sweep, trained: Trained) -> None:
+        FOLDER.mkdir()
+        (FOLDER / "config.yaml").write_text("of: a run")
+        done = sweep("seed=1,2")
+        assert done.code == 5 and "config.yaml" in done.err and not trained.asked
+        assert (FOLDER / "config.yaml").read_text() == "of: a run"
+
     def test_two_sweeps_on_one_folder_are_one(self, sweep: Sweep, trained: Trained) -> None:
         FOLDER.mkdir()
         with (FOLDER / "sweep.lock").open("w") as held:
@@ -381,5 +388,5 @@ def test_true_trainings_in_processes_of_their_own(sweep: Sweep) -> None:
     good, bad = trials_of(FOLDER)
     assert good.state == "finished" and good.values["held_out/psnr_hole/trained"] > 10
     assert RunRecord.read(trial_folder(FOLDER, 0)).finished
-    assert bad.state == "failed" and bad.exit_code == 1 and "RuntimeError" in bad.reason
-    assert "Traceback" in (trial_folder(FOLDER, 1) / CONSOLE_NAME).read_text()
+    assert bad.state == "failed" and bad.exit_code == 2 and bad.reason.startswith("mini_model")
+    assert bad.reason in (trial_folder(FOLDER, 1) / CONSOLE_NAME).read_text()

@@ -19,7 +19,7 @@ from interpositive.errors import StorageError
 from interpositive.records.publishing import storage_error, write_file_whole
 from interpositive.records.sweep_record import SWEEP_RECORD_NAME, Objective, SweepRecord
 
-CONFIG_NAME = "config.yaml"
+CONFIG_NAME = "sweep.yaml"
 _LOCK_NAME = "sweep.lock"
 # Where a sweep lies and what it prints are no part of what it asks.
 _NOT_ASKED = ("run_folder", "progress")
@@ -55,7 +55,7 @@ def ask_question(
 
 
 def keep_question(folder: Path, question: SweepRecord, shared: Mapping[str, Any]) -> None:
-    """Write ``sweep.json`` and the shared ``config.yaml``.
+    """Write ``sweep.json`` and the shared ``sweep.yaml``.
 
     ``StorageError`` naming the first difference if the folder was begun for another question; only the number of
     trials may grow or shrink.
@@ -94,10 +94,27 @@ def _first_difference(begun: Any, now: Any, where: str) -> tuple[str, Any, Any] 
     return None if begun == now else (where, now, begun)
 
 
+def _refuse_strange(folder: Path) -> None:
+    # A sweep that was killed before its record was written left its lock and its configuration.
+    known = (_LOCK_NAME, CONFIG_NAME)
+    strange = sorted(path.name for path in folder.iterdir() if path.name not in known and path.name[0] != ".")
+    if strange:
+        raise StorageError(
+            f"{folder} is not the folder of a sweep",
+            found=", ".join(strange[:5]),
+            expected=f"a folder that does not exist yet, an empty one, or one that holds {SWEEP_RECORD_NAME}",
+        )
+
+
 @contextmanager
 def only_sweep_in(folder: Path) -> Iterator[None]:
-    """Hold the sweep's lock, which the system lets go of when the process ends, however it ends."""
+    """Hold the sweep's lock, which the system lets go of when the process ends, however it ends.
+
+    ``StorageError`` for a folder that another sweep works in, or that holds something else.
+    """
     try:
+        if folder.is_dir() and not (folder / SWEEP_RECORD_NAME).exists():
+            _refuse_strange(folder)
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:

@@ -129,8 +129,8 @@ class SweepCourse:
         over = ", ".join(each.space.key for each in self.swept) or "nothing: no key has more than one value"
         print(f"sweep {self.folder}: {self.record.num_trials} trials over {over}")
         if trials:
-            again = "tried again" if self.sweeper.retry_failed else "left (hydra.sweeper.retry_failed=true tries again)"
-            print(f"{ended} finished before; {len(failed)} failed before" + (f" and are {again}" if failed else ""))
+            again = "tried again" if self.sweeper.retry_failed else "hydra.sweeper.retry_failed=true tries again"
+            print(f"{ended} finished before; {len(failed)} failed before" + (f" ({again})" if failed else ""))
         if self.sweeper.retry_failed:
             for trial in failed:
                 self._write(TrialRecord(number=trial.number, parameters=trial.parameters, state="running"))
