@@ -26,7 +26,7 @@ from interpositive.training.rank_watch import EndProcess, RankWatch, watched_ran
 from interpositive.training.ranks import joined
 from interpositive.training.run import ComputeSettings, TrainSettings, train_mini_model
 from interpositive.training.stopping import StopRequests
-from interpositive.training.wandb_logging import WandbSettings, make_wandb_logger
+from interpositive.training.wandb_run import WandbSettings, wandb_loggers
 
 
 class DailiesConfig(BaseModel):
@@ -152,21 +152,23 @@ def train_here(plain: Mapping[str, Any], folder: Path, end: EndProcess | None = 
 
 
 def _train(parts: AssembledTraining, folder: Path, stop: StopRequests, watch: RankWatch | None) -> RunRecord:
-    return train_mini_model(
-        parts.mini_model,
-        parts.dailies,
-        parts.task.example,
-        folder=folder,
-        production=parts.production.name,
-        task=parts.task.name,
-        arguments={key: value for key, value in parts.config.mini_model.items() if key != "_target_"},
-        catalogue_path=parts.production.catalogue_path.resolve(),
-        catalogue_sha256=parts.catalogue_sha256,
-        config_text=parts.config_text,
-        settings=parts.settings,
-        compute=parts.compute,
-        metrics=parts.metrics,
-        loggers=make_wandb_logger(parts.wandb, folder, parts.production.name, parts.task.name),
-        stop=stop,
-        watch=watch,
-    )
+    production, task, plain = parts.production.name, parts.task.name, parts.config.model_dump(mode="json")
+    with wandb_loggers(parts.wandb, folder, production, task, plain) as loggers:
+        return train_mini_model(
+            parts.mini_model,
+            parts.dailies,
+            parts.task.example,
+            folder=folder,
+            production=production,
+            task=task,
+            arguments={key: value for key, value in parts.config.mini_model.items() if key != "_target_"},
+            catalogue_path=parts.production.catalogue_path.resolve(),
+            catalogue_sha256=parts.catalogue_sha256,
+            config_text=parts.config_text,
+            settings=parts.settings,
+            compute=parts.compute,
+            metrics=parts.metrics,
+            loggers=loggers,
+            stop=stop,
+            watch=watch,
+        )

@@ -145,6 +145,19 @@ def as_codes(pictures: Sequence[Tensor], encoding: str = "") -> NDArray[np.uint8
     return np.clip(np.rint(strip * 255.0), 0, 255).astype(np.uint8)
 
 
+# Of each window, what is shown of it by label: codes ``h w 3`` of its middle frame.
+WindowPictures = dict[str, dict[str, NDArray[np.uint8]]]
+
+
+def middle_pictures(window: HeldOutWindow, frames: Mapping[str, Tensor]) -> dict[str, NDArray[np.uint8]]:
+    """The middle judged frame as it was damaged, as each method of ``frames`` restored it, and as it was."""
+    example, kept = window.example, slice(window.keep.start, window.keep.stop)
+    assert example.target is not None
+    shown = {"damaged": example.input[kept], **frames, "true": example.target[kept]}
+    middle = len(window.keep) // 2
+    return {label: as_codes([picture[middle : middle + 1]], window.encoding)[0] for label, picture in shown.items()}
+
+
 class WindowsMovie:
     """A movie of windows as damaged, restored and true, side by side, one window after another.
 

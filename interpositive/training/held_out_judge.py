@@ -19,7 +19,14 @@ from interpositive.records.held_out_course import HELD_OUT_COURSE_NAME, HeldOutC
 from interpositive.training.callbacks import AveragedWeights
 from interpositive.training.deciding import ByWindow, reason_to_stop, score_info, with_point
 from interpositive.training.fine_tuner import FineTuner
-from interpositive.training.held_out import HeldOutWindow, WindowCurves, WindowsMovie, measure_window
+from interpositive.training.held_out import (
+    HeldOutWindow,
+    WindowCurves,
+    WindowPictures,
+    WindowsMovie,
+    measure_window,
+    middle_pictures,
+)
 from interpositive.training.ranks import by_first, is_first
 from interpositive.training.settings import TrainSettings
 from interpositive.training.stopping import StopRequests
@@ -69,6 +76,7 @@ class HeldOutJudge(lightning.Callback):
         self.seconds = 0.0
         self.kept_weights: dict[str, Tensor] = {}
         self.curves: dict[str, WindowCurves] = {}
+        self.pictures: WindowPictures = {}
         self.course = HeldOutCourse(
             score=info.name,
             higher_is_better=info.direction == "higher",
@@ -132,7 +140,7 @@ class HeldOutJudge(lightning.Callback):
             self.kept_weights = weights
         if flag := self.course.points[-1].flag:
             _LOG.warning("step %d: %s", step, flag)
-        log_evaluation(trainer.loggers, self.course, self.curves, movie_path)
+        log_evaluation(trainer.loggers, self.course, self.curves, self.pictures, movie_path)
         self.course = self._with(stopped_because=reason_to_stop(self.course, self.settings.stop_after))
         self.course.write(self.folder)
         return self.course
@@ -159,6 +167,8 @@ class HeldOutJudge(lightning.Callback):
                     break
                 measured = measure_window(tuner.mini_model, window, methods, self.metrics)
                 movie.add(window, measured.frames[course.method])
+                shown = {label: measured.frames[label] for label in ("prior", course.method) if label in methods}
+                self.pictures.setdefault(window.name, {}).update(middle_pictures(window, shown))
                 for method in methods:
                     self.curves[method][window.name] = measured.curves[method]
                     for name in names:

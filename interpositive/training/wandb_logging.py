@@ -1,96 +1,117 @@
-"""Weights & Biases, kept on this machine unless asked otherwise."""
+"""What W&B is shown of a run: every evaluation on held-out windows, and what came of it."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import interpositive.training  # noqa: F401  isort: skip
-from pydantic import BaseModel, ConfigDict
-from pytorch_lightning.loggers import Logger, WandbLogger
+from pytorch_lightning.loggers import Logger
 
 from interpositive.records.held_out_course import HeldOutCourse
 from interpositive.records.run_record import RunRecord
-from interpositive.training.held_out import WindowCurves
-
-
-class WandbSettings(BaseModel):
-    """``mode``: ``offline`` (kept in the run folder), ``online`` (sent to ``entity``/``project``) or ``disabled``."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    mode: Literal["offline", "online", "disabled"] = "offline"
-    project: str = "interpositive"
-    entity: str | None = None
-    group: str | None = None
-
-
-def make_wandb_logger(settings: WandbSettings, folder: Path, production: str, task: str) -> list[Logger]:
-    """A logger for one run, or none. Code, git state, console and machine statistics stay out of the log."""
-    if settings.mode == "disabled":
-        return []
-    import wandb
-
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR"):
-        os.environ.setdefault(name, str((folder / "wandb").resolve()))
-    return [
-        WandbLogger(
-            project=settings.project,
-            entity=settings.entity,
-            group=settings.group or f"{production}/{task}",
-            name=folder.name,
-            save_dir=str(folder),
-            offline=settings.mode == "offline",
-            settings=wandb.Settings(
-                save_code=False,
-                disable_git=True,
-                disable_job_creation=True,
-                console="off",
-                x_disable_stats=True,
-                x_disable_meta=True,
-                silent=True,
-            ),
-        )
-    ]
+from interpositive.training.held_out import WindowCurves, WindowPictures
+from interpositive.training.run_folder import ARCHIVE_NAME
+from interpositive.training.wandb_run import RunLogger
 
 
 def log_evaluation(
-    loggers: Sequence[Logger], course: HeldOutCourse, curves: Mapping[str, WindowCurves], movie_path: Path
+    loggers: Sequence[Logger],
+    course: HeldOutCourse,
+    curves: Mapping[str, WindowCurves],
+    pictures: WindowPictures,
+    movie_path: Path,
 ) -> None:
-    """Show the course's last point to W&B, where it listens: numbers, tables, a line plot of each curve, and a video.
+    """Show the course's last point to W&B, where it listens: numbers, tables, a line plot of each curve, the middle
+    frame of every window (the worst first), and a video.
 
-    ``curves`` has the curves of each method by window and metric.
+    ``curves`` has the curves of each method by window and metric, ``pictures`` what is shown of each window.
     """
-    for logger in loggers:
-        if not isinstance(logger, WandbLogger):
-            continue
-        import wandb
+    for logger in _run_loggers(loggers):
+        logger.apart(partial(_log_shown, logger, course, curves, pictures, movie_path))
 
-        step = course.points[-1].step
-        shown: dict[str, Any] = _scalars(course)
-        columns, rows = metric_rows(course)
-        shown["held_out/metrics"] = wandb.Table([*columns], rows)
-        columns, rows = curve_rows(curves)
-        shown["held_out/curves"] = wandb.Table([*columns], rows)
-        for name in columns[3:]:
-            shown |= _line_plot(name, curves)
+
+def _run_loggers(loggers: Sequence[Logger]) -> list[RunLogger]:
+    return [logger for logger in loggers if isinstance(logger, RunLogger)]
+
+
+def _log_shown(
+    logger: RunLogger,
+    course: HeldOutCourse,
+    curves: Mapping[str, WindowCurves],
+    pictures: WindowPictures,
+    movie_path: Path,
+    run: Any,
+) -> None:
+    import wandb
+
+    shown: dict[str, Any] = _scalars(course)
+    columns, rows = metric_rows(course)
+    shown["held_out/metrics"] = wandb.Table([*columns], rows)
+    columns, rows = curve_rows(curves)
+    shown["held_out/curves"] = wandb.Table([*columns], rows)
+    for name in columns[3:]:
+        shown |= _line_plot(name, curves)
+    if logger.settings.log_media:
+        columns, rows = picture_rows(course, pictures)
+        images = [[wandb.Image(cell) if index > 1 else cell for index, cell in enumerate(row)] for row in rows]
+        shown["held_out/pictures"] = wandb.Table([*columns], images)
         shown["held_out/video"] = wandb.Video(str(movie_path), caption="damaged, restored, true", format="mp4")
-        logger.log_metrics(shown, step=step)
+    logger.log_new(run, shown, course.points[-1].step)
+
+
+def picture_rows(course: HeldOutCourse, pictures: WindowPictures) -> tuple[list[str], list[list[Any]]]:
+    """The last point's windows as a table of pictures ``h w 3``: the worst by the run's own score first.
+
+    Windows without a score come last.
+    """
+    values = dict(zip(course.windows, course.points[-1].by_window[course.method][course.score], strict=False))
+    sign = 1 if course.higher_is_better else -1
+    order = sorted(
+        (name for name in course.windows if name in pictures),
+        key=lambda name: (values[name] is None, sign * (values[name] or 0.0)),
+    )
+    labels = list(dict.fromkeys(label for name in order for label in pictures[name]))
+    # The truth beside what is judged by it.
+    labels.sort(key=lambda label: label == "true")
+    complete = [name for name in order if all(label in pictures[name] for label in labels)]
+    rows = [[name, values[name], *(pictures[name][label] for label in labels)] for name in complete]
+    return ["window", course.score, *labels], rows
 
 
 def log_outcome(loggers: Sequence[Logger], record: RunRecord) -> None:
     """Give W&B's summary the numbers of the run record by their own names, which reports of sweeps look for.
 
-    What was logged step by step ends with the last checkpoint; these are of the kept one.
+    What was logged step by step ends with the last checkpoint; these are of the kept one. The archive goes along as an
+    artifact where that is wanted, with its digest.
     """
     costs = {"seconds_training": record.seconds_training, "num_parameters": record.num_parameters}
     scores = {name: value for name, value in record.scores.items() if value is not None}
-    for logger in loggers:
-        if isinstance(logger, WandbLogger):
-            logger.experiment.summary.update(scores | costs)
+    for logger in _run_loggers(loggers):
+        logger.apart(lambda run: run.summary.update(scores | costs))
+        if logger.settings.log_archive:
+            logger.apart(partial(_log_archive, logger.folder / ARCHIVE_NAME, record))
+
+
+def _log_archive(archive_path: Path, record: RunRecord, run: Any) -> None:
+    import wandb
+
+    artifact = wandb.Artifact(
+        f"{record.production}-{record.task}-{run.id}",
+        type="mini_model",
+        metadata={
+            "archive_sha256": record.archive_sha256,
+            "mini_model": record.mini_model,
+            "production": record.production,
+            "task": record.task,
+            "kept_step": record.scores.get("held_out/kept_step"),
+        },
+    )
+    # The files themselves, not copies: an archive never changes.
+    artifact.add_dir(str(archive_path), policy="immutable")
+    run.log_artifact(artifact, aliases=["kept"])
 
 
 def _scalars(course: HeldOutCourse) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from interpositive.soundstage.spec import StageSpec
 from interpositive.soundstage.writing import take_name
 from interpositive.tasks.contract import Task
 from interpositive.training.run import ComputeSettings, TrainSettings
-from interpositive.training.wandb_logging import WandbSettings
+from interpositive.training.wandb_run import WandbSettings
 
 CONF = config_folder()
 FILES = sorted(CONF.rglob("*.yaml"))
