@@ -25,7 +25,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 class StopRequests:
     """Listens to :data:`STOP_SIGNALS` inside a ``with``; ``asked`` names the first that came.
 
-    Until :meth:`defer`, and at the second signal, ``TrainingStopped`` is raised on the spot. When the body has ended
+    Until :meth:`defer`, and when one comes again, ``TrainingStopped`` is raised on the spot. When the body has ended
     by it, a warning signal is handed to whoever listened before, such as a launcher that queues its job again.
     Outside the main thread nothing can be listened to, and nothing is.
     """
@@ -33,6 +33,7 @@ class StopRequests:
     def __init__(self) -> None:
         self.asked: str | None = None
         self._number = 0
+        self._heard: set[int] = set()
         self._deferred = False
         self._before: dict[int, Any] = {}
 
@@ -53,8 +54,10 @@ class StopRequests:
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         del frame
-        again = self.asked is not None
-        if not again:
+        # A warning and the SIGTERM that follows it are one request.
+        again = number in self._heard
+        self._heard.add(number)
+        if self.asked is None:
             self.asked, self._number = signal.Signals(number).name, number
         if again or not self._deferred:
             self.leave("ended at once")

@@ -107,7 +107,7 @@ def test_asked_when_all_is_judged_a_run_comes_to_its_end(
     assert end_of(tmp_path) == end_of(whole)
 
 
-def test_the_second_request_is_obeyed_at_once_and_a_warning_is_handed_on() -> None:
+def test_what_is_asked_again_is_obeyed_at_once_and_a_warning_is_handed_on() -> None:
     handed: list[int] = []
     before = {number: signal.signal(number, lambda number, _: handed.append(number)) for number in STOP_SIGNALS}
     try:
@@ -117,7 +117,8 @@ def test_the_second_request_is_obeyed_at_once_and_a_warning_is_handed_on() -> No
                 stop.defer()
                 os.kill(os.getpid(), number)
                 assert stop.asked == number.name and handed == []
-                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), signal.SIGUSR1)
+                os.kill(os.getpid(), number)
             assert handed == expected
     finally:
         for number, handler in before.items():
