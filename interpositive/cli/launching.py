@@ -31,7 +31,7 @@ from interpositive.training.ranks import rank_of
 from interpositive.training.settings import ComputeSettings
 
 _CONFIG_NAME = "ranks.yaml"
-_GRACE_SECONDS = 5.0
+_GRACE_SECONDS, _GRACE_SECONDS_OF_LOST = 5.0, 1.0
 _LOOK_SECONDS = 0.1
 _LOOPBACKS = {"linux": "lo", "darwin": "lo0"}
 
@@ -105,7 +105,9 @@ class _Ranks:
     def end(self) -> None:
         """Ask those that still run to end, and soon make them: one that is stopped, or waits for others, is deaf."""
         self._terminate()
-        until = time.monotonic() + _GRACE_SECONDS
+        # Where one is lost, the others end by themselves, and it cannot.
+        lost = RankLostError.exit_code in self.codes
+        until = time.monotonic() + (_GRACE_SECONDS_OF_LOST if lost else _GRACE_SECONDS)
         for process in self.processes:
             try:
                 process.wait(max(0.0, until - time.monotonic()))
