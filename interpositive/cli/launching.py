@@ -29,6 +29,7 @@ from interpositive.records.publishing import write_file_whole
 from interpositive.records.run_record import RunRecord
 from interpositive.training.ranks import rank_of
 from interpositive.training.settings import ComputeSettings
+from interpositive.training.stopping import STOP_SIGNALS
 
 _CONFIG_NAME = "ranks.yaml"
 _GRACE_SECONDS, _GRACE_SECONDS_OF_LOST = 5.0, 1.0
@@ -127,7 +128,7 @@ def _run_ranks(plain: Mapping[str, Any], folder: Path, compute: ComputeSettings)
     # Held here, so that no port is given away before the ranks can have it.
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     ranks = _Ranks()
-    with _on_sigterm(ranks.ask_to_stop):
+    with _on_stop_signals(ranks.ask_to_stop):
         try:
             for number in range(compute.devices):
                 ranks.processes.append(_start_rank(number, folder, compute, store.port))
@@ -192,16 +193,17 @@ def _output_of(number: int, folder: Path, command: Sequence[str]) -> Iterator[IO
 
 
 @contextmanager
-def _on_sigterm(handler: Callable[..., None]) -> Iterator[None]:
-    """Inside, SIGTERM calls ``handler`` instead of ending this process; only the main thread can arrange that."""
+def _on_stop_signals(handler: Callable[..., None]) -> Iterator[None]:
+    """Inside, a request to stop calls ``handler`` instead of ending this process; only the main thread can listen."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, handler)
+    before = {number: signal.signal(number, handler) for number in STOP_SIGNALS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handled in before.items():
+            signal.signal(number, handled)
 
 
 def num_cores() -> int:
