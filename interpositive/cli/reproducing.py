@@ -19,6 +19,7 @@ from interpositive.records.provenance import ENVIRONMENT_NAME, installed_distrib
 from interpositive.records.reproduction import Finding, compare_configs, compare_provenance, first_of_weight
 from interpositive.records.run_record import RUN_RECORD_NAME, RunRecord, refuse_tampered
 from interpositive.training.recorded_data import compare_data
+from interpositive.training.run_folder import CONFIG_NAME
 from interpositive.training.surroundings import measure_provenance
 
 # Where things lie, how they are watched and how often they are saved: the same numbers come of any of them.
@@ -28,6 +29,7 @@ HARMLESS = (
     *("dailies.num_workers", "dailies.num_prepare_workers", "dailies.prepared_folder", "compute.threads"),
 )
 _PREPARED = "prepared"
+_SECTIONS = ("production", "dailies", "trainer", "compute", "wandb", "damage")
 _GPUS = ("gpu", "cuda")
 
 
@@ -58,6 +60,7 @@ def plan_reproduction(run: Path, output: Path, moved: Moved, progress: bool) -> 
     """
     record, recorded = read_run(run)
     refuse_tampered(run)
+    _refuse_other_than_training(recorded, run)
     plain = _here(record, recorded, output, moved)
     plain["trainer"] |= _windows_judged(run, recorded)
     findings = compare_configs(recorded, plain, HARMLESS)
@@ -99,6 +102,20 @@ def _here(record: RunRecord, recorded: dict[str, Any], output: Path, moved: Move
     return plain
 
 
+def _refuse_other_than_training(recorded: Mapping[str, Any], run: Path) -> None:
+    """``ConfigError`` unless it has the sections that are looked into here; the rest is for the assembly to judge."""
+    found = {name: recorded.get(name) for name in _SECTIONS}
+    strange = [name for name, value in found.items() if not isinstance(value, dict)]
+    if "damage" not in strange:
+        strange += [f"damage.{take}" for take, path in recorded["damage"].items() if not isinstance(path, str)]
+    if strange:
+        raise ConfigError(
+            f"{run / CONFIG_NAME} is no configuration of a training run",
+            found=f"{strange[0]}: {str(recorded.get(strange[0]))[:80]}",
+            expected=f"the sections {', '.join(_SECTIONS)}, and a path for each mask",
+        )
+
+
 def _windows_judged(run: Path, recorded: Mapping[str, Any]) -> dict[str, Any]:
     """The held-out windows that the run's time budget admitted, whatever a clock would admit here."""
     if recorded["trainer"].get("judge_seconds") is None:
@@ -107,7 +124,7 @@ def _windows_judged(run: Path, recorded: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _devices(plain: Mapping[str, Any]) -> list[Finding]:
-    wanted = plain["compute"]["accelerator"]
+    wanted = plain["compute"].get("accelerator")
     if wanted not in _GPUS or torch.cuda.is_available():
         return []
     remedy = "accelerator=cpu trains it on the processor, and compares within the tolerance"

@@ -52,7 +52,8 @@ _PRORES_FORMATS = {"yuv422p10le": {"profile": "hq"}, "yuv444p10le": {"profile": 
 CODECS = {
     "h264": MovieCodec(
         "libx264", _H264_FORMATS, (".mp4", ".mov", ".mkv", ".ts", ".mxf"),
-        {"preset": "medium", "crf": "18"}, takes_quality=True,
+        # Else x264 looks ahead with what its AVX-512 code reads beyond a row: of the same frames other bytes each time.
+        {"preset": "medium", "crf": "18", "x264-params": "cpu-independent=1"}, takes_quality=True,
     ),
     "h264_intra": MovieCodec(
         "libx264", _H264_FORMATS, (".mp4", ".mov", ".mkv", ".mxf"),

@@ -205,6 +205,20 @@ class TestStrangers:
         assert ended.code == 10 and "config: this code cannot use the configuration" in ended.err
         assert "learning_pace" in ended.out
 
+    @pytest.mark.parametrize(
+        ("section", "value"), [("production", "3"), ("trainer", "null"), ("damage", "{a: 3}"), ("compute", "{a: 3}")]
+    )
+    def test_a_config_of_another_shape_is_no_traceback(
+        self, command: Command, run: Path, section: str, value: str
+    ) -> None:
+        path = run / "config.yaml"
+        content = OmegaConf.to_container(OmegaConf.load(path))
+        assert isinstance(content, dict)
+        path.write_text(OmegaConf.to_yaml({**content, section: OmegaConf.create(f"x: {value}").x}))
+        reseal(run, config_sha256=sha256_of_value(path.read_text()), files={})
+        ended = asked(command, run)
+        assert ended.code in (2, 10) and section in ended.err + ended.out
+
     def test_a_record_that_reaches_outside_its_folder(self, command: Command, run: Path) -> None:
         reseal(run, files={"../../elsewhere.txt": "0" * 64})
         ended = asked(command, run)

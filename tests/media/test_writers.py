@@ -12,6 +12,7 @@ import numpy as np
 import OpenImageIO as oiio
 import pytest
 from burned_in import HEIGHT, WIDTH, numbered_frames
+from productions import panning_shot
 
 from interpositive.errors import ConfigError, MediaError, StorageError
 from interpositive.media.movie_writer import MovieWriter
@@ -112,6 +113,17 @@ def test_a_frame_that_exists_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="never overwritten"):
         _sequence(tmp_path, "png16").write(numbered_frames(1, 2))
     assert path.read_bytes() == before
+
+
+def test_the_same_frames_are_the_same_bytes_wherever_they_lie_in_memory(tmp_path: Path) -> None:
+    frames = np.rint(panning_shot(3, 24, 108, 192, (1.5, 0.5)) * 255).astype(np.uint8)
+    digests = set()
+    for attempt in range(8):
+        path = tmp_path / f"{attempt}.mov"
+        with MovieWriter(path, RATE, 192, 108, codec="h264", quality=16, gop=12) as writer:
+            writer.write(frames)
+        digests.add(hashlib.sha256(path.read_bytes()).hexdigest())
+    assert len(digests) == 1
 
 
 @pytest.mark.parametrize(

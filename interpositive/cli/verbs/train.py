@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from interpositive.cli.dry_running import tell_dry_run
 from interpositive.cli.launching import launch
 from interpositive.cli.training import assemble_training
 from interpositive.errors import ConfigError
+from interpositive.training.ranks import rank_of
 from interpositive.training.run_folder import refuse_strange_folder
 
 
@@ -32,7 +34,9 @@ def run(config: DictConfig) -> None:
     # Assembled here too, so that every mistake is told before a run folder is named.
     parts = assemble_training(plain)
     if parts.config.dry_run:
-        tell_dry_run(parts)
+        # Of many that are started as ranks, one tells.
+        if (rank := rank_of(os.environ)) is None or rank.number == 0:
+            tell_dry_run(parts)
         return
     folder = parts.config.run_folder or _new_run_folder(parts.production.name, parts.task.name)
     record = launch(plain, folder)
