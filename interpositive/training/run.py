@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -56,6 +57,7 @@ from interpositive.training.stopping import StopRequests, StopWhenAsked, interru
 from interpositive.training.trainer import make_trainer
 from interpositive.training.wandb_logging import log_outcome
 
+_LOG = logging.getLogger(__name__)
 _RECORDED = tuple(RunTake.model_fields)
 
 __all__ = ["ARCHIVE_NAME", "CONFIG_NAME", "ComputeSettings", "TrainSettings", "software_versions", "train_mini_model"]
@@ -111,7 +113,10 @@ def train_mini_model(
     ]
     notes = encoding_notes(dailies.encoding, {take.encoding for take in run_takes})
     found = _resume_point(folder / CHECKPOINTS_NAME)
-    notes += [f"a checkpoint was damaged and left out: {line.splitlines()[0]}" for line in found.damaged]
+    for message in found.damaged:
+        notes.append(f"a checkpoint was damaged and left out: {message.splitlines()[0]}")
+        # Told at once too: a start that is killed writes no notes.
+        _LOG.warning("%s", notes[-1])
     dailies.num_batches = settings.max_steps
     dailies.share(rank_number(), num_ranks())
     dailies.start_batch = found.step

@@ -260,6 +260,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
     part: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     with monkeypatch.context() as patch:
         cut_at(7, patch)
@@ -273,6 +274,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(
     record = train(tmp_path, max_steps=9)
     assert [number for number, _, _ in steps] == [4, 5, 6, 7, 8], "step 4 was judged, and saved for that"
     assert any(f"step=6.ckpt/{part}" in note for note in record.notes)
+    assert f"step=6.ckpt/{part}" in caplog.text
     found = newest_valid_checkpoint(tmp_path / "checkpoints")
     assert found.step == 9 and found.damaged == []
 
