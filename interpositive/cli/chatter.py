@@ -12,6 +12,8 @@ _STANDING_WARNINGS = (
     (r".*does not have many workers.*", Warning),
     # A run folder holds its config before training begins, and a resumed run carries its rows over.
     (r".*Experiment logs directory .* exists and is not empty.*", Warning),
+    # Nothing is written in place into what a network gives.
+    (r".*FSDP2-wrapped module .* returned a view tensor.*", UserWarning),
     (r".*isinstance\(treespec, LeafSpec\).*", Warning),
 )
 

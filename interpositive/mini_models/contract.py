@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -56,6 +56,13 @@ class MiniModel(nn.Module, ABC):
     @abstractmethod
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
         """Restore the frames ``keep`` of a window ``t c h w``, by each of the methods (all, if not named)."""
+
+    def blocks(self) -> Iterable[nn.Module]:
+        """The parts that a large network is sharded by, each run as a whole through its ``forward``; its children.
+
+        A part is whole on a device only while it runs: a deep network names its layers.
+        """
+        return self.children()
 
     @property
     def num_parameters(self) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +12,51 @@ import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import EMAWeightAveraging
 
 from interpositive.dailies.data_module import ProductionDataModule
+from interpositive.mini_models.contract import MiniModel
 from interpositive.training.fine_tuner import FineTuner
 from interpositive.training.held_out import HeldOutWindow, write_preview
+from interpositive.training.ranks import is_first
 from interpositive.training.settings import TrainSettings
+from interpositive.training.sharding import ShardedStrategy, whole
 
 
 class AveragedWeights(EMAWeightAveraging):
-    """Lightning's exponential average of the weights, to be had outside validation too."""
+    """Lightning's exponential average of the weights, to be had outside its validation, and of sharded ones too.
 
-    @contextmanager
-    def averaged(self, pl_module: lightning.LightningModule) -> Iterator[None]:
-        """Within, the module has the averaged weights."""
-        self._swap_models(pl_module)
-        try:
-            yield
-        finally:
-            self._swap_models(pl_module)
+    Sharded weights are averaged share by share: each process keeps the average of what it keeps.
+    """
+
+    def __init__(self, decay: float, update_starting_at_step: int) -> None:
+        super().__init__(decay=decay, update_starting_at_step=update_starting_at_step)
+        self._whole: FineTuner | None = None
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Keep the average where the weights are, in shares if they are."""
+        average = self._average()
+        if isinstance(trainer.strategy, ShardedStrategy):
+            self._whole = copy.deepcopy(average) if is_first() else None
+            trainer.strategy.shard(average.mini_model)
+        average.to(pl_module.device)
+
+    def averaged(self) -> FineTuner:
+        """A tuner with the averaged weights, whole, to be judged by the first process; all must ask together."""
+        average = self._average()
+        weights = whole(average.state_dict())
+        if self._whole is None:
+            return average.eval()
+        self._whole.load_state_dict(weights)
+        return self._whole.to(average.device).eval()
+
+    @property
+    def whole_mini_model(self) -> MiniModel | None:
+        """Where weights are sharded, the first process's mini-model that is not."""
+        return self._whole.mini_model if self._whole else None
+
+    def _average(self) -> FineTuner:
+        assert self._average_model is not None
+        average = self._average_model.module
+        assert isinstance(average, FineTuner)
+        return average
 
 
 class Validation(lightning.Callback):
@@ -57,18 +86,17 @@ class Validation(lightning.Callback):
 
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *args: Any) -> None:
         """Write ``step_<n>.png`` (damaged, prior, trained, true) and the loss, and hand both to W&B if it listens."""
-        del args
+        del pl_module, args
         step = trainer.global_step
-        if (step % self.settings.validate_every and step != self.settings.max_steps) or not trainer.is_global_zero:
+        if step % self.settings.validate_every and step != self.settings.max_steps:
             return
-        assert isinstance(pl_module, FineTuner) and self.window is not None
+        averaged = self.averaging.averaged()
+        if not is_first():
+            return
+        assert self.window is not None
         path = self.folder / "previews" / f"step_{step:06d}.png"
-        was_training = pl_module.training
-        pl_module.eval()
-        with self.averaging.averaged(pl_module):
-            values = {"val/loss": pl_module.held_out_loss(self.dailies.held_out_batches())}
-            write_preview(pl_module.mini_model, self.window, path)
-        pl_module.train(was_training)
+        values = {"val/loss": averaged.held_out_loss(self.dailies.held_out_batches())}
+        write_preview(averaged.mini_model, self.window, path)
         self.report(step, values)
         for logger in trainer.loggers:
             logger.log_metrics(values, step=step)

@@ -9,12 +9,14 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from interpositive.errors import TrainingError
 from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from, seed_from
 from interpositive.mini_models.contract import MiniModel
 from interpositive.training.ranks import mean_over_ranks
+from interpositive.training.sharding import clip_sharded_gradients, is_sharded
 
 
 class FineTuner(lightning.LightningModule):
@@ -88,6 +90,15 @@ class FineTuner(lightning.LightningModule):
         progress = min(1.0, step / max(1, self.max_steps))
         cosine = 0.5 * (1.0 + math.cos(math.pi * progress))
         return warmup * (self.final_share + (1.0 - self.final_share) * cosine)
+
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip by the norm of all gradients, of sharded ones too."""
+        if gradient_clip_val and is_sharded(self):
+            clip_sharded_gradients(self.parameters(), gradient_clip_val)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def configure_optimizers(self) -> Any:
         """AdamW, and the schedule stepped with every batch."""

@@ -102,13 +102,12 @@ class HeldOutJudge(lightning.Callback):
 
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *args: Any) -> None:
         """Judge, if it is time to, and nobody asks to stop meanwhile."""
-        del args
+        del pl_module, args
         step = trainer.global_step
         if not self.is_due(step):
             return
-        assert isinstance(pl_module, FineTuner)
-        tuner = pl_module
-        self.course = by_first(lambda: self._judged(trainer, tuner, step))
+        averaged = self.averaging.averaged()
+        self.course = by_first(lambda: self._judged(trainer, averaged, step))
         if self.course.stopped_because:
             trainer.should_stop = True
         self.pause()
@@ -121,18 +120,14 @@ class HeldOutJudge(lightning.Callback):
     def _judged(self, trainer: lightning.Trainer, tuner: FineTuner, step: int) -> HeldOutCourse:
         """The course with one point more and what follows from it; as it was, if asked to stop meanwhile."""
         started = time.perf_counter()
-        was_training = tuner.training
-        tuner.eval()
         movie_path = self.folder / "previews" / f"step_{step:06d}.mp4"
         try:
-            with self.averaging.averaged(tuner), torch.no_grad():
+            with torch.no_grad():
                 loss = tuner.held_out_loss(self.dailies.held_out_batches())
                 by_window = self._measure(tuner, movie_path)
                 weights = {name: value.detach().cpu().clone() for name, value in tuner.mini_model.state_dict().items()}
         except _Abandoned:
             return self.course
-        finally:
-            tuner.train(was_training)
         taken = time.perf_counter() - started
         self.seconds += taken
         self.course = with_point(self.course, step, loss, by_window, round(taken, 2))

@@ -89,7 +89,7 @@ def train_mini_model(
     trained by another process; its config must be the one the run was started with. ``ConfigError`` for a score that
     no metric gives. ``TrainingStopped`` once ``stop`` is asked for; ``watch`` follows the other ranks.
     Every process of the run calls this, once it has joined the others (``ranks.joined``). In the first of them
-    the mini-model ends with the weights that are archived.
+    the mini-model ends with the weights that are archived, if it was not sharded.
     """
     if (folder / RUN_RECORD_NAME).exists():
         raise StorageError(
@@ -175,6 +175,7 @@ def train_mini_model(
         wait_for_all()
         return RunRecord.read(folder)
     course = judge.finish()
+    mini_model = averaging.whole_mini_model or mini_model
     mini_model.load_state_dict(judge.kept_weights)
     mini_model.to("cpu").eval()
     if not (folder / ARCHIVE_NAME).exists():

@@ -16,6 +16,7 @@ from pytorch_lightning.strategies import DDPStrategy, Strategy
 
 from interpositive.training.ranks import on_gpu
 from interpositive.training.settings import ComputeSettings, TrainSettings
+from interpositive.training.sharding import ShardedStrategy
 
 
 def make_trainer(
@@ -53,4 +54,6 @@ def make_trainer(
 
 def _strategy(compute: ComputeSettings) -> Strategy:
     settings: dict[str, Any] = {"process_group_backend": "nccl" if on_gpu(compute) else "gloo"}
+    if compute.strategy == "fsdp2":
+        return ShardedStrategy(**settings)
     return DDPStrategy(**settings, gradient_as_bucket_view=True)

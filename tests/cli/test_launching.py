@@ -7,11 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from productions import TinyProduction
+from safetensors.torch import load_file
 
 from interpositive.cli.rank_endings import ending_path, find_cause, leave_word
 from interpositive.errors import InterpositiveError, MediaError, RankLostError, TrainingError
 from interpositive.records.run_record import RunRecord
+from interpositive.records.sweep_record import trial_folder
 
 PRODUCTION = "defaults: [default, _self_]\nname: tiny\nworkspace: {folder}\ntraining_height: 64\n"
 SMALL = [
@@ -38,21 +41,31 @@ SMALL = [
 ]
 
 
-def test_one_command_trains_twice_on_two_processes(
+def test_one_sweep_trains_twice_on_two_processes_with_whole_and_with_sharded_weights(
     command: Callable[..., Any], tiny_production: TinyProduction, tmp_path: Path
 ) -> None:
     conf = tmp_path / "conf" / "production"
     conf.mkdir(parents=True)
     (conf / "tiny.yaml").write_text(PRODUCTION.format(folder=tiny_production.folder))
 
-    swept = ["--multirun", "hydra.sweep.dir=sweep", "seed=1,2"]
-    ended = command("train", "--config-dir", str(conf.parent), "production=tiny", *SMALL, *swept)
+    options = ["--config-dir", str(conf.parent), "--multirun", "hydra.sweep.dir=sweep", "production=tiny"]
+    ended = command("train", *options, *SMALL, "compute.strategy=ddp,fsdp2")
 
     assert ended.code == 0, ended.err
-    folders = sorted(path.parent for path in Path().glob("**/run.json"))
-    assert [RunRecord.read(folder).seed for folder in folders] == [1, 2], ended.err
-    first, second = ((folder / "archive" / "weights.safetensors").read_bytes() for folder in folders)
-    assert first != second
+    folders = [trial_folder(Path("sweep"), number) for number in (0, 1)]
+    assert all(RunRecord.read(folder).steps == 3 for folder in folders)
+    copied, sharded = (load_file(folder / "archive" / "weights.safetensors") for folder in folders)
+    # It starts at zero.
+    assert copied["residual.last.weight"].any() and copied.keys() == sharded.keys()
+    for name, value in copied.items():
+        assert torch.allclose(value, sharded[name], atol=1e-5), name
+    # Checkpoints hold whole tensors, whoever wrote them: those of either go on with the other.
+    shapes = [
+        {name: tuple(value.shape) for name, value in load_file(path).items()}
+        for folder in folders
+        for path in folder.glob("checkpoints/step=3.ckpt/*.safetensors")
+    ]
+    assert len(shapes) == 2 and shapes[0] == shapes[1]
     # The other rank neither logs nor judges nor saves: it says no word.
     assert len((folders[0] / "logs" / "rank_1.txt").read_text().splitlines()) == 1
 
