@@ -18,6 +18,7 @@ from interpositive.training.held_out import HeldOutWindow, write_preview
 from interpositive.training.ranks import is_first
 from interpositive.training.settings import TrainSettings
 from interpositive.training.sharding import ShardedStrategy, whole
+from interpositive.training.wandb_logging import log_preview
 
 
 class AveragedWeights(EMAWeightAveraging):
@@ -100,8 +101,7 @@ class Validation(lightning.Callback):
         self.report(step, values)
         for logger in trainer.loggers:
             logger.log_metrics(values, step=step)
-            if isinstance(logger, lightning.loggers.WandbLogger):
-                logger.log_image("preview", [str(path)], step=step)
+        log_preview(trainer.loggers, step, path)
         self.pause()
 
 

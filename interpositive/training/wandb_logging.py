@@ -1,4 +1,4 @@
-"""What W&B is shown of a run: every evaluation on held-out windows, and what came of it."""
+"""What W&B is shown of a run: a held-out frame, every evaluation on held-out windows, and what came of it."""
 
 from __future__ import annotations
 
@@ -31,6 +31,19 @@ def log_evaluation(
     """
     for logger in _run_loggers(loggers):
         logger.apart(partial(_log_shown, logger, course, curves, pictures, movie_path))
+
+
+def log_preview(loggers: Sequence[Logger], step: int, path: Path) -> None:
+    """Show W&B, where it listens and pictures are wanted, the held-out frame that a validation wrote to ``path``."""
+    for logger in _run_loggers(loggers):
+        if logger.settings.log_media:
+            logger.apart(partial(_log_picture, logger, step, path))
+
+
+def _log_picture(logger: RunLogger, step: int, path: Path, run: Any) -> None:
+    import wandb
+
+    logger.log_new(run, {"preview": wandb.Image(str(path), caption="damaged, prior, trained, true")}, step)
 
 
 def _run_loggers(loggers: Sequence[Logger]) -> list[RunLogger]:

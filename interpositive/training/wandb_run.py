@@ -28,7 +28,7 @@ from interpositive.training.wandb_files import STEP, logged_names
 
 _LOG = logging.getLogger(__name__)
 _FOLDER, _ID_NAME = "wandb", "run_id"
-_DIRECTORIES = ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR")
+_DIRECTORIES = ("WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_ARTIFACT_DIR")
 # An address that answers nobody: W&B asks one on the local network for the name of the cloud it runs in.
 _NOWHERE = "http://127.0.0.1:9"
 _REACH_SECONDS = 30.0
@@ -47,7 +47,7 @@ _SENT = {
     "metric": None,
 }
 _WITHHELD = ("weights", "expected_sha256")
-_SHORT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:+-]{0,99}")
+_SHORT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._:+-]{0,99}")
 
 
 class WandbSettings(BaseModel):
@@ -69,23 +69,26 @@ class WandbSettings(BaseModel):
 
 
 def sent_config(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """What W&B is told of a resolved configuration, by keys in dots: an allow-list, and only plain short values."""
+    """What W&B is told of a resolved configuration, in its own groups: an allow-list, and only plain short values."""
     sent: dict[str, Any] = {}
     for key, parts in _SENT.items():
-        if key not in plain:
-            continue
-        node = plain[key]
+        node = plain.get(key)
         if isinstance(node, Mapping) and parts is not None:
             node = {name: node[name] for name in parts if name in node}
-        _send(node, key, sent)
+        if key in plain:
+            _send(node, key, sent)
     return sent
 
 
 def _send(node: object, key: str, sent: dict[str, Any]) -> None:
+    """Put under ``key`` what may be sent of a node; a group of which nothing may is left out."""
     if isinstance(node, Mapping):
+        group: dict[str, Any] = {}
         for name, value in node.items():
-            if name not in _WITHHELD:
-                _send(value, f"{key}.{name}", sent)
+            if name not in _WITHHELD and _SHORT_NAME.fullmatch(str(name)):
+                _send(value, str(name), group)
+        if group:
+            sent[key] = group
     elif isinstance(node, list | tuple):
         if all(_is_plain(value) for value in node):
             sent[key] = list(node)
@@ -227,6 +230,7 @@ class RunLogger(Logger):
                 email="not told",
                 program="interpositive",
                 silent=True,
+                use_dot_wandb=False,
                 init_timeout=_REACH_SECONDS,
                 finish_timeout=_SEND_SECONDS,
                 reinit="create_new",
@@ -268,10 +272,16 @@ def _kept_id(folder: Path) -> str:
 
 @contextmanager
 def _its_own_folder(folder: Path) -> Iterator[None]:
-    """W&B has its caches and settings in the run folder, and reads no ``config-defaults.yaml`` of the folder that the
-    command runs in.
+    """W&B has its caches in the run folder, and the user's own settings: where to send to is not for files to say that
+    lie in the folder that the command runs in, or came with a run folder.
     """
+    from wandb.sdk.wandb_settings import Settings
+
     told = dict.fromkeys(_DIRECTORIES, str(folder.resolve()))
     folder.mkdir(parents=True, exist_ok=True)
-    with mock.patch.dict(os.environ, told), mock.patch("wandb.sdk.wandb_config.Config._load_defaults"):
+    with (
+        mock.patch.dict(os.environ, told),
+        mock.patch("wandb.sdk.wandb_config.Config._load_defaults"),
+        mock.patch.object(Settings, "settings_workspace", property(lambda _: os.devnull)),
+    ):
         yield

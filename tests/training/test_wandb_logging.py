@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import wandb
 
 import interpositive.training  # noqa: F401  isort: skip
 from interpositive.errors import TrainingStopped
@@ -89,6 +90,10 @@ def test_all_of_every_evaluation_is_in_the_file(train: Callable[..., RunRecord],
     pictures = [entry for table in tables for entry in table.manifest.contents if entry.path.endswith(".png")]
     assert len({entry.digest for entry in pictures}) >= 3 and all(Path(e.local_path).is_file() for e in pictures)
 
+    previews = [entry for entry in helper().history(path) if "preview/path" in entry]
+    assert [entry["trainer/global_step"] for entry in previews] == [4, 8]
+    assert all((files / entry["preview/path"]).is_file() for entry in previews)
+
     summary = helper().summary(path)
     kept = {name: value for name, value in record.scores.items() if value is not None}
     assert {name: summary.get(name) for name in kept} == kept and "held_out/psnr_hole/trained" in kept
@@ -122,6 +127,8 @@ def test_a_resumed_run_goes_on_under_its_id_and_says_nothing_twice(tmp_path: Pat
         first.log_metrics({"train/loss": 1.0 / step}, step=step)
     first.log_metrics({"held_out/loss": 0.5}, step=5)
     first.finish()
+    (begun,) = tmp_path.rglob("*.wandb")
+    helper().whole(begun)
     second = logger_of(tmp_path)
     for step in range(4, 9):
         second.log_metrics({"train/loss": 1.0 / step}, step=step)
@@ -209,6 +216,7 @@ def test_only_listed_keys_and_plain_short_values_are_sent() -> None:
         "metric": {"lpips": {"network": "alex", "weights": "/home/me/alex.pth"}},
         "trainer": {"learning_rate": 0.002, "stop_after": None, "note": "token ghp_x\nand more"},
         "dailies": {"batch_size": 6, "prepared_folder": "prepared"},
+        "mini_model": {"by_take": {"/home/me/A001.mov": 1}},
         "damage": {"A001": "mask.mov"},
         "run_folder": "runs/x",
         "wandb": {"entity": "me"},
@@ -216,13 +224,11 @@ def test_only_listed_keys_and_plain_short_values_are_sent() -> None:
     }
     assert sent_config(config) == {
         "seed": 1,
-        "production.name": "film",
-        "task._target_": "interpositive.tasks.wire_removal.WireRemoval",
-        "task.num_wires": [2, 5],
-        "metric.lpips.network": "alex",
-        "trainer.learning_rate": 0.002,
-        "trainer.stop_after": None,
-        "dailies.batch_size": 6,
+        "production": {"name": "film"},
+        "task": {"_target_": "interpositive.tasks.wire_removal.WireRemoval", "num_wires": [2, 5]},
+        "metric": {"lpips": {"network": "alex"}},
+        "trainer": {"learning_rate": 0.002, "stop_after": None},
+        "dailies": {"batch_size": 6},
     }
 
 
@@ -247,6 +253,28 @@ def test_nothing_around_the_command_comes_into_the_run(tmp_path: Path, monkeypat
     assert not os.environ.get("WANDB_CACHE_DIR", "").startswith(str(tmp_path))
     measured = {item.key for record in records(path) if record.HasField("stats") for item in record.stats.item}
     assert {"cpu", "memory_percent"} <= measured
+
+
+def test_where_to_send_is_neither_for_the_run_folder_nor_for_the_present_one_to_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = {
+        "home/.config/wandb": "http://127.0.0.1:11",
+        "here/wandb": "http://127.0.0.1:12",
+        "run/wandb": "http://127.0.0.1:13",
+    }
+    for place, address in places.items():
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "settings").write_text(f"[default]\nbase_url = {address}\n")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path / "here")
+    found: list[str] = []
+    wandb.teardown()
+    logger = logger_of(tmp_path / "run")
+    logger.apart(lambda run: found.append(run.settings.base_url))
+    logger.finish()
+    wandb.teardown()
+    assert found == [places["home/.config/wandb"]], logger.failure
 
 
 def test_a_window_without_a_score_is_shown_last() -> None:
