@@ -14,6 +14,8 @@ _STANDING_WARNINGS = (
     (r".*Experiment logs directory .* exists and is not empty.*", Warning),
     # Nothing is written in place into what a network gives.
     (r".*FSDP2-wrapped module .* returned a view tensor.*", UserWarning),
+    # Loaders of a resumed run begin with the batch that the seed gives for its step.
+    (r".*resuming from a checkpoint that ended before the epoch ended.*", Warning),
     (r".*isinstance\(treespec, LeafSpec\).*", Warning),
 )
 
