@@ -10,20 +10,23 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import interpositive.training  # noqa: F401  isort: skip
 import torch
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from torch import Tensor, distributed
+from torch.distributed.rendezvous import rendezvous
 
-from interpositive.errors import ConfigError
+from interpositive.errors import ConfigError, RankLostError
 from interpositive.training.settings import ComputeSettings
 
 Value = TypeVar("Value")
 
 # Others wait while rank 0 judges, however long that takes; a rank that is lost is noticed by other means.
 _PATIENCE = timedelta(days=7)
+# Machines of a job do not start at once, nor do they all have the package in their caches.
+_UNTIL_MET = timedelta(minutes=10)
 _FIRST_SLURM_PORT, _NUM_SLURM_PORTS = 15000, 10000
 
 
@@ -85,11 +88,46 @@ def joined(compute: ComputeSettings) -> Iterator[None]:
     os.environ.update(torchrun_variables(os.environ))
     if on_gpu(compute):
         torch.cuda.set_device(rank.local)
-    distributed.init_process_group("nccl" if on_gpu(compute) else "gloo", timeout=_PATIENCE)
+    store = _meeting_point()
+    number, num = rank.number, rank.num
+    _meet(store, number, num)
+    backend = "nccl" if on_gpu(compute) else "gloo"
+    distributed.init_process_group(backend, store=store, rank=number, world_size=num, timeout=_PATIENCE)
     try:
         yield
     finally:
         distributed.destroy_process_group()
+
+
+def _meeting_point() -> Any:
+    """The store in which ranks find one another, made by the first of them or by what started them."""
+    try:
+        store, _, _ = next(rendezvous("env://", timeout=_UNTIL_MET))
+    except RuntimeError as error:
+        raise RankLostError(
+            "the first rank's machine is not reached",
+            found=f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}: {str(error).splitlines()[0]}",
+            expected=f"an answer within {_UNTIL_MET.total_seconds():.0f} s",
+            remedy="look whether rank 0 was started, and whether this machine reaches it",
+        ) from None
+    return store
+
+
+def _meet(store: Any, number: int, num: int, patience: timedelta = _UNTIL_MET) -> None:
+    """Wait until all ranks have come to the store; ``RankLostError`` names those that have not."""
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    keys = [f"met/{attempt}/{other}" for other in range(num)]
+    store.set(keys[number], "")
+    try:
+        store.wait(keys, patience)
+    except RuntimeError:
+        missing = [str(other) for other, key in enumerate(keys) if not store.check([key])]
+        raise RankLostError(
+            f"rank {' and '.join(missing[:8])} of {num} has not come",
+            found=f"{num - len(missing)} ranks after {patience.total_seconds():.0f} s",
+            expected=f"{num} processes that reach {os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}",
+            remedy="look whether they were all started, and whether their machines reach the first",
+        ) from None
 
 
 def on_gpu(compute: ComputeSettings) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import timedelta
 
 import pytest
+from torch.distributed import HashStore
 
-from interpositive.errors import ConfigError
-from interpositive.training.ranks import Rank, joined, rank_of, torchrun_variables
+from interpositive.errors import ConfigError, RankLostError
+from interpositive.training.ranks import Rank, _meet, joined, rank_of, torchrun_variables
 from interpositive.training.settings import ComputeSettings
 
 TORCHRUN = {"RANK": "9", "WORLD_SIZE": "16", "LOCAL_RANK": "1", "MASTER_ADDR": "first", "MASTER_PORT": "29500"}
@@ -47,3 +49,14 @@ def test_another_number_of_processes_than_asked_for_is_refused(monkeypatch: pyte
         monkeypatch.setitem(os.environ, name, value)
     with pytest.raises(ConfigError, match="16 started"), joined(ComputeSettings()):
         pass
+
+
+def test_a_rank_that_never_comes_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASTER_ADDR", "first")
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    store = HashStore()
+    with pytest.raises(RankLostError, match=re.compile("rank 1 and 2 of 3 has not come.*first:29500", re.DOTALL)):
+        _meet(store, 0, 3, timedelta(seconds=0.2))
+    with pytest.raises(RankLostError, match="rank 2 of 3"):
+        _meet(store, 1, 3, timedelta(seconds=0.2))
+    _meet(store, 2, 3, timedelta(seconds=5))
