@@ -156,7 +156,7 @@ class Trained:
     fate: dict[int, int] = field(default_factory=dict)
     stop_at: int = 0
 
-    def train(self, plain: Mapping[str, Any], folder: Path, lock: int) -> int:
+    def train(self, plain: Mapping[str, Any], folder: Path, lock: int, must_live: int | None) -> int:
         self.asked.append((folder.name, plain))
         if len(self.asked) == self.stop_at:
             raise KeyboardInterrupt

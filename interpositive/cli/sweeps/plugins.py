@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ class TrialSweeper(Sweeper):
     sampler: str
     seed: int
     launcher: Launcher
+    folder: Path
     config: DictConfig
     hydra_context: HydraContext
 
@@ -55,15 +57,8 @@ class TrialSweeper(Sweeper):
         self.num_parallel, self.retry_failed = num_parallel, bool(retry_failed)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what Hydra composed; the launcher is given a trial to run, not the verb."""
-        from hydra.core.plugins import Plugins
-
-        from interpositive.cli.sweeps.trial import run_trial
-
+        """Keep what Hydra composed."""
         self.hydra_context, self.config = hydra_context, config
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=run_trial, config=config
-        )
 
     def sweep(self, arguments: list[str]) -> None:
         """Run all trials of the sweep that have not ended."""
@@ -86,14 +81,27 @@ class TrialSweeper(Sweeper):
             del config["hydra"]
         return config
 
-    def launch(self, trials: Mapping[int, Sequence[str]], folder: Path) -> None:
+    def choose_launcher(self, folder: Path) -> None:
+        """Build the launcher that Hydra names for a sweep folder; it is given a trial to run, not the verb."""
+        from hydra.core.plugins import Plugins
+
+        from interpositive.cli.sweeps.trial import run_trial
+
+        self.folder = folder.resolve()
+        # Launchers keep their own files there.
+        self.config.hydra.sweep.dir = str(self.folder)
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=self.hydra_context,
+            task_function=partial(run_trial, sweep_process=os.getpid()),
+            config=self.config,
+        )
+
+    def launch(self, trials: Mapping[int, Sequence[str]]) -> None:
         """Run trials, each by its overrides, in their folders; what a trial itself raises is raised here.
 
         ``TrialsLost`` if the launcher did not bring all to an end.
         """
-        # Hydra's launchers write beside it what they keep, and would make it where no sweep is.
-        self.config.hydra.sweep.dir = str(folder.resolve())
-        told = QuotedString(str(folder.resolve()), Quote.single).with_quotes()
+        told = QuotedString(str(self.folder), Quote.single).with_quotes()
         overrides = [
             [*each, f"hydra.sweep.dir={told}", f"hydra.sweep.subdir={TRIALS_FOLDER}/{number:04d}"]
             for number, each in trials.items()

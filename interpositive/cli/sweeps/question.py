@@ -21,8 +21,8 @@ from interpositive.records.sweep_record import SWEEP_RECORD_NAME, Objective, Swe
 
 CONFIG_NAME = "sweep.yaml"
 _LOCK_NAME = "sweep.lock"
-# Where a sweep lies and what it prints are no part of what it asks.
-_NOT_ASKED = ("run_folder", "progress")
+# Where a sweep lies, what it prints and what it is computed on are no part of what it asks.
+_NOT_ASKED = ("run_folder", "progress", "compute")
 _COMPARED = ("space", "objectives", "sampler", "seed", "num_parallel")
 _ABSENT = "nothing"
 

@@ -55,6 +55,7 @@ def run_sweep(sweeper: TrialSweeper, arguments: Sequence[str]) -> None:
     question = ask_question(sweeper, proposer.num_trials, objectives, swept, fixed, shared, folder.name)
     with only_sweep_in(folder):
         keep_question(folder, question, shared)
+        sweeper.choose_launcher(folder)
         course = SweepCourse(sweeper, proposer, swept, fixed, folder, question)
         try:
             with _sigterm_interrupts():
@@ -151,7 +152,7 @@ class SweepCourse:
             if not waiting:
                 return
             try:
-                self.sweeper.launch(waiting, self.folder)
+                self.sweeper.launch(waiting)
             except TrialsLost as error:
                 lost = error
                 continue

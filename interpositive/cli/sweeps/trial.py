@@ -29,14 +29,15 @@ from interpositive.records.sweep_record import SweepRecord, TrialRecord
 CONSOLE_NAME = "console.log"
 _LOCK_NAME = "trial.lock"
 _SECONDS_TO_STOP = 120.0
+_LOOK_SECONDS = 0.5
 _TAIL_BYTES = 20_000
 
 
-def run_trial(config: DictConfig) -> None:
+def run_trial(config: DictConfig, sweep_process: int) -> None:
     """What a launcher calls for each trial: train its run, or go on with it, and record how it ended.
 
     A trial that was told to stop stays as it is, to be gone on with. Raises what stops the whole sweep: an
-    interruption, and a record that cannot be written.
+    interruption, and a record that cannot be written. In a worker of ``sweep_process`` it stops when that is gone.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
     sweep = SweepRecord.read(folder.parent.parent)
@@ -44,18 +45,21 @@ def run_trial(config: DictConfig) -> None:
         trial = TrialRecord.read(folder)
         # It may have ended while this waited for a process that a killed sweep had left.
         if trial.state == "running":
-            trial = _ended(trial, sweep, config, folder, lock)
+            must_live = sweep_process if os.getppid() == sweep_process else None
+            trial = _ended(trial, sweep, config, folder, lock, must_live)
             trial.write(folder)
             print(told(trial, sweep.objectives), flush=True)
 
 
-def _ended(trial: TrialRecord, sweep: SweepRecord, config: DictConfig, folder: Path, lock: int) -> TrialRecord:
+def _ended(
+    trial: TrialRecord, sweep: SweepRecord, config: DictConfig, folder: Path, lock: int, must_live: int | None
+) -> TrialRecord:
     """The trial's record after its training, whatever came of that."""
     started = time.monotonic()
     changes: dict[str, Any]
     try:
         if not (folder / RUN_RECORD_NAME).exists():
-            code = _in_own_process(_plain_of_trial(config, sweep), folder, lock)
+            code = _in_own_process(_plain_of_trial(config, sweep), folder, lock, must_live)
             if code == TrainingStopped.exit_code:
                 return trial
             if code:
@@ -85,10 +89,11 @@ def _plain_of_trial(config: DictConfig, sweep: SweepRecord) -> dict[str, Any]:
     return {**plain, "wandb": wandb, "run_folder": None, "progress": False}
 
 
-def _in_own_process(plain: Mapping[str, Any], folder: Path, lock: int) -> int:
+def _in_own_process(plain: Mapping[str, Any], folder: Path, lock: int, must_live: int | None) -> int:
     """Train in a fresh process that ends before this does; its exit code, as a shell would tell it.
 
-    The process keeps the trial's lock, and stops by itself should this one be killed.
+    The process keeps the trial's lock, and stops by itself should this one be killed. ``must_live`` is this one's
+    parent, if the training is to stop with it.
     """
     command = [sys.executable, "-m", "interpositive.cli.sweeps.trial_process", str(folder)]
     with (folder / CONSOLE_NAME).open("ab") as console:
@@ -106,10 +111,19 @@ def _in_own_process(plain: Mapping[str, Any], folder: Path, lock: int) -> int:
         with suppress(BrokenPipeError):
             process.stdin.write(json.dumps(plain).encode() + b"\n")
             process.stdin.flush()
-        code = process.wait()
+        code = _wait(process, must_live)
     finally:
         _end(process)
     return code if code >= 0 else 128 - code
+
+
+def _wait(process: subprocess.Popen[bytes], must_live: int | None) -> int:
+    if must_live is None:
+        return process.wait()
+    while must_live == os.getppid():
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(_LOOK_SECONDS)
+    raise SystemExit("the sweep that this trial belongs to is gone")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
