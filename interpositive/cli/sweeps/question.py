@@ -129,6 +129,13 @@ def only_sweep_in(folder: Path) -> Iterator[None]:
                 expected="one at a time",
                 remedy="wait for it, or give another run_folder",
             ) from None
+        except OSError as error:
+            raise StorageError(
+                f"{folder} cannot be locked, so that two sweeps could write there",
+                found=os.strerror(error.errno or 0),
+                expected="a file system with flock",
+                remedy="put the sweep on another file system, or mount this one with locks",
+            ) from None
         yield
     finally:
         os.close(handle)
