@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,8 @@ class ProductionDataModule(lightning.LightningDataModule):
         self._refuse_unknown_encodings()
         self.progress = progress
         self.prepared: dict[str, PreparedWindows] = {}
+        self._stores: dict[str, Path] = {}
+        self._damage_digests: dict[str, str] | None = None
         # All machines share the folder: Lightning would have the first process of each prepare into it.
         self.prepare_data_per_node = False
 
@@ -153,7 +156,15 @@ class ProductionDataModule(lightning.LightningDataModule):
         )
 
     def store_path(self, split: str) -> Path:
-        """Where a split's prepared windows lie: named by everything they depend on."""
+        """Where a split's prepared windows lie: named by everything they depend on, as it was when first asked for.
+
+        A catalogue that is ingested again while a run trains does not take its windows away.
+        """
+        if split not in self._stores:
+            self._stores[split] = self._named_store(split)
+        return self._stores[split]
+
+    def _named_store(self, split: str) -> Path:
         # Native codes are the same whatever they stand for.
         seen = ("name", "sha256", "layer") if self.encoding == NATIVE else ("name", "sha256", "layer", "encoding")
         digest = sha256_of_value(
@@ -171,15 +182,22 @@ class ProductionDataModule(lightning.LightningDataModule):
         return self.folder / f"{split}_{digest[:16]}"
 
     def damage_digests(self) -> dict[str, str]:
-        """SHA-256 of each take's known damage."""
-        return {name: sha256_of_path(Path(path)) for name, path in sorted(self.damage_paths.items())}
+        """SHA-256 of each take's known damage, as it was when first asked for."""
+        if self._damage_digests is None:
+            self._damage_digests = {
+                name: sha256_of_path(Path(path)) for name, path in sorted(self.damage_paths.items())
+            }
+        return self._damage_digests
 
     def prepared_facts(self, split: str) -> dict[str, Any]:
         """What training saw of a split: its store's name, how many windows and examples, and a digest over all.
 
         The digest is over the notes beside the windows, which :meth:`prepare_data` found true of the windows' bytes.
         """
-        prepared = PreparedWindows(self.store_path(split), self.num_windows[split])
+        if not self.prepared:
+            # Nothing was left to train.
+            self.setup("fit")
+        prepared = self.prepared[split]
         return {
             "store": prepared.folder.name,
             "num_windows": len(prepared.paths),
@@ -290,8 +308,7 @@ class SeededOrder(Sampler[list[int]]):
     def batch(self, number: int) -> list[int]:
         """The examples of one batch, of all processes."""
         per_pass = self.num_examples // self.batch_size
-        generator = generator_from("order", self.seed, number // per_pass)
-        permutation = torch.randperm(self.num_examples, generator=generator)
+        permutation = _order_of_pass(self.num_examples, self.seed, number // per_pass)
         first = number % per_pass * self.batch_size
         return [int(i) for i in permutation[first : first + self.batch_size]]
 
@@ -307,6 +324,12 @@ class SeededOrder(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         return (self.batch(number)[self.stretch] for number in range(self.start, self.num_batches))
+
+
+# A pass is asked for at every step, by the loader and by the log of windows; a large store's takes a while to draw.
+@lru_cache(2)
+def _order_of_pass(num_examples: int, seed: int, number: int) -> Tensor:
+    return torch.randperm(num_examples, generator=generator_from("order", seed, number))
 
 
 def _refuse_unequal_parts(batch_size: int, num_ranks: int) -> None:

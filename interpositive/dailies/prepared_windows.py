@@ -12,7 +12,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,7 @@ from interpositive.media.contract import frames_to_mask
 from interpositive.media.opening import open_reader
 from interpositive.records.base import Record
 from interpositive.records.digests import hash_file
-from interpositive.records.publishing import write_file_whole
+from interpositive.records.publishing import remove_scratch, write_file_whole
 
 MakeExample = Callable[[Tensor, torch.Generator, Tensor | None], Example]
 Prepare = Callable[[Example, torch.Generator], Sequence[Example]]
@@ -184,15 +184,24 @@ def prepare_windows(
 def _one_at_a_time(folder: Path) -> Iterator[None]:
     """Wait while another process prepares here, so that none makes what the other is making.
 
-    The lock is gone with its holder. Where a file system has none, both make the same files.
+    The lock is gone with its holder, and what a killed one left half written goes then. Where a file system has no
+    locks, both make the same files.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        if _is_locked(handle):
+            remove_scratch(folder)
         yield
     finally:
         os.close(handle)
+
+
+def _is_locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError:
+        return False
+    return True
 
 
 def _make_missing(recipe: WindowRecipe, num_windows: int, folder: Path, num_workers: int, progress: bool) -> None:

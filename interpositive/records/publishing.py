@@ -113,7 +113,7 @@ def remove_scratch(folder: Path) -> None:
         if path.is_dir():
             shutil.rmtree(path)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 def make_folder(folder: Path) -> None:

@@ -16,6 +16,7 @@ from interpositive.mini_models.contract import MiniModel
 from interpositive.training.fine_tuner import FineTuner
 from interpositive.training.held_out import HeldOutWindow, write_preview
 from interpositive.training.ranks import is_first
+from interpositive.training.run_folder import PREVIEWS_NAME
 from interpositive.training.settings import TrainSettings
 from interpositive.training.sharding import ShardedStrategy, whole
 from interpositive.training.wandb_logging import log_preview
@@ -95,7 +96,7 @@ class Validation(lightning.Callback):
         if not is_first():
             return
         assert self.window is not None
-        path = self.folder / "previews" / f"step_{step:06d}.png"
+        path = self.folder / PREVIEWS_NAME / f"step_{step:06d}.png"
         values = {"val/loss": averaged.held_out_loss(self.dailies.held_out_batches())}
         write_preview(averaged.mini_model, self.window, path)
         self.report(step, values)

@@ -28,6 +28,7 @@ from interpositive.training.held_out import (
     middle_pictures,
 )
 from interpositive.training.ranks import by_first, is_first
+from interpositive.training.run_folder import PREVIEWS_NAME
 from interpositive.training.settings import TrainSettings
 from interpositive.training.stopping import StopRequests
 from interpositive.training.wandb_logging import log_evaluation
@@ -120,7 +121,7 @@ class HeldOutJudge(lightning.Callback):
     def _judged(self, trainer: lightning.Trainer, tuner: FineTuner, step: int) -> HeldOutCourse:
         """The course with one point more and what follows from it; as it was, if asked to stop meanwhile."""
         started = time.perf_counter()
-        movie_path = self.folder / "previews" / f"step_{step:06d}.mp4"
+        movie_path = self.folder / PREVIEWS_NAME / f"step_{step:06d}.mp4"
         try:
             with torch.no_grad():
                 loss = tuner.held_out_loss(self.dailies.held_out_batches())

@@ -22,6 +22,7 @@ CONFIG_NAME = "config.yaml"
 METRICS_NAME = "metrics.csv"
 WINDOWS_NAME = "windows.csv"
 ARCHIVE_NAME = "archive"
+PREVIEWS_NAME = "previews"
 # What tells how a run went; other files of its folder (a sweep's, a page) are written by others, and later too.
 _PAPERS = (
     *(CONFIG_NAME, PROVENANCE_NAME, ENVIRONMENT_NAME, CODE_DIFF_NAME),

@@ -18,6 +18,7 @@ from interpositive.errors import StorageError
 from interpositive.records.publishing import make_folder, remove_scratch, storage_error
 from interpositive.training.checkpoint_format import CHECKPOINTS_NAME
 from interpositive.training.ranks import is_first
+from interpositive.training.run_folder import PREVIEWS_NAME
 
 LOCK_NAME = "run.lock"
 _TAKEN = {errno.EAGAIN, errno.EACCES}
@@ -39,7 +40,7 @@ def alone_in_folder(train: Callable[_Given, _Result]) -> Callable[_Given, _Resul
         if not is_first():
             return train(*args, **kwargs)
         with run_lock(folder):
-            for scratched in (folder, folder / CHECKPOINTS_NAME):
+            for scratched in (folder, folder / CHECKPOINTS_NAME, folder / PREVIEWS_NAME):
                 remove_scratch(scratched)
             return train(*args, **kwargs)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from interpositive.dailies.prepared_windows import (
 from interpositive.errors import CatalogueError, ConfigError, MaskError
 from interpositive.functional.examples import Example
 from interpositive.media.sequence_writer import SequenceWriter
+from interpositive.records.digests import sha256_of_value
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -70,6 +72,7 @@ def test_after_a_kill_only_what_is_missing_is_made(
     assert sorted(path.name for path in (tmp_path / "cut").glob("*.json")) == [f"window_{i:05d}.json" for i in range(3)]
     # Killed between a window and its note that it is whole: that window is made again.
     (tmp_path / "cut" / "window_00001.json").unlink()
+    (tmp_path / "cut" / ".window_00003.safetensors.0a1b2c3d.part").write_bytes(b"half of it")
     recipe = recipe_for(tiny_production.takes_of("train"))
     prepare_windows(recipe, 6, tmp_path / "cut", num_workers=0, progress=False)
     assert made == [1, 3, 4, 5]
@@ -302,6 +305,17 @@ def test_the_data_module_keeps_its_splits_apart(tiny_production: TinyProduction,
     with pytest.raises(ConfigError, match="no equal parts for 3 processes"):
         dailies.share(0, 3)
     assert [batch.input.shape[0] for batch in dailies.held_out_batches()] == [2, 2]
+    # What a run saw is still to be told when it ends, whatever was ingested or cleared away meanwhile.
+    store = dailies.store_path("train")
+    dailies.takes = []
+    shutil.rmtree(store)
+    assert dailies.store_path("train") == store
+    assert dailies.prepared_facts("train") == {
+        "store": store.name,
+        "num_windows": 3,
+        "num_examples": 6,
+        "sha256": sha256_of_value([note.model_dump() for note in dailies.prepared["train"].notes]),
+    }
 
 
 def test_a_production_without_a_held_out_take_validates_on_its_training_takes(

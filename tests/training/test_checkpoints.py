@@ -190,8 +190,12 @@ def test_saved_are_due_judged_and_last_steps_with_their_judgement(
     monkeypatch.setattr(checkpoints, "write_checkpoint", watched)
     left = tmp_path / "checkpoints" / ".step=3.ckpt.0a1b2c3d.part"
     left.mkdir(parents=True)
+    preview = tmp_path / "previews" / ".step_000004.png.0a1b2c3d.part"
+    preview.parent.mkdir()
+    preview.touch()
     record = train(tmp_path, max_steps=10, checkpoint_every=3, judge_every=4, keep_checkpoints=9)
     assert saved == [3, 4, 6, 8, 9, 10] == steps_in(tmp_path / "checkpoints")
+    assert not preview.exists()
     for step, judged in ((3, []), (4, [4]), (6, [4]), (8, [4, 8]), (10, [4, 8, 10])):
         state = read_checkpoint(tmp_path / "checkpoints" / f"step={step}.ckpt")
         course = HeldOutCourse.model_validate_json(state["callbacks"]["HeldOutJudge"]["course"])
