@@ -3,10 +3,10 @@
     python scripts/check_kill_storm.py --trials 200 --saves 50
 
 A warm parent forks a trainer of a tiny production, kills it, and starts it again with the same settings, one to three
-times a trial. Kills fall anywhere, or are aimed: at a checkpoint, a judgement, the archive, the record. Where one
-fell is read from what it left half written. Then the whole run folder is compared with that of a run in peace: every
-file's bytes, every tensor and number of every checkpoint, every decision. What a clock said is left out, by name.
-Exits 1 when a run ends otherwise, fewer kills than --saves fell inside a save, or a process or shared memory is left.
+times a trial. Kills fall anywhere, or are aimed: at a checkpoint, a preview, a judgement, the archive, the record.
+Where one fell is read from what it left half written. Then the whole run folder is compared with that of a run in
+peace: every file's bytes, every tensor and number of every checkpoint, every decision. What a clock said is left out,
+by name. Exits 1 when a run ends otherwise, or a process or shared memory is left.
 """
 
 from __future__ import annotations
@@ -41,14 +41,25 @@ from interpositive.records.digests import sha256_of_file
 from interpositive.training.checkpoint_format import read_checkpoint
 
 SETTINGS: dict[str, Any] = {"checkpoint_every": 2, "held_out_windows": 1, "held_out_frames": 1}
-# What a clock said, in run.json, in the courses, and in metrics.csv; and the digest of a record that says it.
+# What a clock said, in run.json, courses, metrics.csv and checkpoints; and the digest of a record that says it.
 MEASURED_IN_RECORD = ("created", "seconds_training", "record_sha256")
 MEASURED_SCORES = ("train/wait_share", "train/judge_share", "train/checkpoint_share")
 MEASURED_IN_COURSE = "seconds"
+MEASURED_IN_CHECKPOINT = "callbacks/Stopwatch/seconds"
 # Files that hold such a number, so that their digests in the record differ.
 MEASURED_FILES = ("held_out.json", "metrics.csv")
 SEMAPHORES = f"kill_storm_{os.getpid()}"
-PLACES = ("inside a save", "while judging", "inside the archive", "inside the record", "elsewhere")
+# Places that are known by what a writer has in hand there.
+WRITING = {
+    "inside a save": "checkpoints/.step=*.part",
+    "inside a preview": "previews/.step_*.part",
+    "inside the archive": ".archive.*.part",
+    "inside the record": ".run.json.*.part",
+}
+SAVE, JUDGING, ELSEWHERE = "inside a save", "while judging", "elsewhere"
+PLACES = (*WRITING, JUDGING, ELSEWHERE)
+# How often in a hundred kills are aimed at each.
+AIMS = dict(zip(PLACES, (48, 6, 7, 7, 10, 22), strict=True))
 
 
 @dataclass(frozen=True)
@@ -96,25 +107,28 @@ def half_written(run: Path, pattern: str) -> set[str]:
     return {path.name for path in run.glob(pattern)}
 
 
-AIMS = {"save": "checkpoints/.step=*.part", "archive": ".archive.*.part", "record": ".run.json.*.part"}
+def all_half_written(run: Path) -> set[str]:
+    return {name for pattern in WRITING.values() for name in half_written(run, pattern)}
 
 
-def wait_for_aim(storm: Storm, run: Path, pid: int, chance: random.Random, aim: str) -> bool:
+def wait_for_aim(
+    storm: Storm, run: Path, pid: int, chance: random.Random, aim: str, left_before: Collection[str]
+) -> bool:
     """Come back at the moment to kill; False if the trainer came to its end before."""
-    start, seen = time.monotonic(), half_written(run, AIMS[aim]) if aim in AIMS else set()
-    movies, saves = half_written(run, "previews/*.mp4"), chance.randint(1, 4)
+    start, seen = time.monotonic(), set[str]()
+    movies, num_saves = half_written(run, "previews/*.mp4"), chance.randint(1, 4)
     until = chance.uniform(0.0, 1.1 * storm.seconds)
     while True:
         if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
             return False
-        if aim == "anywhere" and time.monotonic() - start > until:
+        if aim == ELSEWHERE and time.monotonic() - start > until:
             return True
-        if aim == "judging" and half_written(run, "previews/*.mp4") - movies:
+        if aim == JUDGING and half_written(run, "previews/*.mp4") - movies:
             time.sleep(chance.uniform(0.0, 0.15))
             return True
-        if aim in AIMS:
-            seen |= half_written(run, AIMS[aim])
-            if len(seen) >= (saves if aim == "save" else 1):
+        if aim in WRITING:
+            seen |= half_written(run, WRITING[aim]) - set(left_before)
+            if len(seen) >= (num_saves if aim == SAVE else 1):
                 time.sleep(chance.uniform(0.0, 0.003))
                 return True
         time.sleep(0.0001)
@@ -153,15 +167,15 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def place_of_kill(run: Path) -> str:
-    """Where the last kill fell, by what it left half written."""
-    for place, pattern in zip((PLACES[0], PLACES[2], PLACES[3]), AIMS.values(), strict=True):
-        if half_written(run, pattern):
+def place_of_kill(run: Path, left_before: Collection[str]) -> str:
+    """Where the last kill fell, by what it left half written, and the kill before did not."""
+    for place, pattern in WRITING.items():
+        if half_written(run, pattern) - set(left_before):
             return place
     movies = sorted(half_written(run, "previews/*.mp4"))
     if movies and int(movies[-1][5:11]) > judged_steps(run)[-1]:
-        return PLACES[1]
-    return PLACES[4]
+        return JUDGING
+    return ELSEWHERE
 
 
 def judged_steps(run: Path) -> list[int]:
@@ -214,7 +228,7 @@ def flatten(value: Any, name: str, into: dict[str, object]) -> None:
         into[name] = [type(value).__name__, len(value)]
         for index, item in enumerate(value):
             flatten(item, f"{name}/{index}", into)
-    else:
+    elif not name.endswith(MEASURED_IN_CHECKPOINT):
         into[name] = without_seconds(value) if name.endswith("/HeldOutJudge/course") else value
 
 
@@ -238,15 +252,16 @@ def trial(storm: Storm, number: int, chance: random.Random, num_workers: int, mo
     log, kills, orphans = run.with_suffix(".log"), 0, list[int]()
     planned = chance.randint(1, most)
     while not (run / "run.json").exists():
+        left_before = all_half_written(run)
         pid = storm.start(run, num_workers)
-        aim = chance.choices(("save", "anywhere", "judging", "archive", "record"), (50, 25, 11, 7, 7))[0]
-        if kills == planned or not wait_for_aim(storm, run, pid, chance, aim):
+        (aim,) = chance.choices(list(AIMS), list(AIMS.values()))
+        if kills == planned or not wait_for_aim(storm, run, pid, chance, aim, left_before):
             finish(pid, log)
             break
         orphans += kill(pid)
         storm.pids.update((pid, *orphans))
         kills += 1
-        tally[place_of_kill(run)] += 1
+        tally[place_of_kill(run, left_before)] += 1
     tally["kills"] += kills
     tally["left processes"] += len(left := still_there(orphans))
     found = differences(final_state(storm.folder / "peace"), final_state(run))
@@ -279,13 +294,13 @@ def main() -> None:
     storm = replace(storm, seconds=time.monotonic() - start)
     tally: Counter[str] = Counter()
     equal = number = 0
-    while number < given.trials or tally["kills"] < given.kills or tally[PLACES[0]] < given.saves:
+    while number < given.trials or tally["kills"] < given.kills or tally[SAVE] < given.saves:
         num_workers = chance.randint(1, 2) if chance.random() < given.with_workers else 0
         equal += trial(storm, number, chance, num_workers, given.most, tally)
         number += 1
         tally["with data workers"] += num_workers > 0
         if number % 20 == 0:
-            print(f"{number} trials, {equal} equal, {tally['kills']} kills, {tally[PLACES[0]]} in a save", flush=True)
+            print(f"{number} trials, {equal} equal, {tally['kills']} kills, {tally[SAVE]} in a save", flush=True)
     left = shared_memory(storm.pids)
     print(f"\n{os.cpu_count()} cores, {os.uname().machine}; {time.monotonic() - began:.0f} s\n\n| | |\n|---|---|")
     print(f"| runs | {number} |\n| of them with 1 or 2 data workers | {tally['with data workers']} |")

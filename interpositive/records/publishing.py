@@ -116,6 +116,15 @@ def remove_scratch(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def retire_folder(path: Path) -> None:
+    """Take away a folder that may be there: by one rename, so that none is ever seen half removed."""
+    if path.exists():
+        scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+        path.rename(scratch)
+        sync(path.parent)
+        shutil.rmtree(scratch)
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder, and those above it, so that a power cut cannot undo it."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]

@@ -51,7 +51,9 @@ class RunRecord(Record):
     ``encoding`` is what the mini-model works in: native (each plate's own codes), or a colour encoding.
     ``damage`` has the SHA-256 of each take's known damage, ``prepared`` the windows of each split. ``starts`` say under
     what code, packages and arithmetic it was begun, and gone on with where they were others. ``files`` are the digests
-    of what lies beside the record. The last four are empty in records of version 1.
+    of what lies beside the record. The last four are empty in records of version 1. ``seconds_training`` are those of
+    all starts of the run, each up to the checkpoint that was gone on from, with the preparing of windows; scores that
+    are shares of time are of the last start alone.
     """
 
     schema_version: int = 2

@@ -106,6 +106,32 @@ class Validation(lightning.Callback):
         self.pause()
 
 
+class Stopwatch(lightning.Callback):
+    """The seconds that a training takes, with those of the starts that it goes on from: checkpoints hold them."""
+
+    def __init__(self) -> None:
+        self._earlier = 0.0
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole training; steps that a killed start took and that are taken again count once."""
+        return self._earlier + self.seconds_of_this_start
+
+    @property
+    def seconds_of_this_start(self) -> float:
+        """Since this was made."""
+        return time.monotonic() - self._began
+
+    def state_dict(self) -> dict[str, float]:
+        """The seconds so far."""
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: Mapping[str, float]) -> None:
+        """Go on from those of a checkpoint."""
+        self._earlier = state_dict["seconds"]
+
+
 class WaitMeter(lightning.Callback):
     """The share of training time spent waiting for the next batch, logged as ``train/wait_share``."""
 

@@ -11,9 +11,7 @@ import json
 import math
 import os
 import re
-import shutil
 import stat
-import uuid
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +23,7 @@ from pytorch_lightning.plugins.io import CheckpointIO
 
 from interpositive.errors import IntegrityError, StorageError
 from interpositive.records.base import Record
-from interpositive.records.publishing import publish_folder, sync
+from interpositive.records.publishing import publish_folder, retire_folder
 from interpositive.training.tensor_file import TensorSpec, read_tensor_file, why_unstorable, write_tensor_file
 
 CHECKPOINTS_NAME = "checkpoints"
@@ -86,7 +84,7 @@ class SafeCheckpointIO(CheckpointIO):
 
     def remove_checkpoint(self, path: Any) -> None:
         """Remove a checkpoint folder."""
-        retire_checkpoint(Path(path))
+        retire_folder(Path(path))
 
 
 def checkpoint_step(path: Path) -> int | None:
@@ -125,7 +123,7 @@ def write_checkpoint(snapshot: Snapshot, final: Path) -> None:
     ``StorageError`` if the disk refuses; nothing is left then.
     """
     state = json.dumps(snapshot.state, separators=(",", ":"), allow_nan=False).encode()
-    retire_checkpoint(final)
+    retire_folder(final)
     with publish_folder(final) as scratch:
         specs = write_tensor_file(scratch / TENSORS_NAME, snapshot.tensors)
         _write_through(scratch / STATE_NAME, state)
@@ -156,15 +154,6 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     if unused or not isinstance(state, dict):
         raise IntegrityError(f"{folder} has tensors that belong nowhere", found=sorted(unused)[:10])
     return state
-
-
-def retire_checkpoint(path: Path) -> None:
-    """Take a checkpoint away: by one rename, so that none is ever seen half removed, after a power cut neither."""
-    if path.exists():
-        scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-        path.rename(scratch)
-        sync(path.parent)
-        shutil.rmtree(scratch)
 
 
 def _sealed(record: CheckpointRecord) -> bytes:

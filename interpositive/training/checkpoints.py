@@ -14,13 +14,12 @@ import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Checkpoint
 
 from interpositive.errors import InterpositiveError, StorageError
-from interpositive.records.publishing import make_folder, storage_error
+from interpositive.records.publishing import make_folder, retire_folder, storage_error
 from interpositive.training.checkpoint_format import (
     FoundCheckpoint,
     SafeCheckpointIO,
     Snapshot,
     checkpoint_step,
-    retire_checkpoint,
     take_snapshot,
     write_checkpoint,
 )
@@ -85,7 +84,7 @@ class CheckpointWriter(SafeCheckpointIO):
         kept = {*self._whole[-self.keep :], kept_step}
         for path in self.folder.glob("step=*.ckpt"):
             if checkpoint_step(path) not in kept:
-                retire_checkpoint(path)
+                retire_folder(path)
 
     def _failure(self, error: OSError | StorageError, path: Path) -> StorageError:
         cause = storage_error(error, path) if isinstance(error, OSError) else error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,9 +26,10 @@ from interpositive.mini_models.contract import MiniModel
 from interpositive.records.digests import sha256_of_value
 from interpositive.records.held_out_course import HeldOutCourse
 from interpositive.records.provenance import Starts
+from interpositive.records.publishing import retire_folder
 from interpositive.records.run_record import RUN_RECORD_NAME, RunPrepared, RunRecord, RunTake
 from interpositive.training import surroundings
-from interpositive.training.callbacks import AveragedWeights, Validation, WaitMeter
+from interpositive.training.callbacks import AveragedWeights, Stopwatch, Validation, WaitMeter
 from interpositive.training.checkpoint_format import (
     CHECKPOINTS_NAME,
     FoundCheckpoint,
@@ -106,7 +106,6 @@ def train_mini_model(
     stop = stop or StopRequests()
     judge = HeldOutJudge(mini_model, metrics, dailies, averaging, settings, folder, wait_meter.pause, stop)
     starts = by_first(lambda: _begin(folder, config_text))
-    lightning.seed_everything(settings.seed, verbose=False)
     # Read before training: afterwards the catalogue may hold other takes.
     run_takes = [
         RunTake(**dict(zip(_RECORDED, values, strict=True))) for values in take_columns(dailies.takes, *_RECORDED)
@@ -120,8 +119,6 @@ def train_mini_model(
     dailies.num_batches = settings.max_steps
     dailies.share(rank_number(), num_ranks())
     dailies.start_batch = found.step
-    if found.path is not None:
-        judge.load_state_dict(found.checkpoint["callbacks"][judge.state_key])
     if not any(take.split == "val" for take in run_takes):
         notes.append("no take is held out: scores are measured on training takes under other damage")
 
@@ -148,10 +145,19 @@ def train_mini_model(
     writer = CheckpointWriter(
         folder / CHECKPOINTS_NAME, settings.keep_checkpoints, lambda: judge.course.kept_step, resumed=found
     )
+    stopwatch = Stopwatch()
+    # Lightning does it too, but only if there are steps left.
+    for callback in (judge, stopwatch):
+        if state := found.checkpoint.get("callbacks", {}).get(callback.state_key):
+            callback.load_state_dict(state)
+    resume_path = found.path
+    # It would hold a second copy of the state for as long as the run trains.
+    del found
     checkpoints = Checkpoints(writer, settings, wait_meter.pause)
     # All that belongs to a step is done when its checkpoint is written.
     callbacks: list[lightning.Callback] = [
         averaging,
+        stopwatch,
         wait_meter,
         metrics_log,
         windows_log,
@@ -163,14 +169,13 @@ def train_mini_model(
     if watch:
         callbacks.insert(0, StandBy(watch))
     trainer = make_trainer(settings, compute, folder, loggers, callbacks, writer)
-    started = time.monotonic()
     # A run may have been killed between its last step and the archive.
     if dailies.start_batch < settings.max_steps and not judge.course.stopped_because:
         with interruptible():
-            trainer.fit(tuner, datamodule=dailies, ckpt_path=found.path)
+            trainer.fit(tuner, datamodule=dailies, ckpt_path=resume_path)
     if watch:
         watch.confirm()
-    seconds = time.monotonic() - started
+    seconds, seconds_of_this_start = stopwatch.seconds, stopwatch.seconds_of_this_start
     if not is_first():
         wait_for_all()
         return RunRecord.read(folder)
@@ -178,8 +183,9 @@ def train_mini_model(
     mini_model = averaging.whole_mini_model or mini_model
     mini_model.load_state_dict(judge.kept_weights)
     mini_model.to("cpu").eval()
-    if not (folder / ARCHIVE_NAME).exists():
-        save_archive(mini_model, folder / ARCHIVE_NAME, arguments=dict(arguments), production=production, task=task)
+    # One that a killed start left is not looked at, but made again.
+    retire_folder(folder / ARCHIVE_NAME)
+    save_archive(mini_model, folder / ARCHIVE_NAME, arguments=dict(arguments), production=production, task=task)
     record = RunRecord(
         production=production,
         task=task,
@@ -201,8 +207,8 @@ def train_mini_model(
         scores=_held_out_scores(course)
         | {
             "train/wait_share": wait_meter.share,
-            "train/judge_share": judge.seconds / seconds if seconds else 0.0,
-            "train/checkpoint_share": checkpoints.seconds / seconds if seconds else 0.0,
+            "train/judge_share": judge.seconds / seconds_of_this_start,
+            "train/checkpoint_share": checkpoints.seconds / seconds_of_this_start,
         },
         notes=[*notes, *windows_log.notes(), *starts.notes(), *_held_out_notes(course, tuner)],
         damage=dailies.damage_digests(),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import interpositive.training  # noqa: F401  isort: skip
 import pytorch_lightning as lightning
@@ -32,6 +33,7 @@ class StepLog:
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self.path = path
         self.columns = columns
+        self._stream: IO[str] | None = None
 
     def open_after(self, step: int) -> int:
         """Take the rows of later steps away, for these are taken again; gives the step of the last row that stays."""
@@ -52,15 +54,28 @@ class StepLog:
         return last
 
     def add(self, step: int, *values: object) -> None:
-        """Add a row."""
-        # One row is one line, whatever a file that became a take was called.
-        self._rows.writerow([step, *(" ".join(str(value).splitlines()) for value in values)])
+        """Add a row; ``StorageError`` if the disk has no room for those that were added before."""
+        with self._refusals():
+            # One row is one line, whatever a file that became a take was called.
+            self._rows.writerow([step, *(" ".join(str(value).splitlines()) for value in values)])
 
     def keep(self) -> None:
         """Force all rows to disk; ``StorageError`` if it has no room for them."""
-        try:
+        assert self._stream is not None, "opened before"
+        with self._refusals():
             self._stream.flush()
             os.fsync(self._stream.fileno())
+
+    def close(self) -> None:
+        """Write no more; rows that were not kept may be lost, and belong to steps that no checkpoint holds."""
+        if self._stream is not None:
+            with suppress(OSError):
+                self._stream.close()
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise storage_error(error, self.path) from error
 
@@ -97,6 +112,12 @@ class _StepLogCallback(lightning.Callback):
         del pl_module
         if trainer.is_global_zero:
             self.rows.keep()
+        self.rows.close()
+
+    def on_exception(self, *args: Any) -> None:
+        """What stopped training is what gets told."""
+        del args
+        self.rows.close()
 
 
 class MetricsLog(_StepLogCallback):

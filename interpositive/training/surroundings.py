@@ -48,6 +48,9 @@ def begin(folder: Path) -> Starts:
         write_file_whole(folder / ENVIRONMENT_NAME, environment_text(installed))
         if code.diff:
             write_file_whole(folder / CODE_DIFF_NAME, code.diff)
+        else:
+            # Of a start that was killed here, when there were changes.
+            (folder / CODE_DIFF_NAME).unlink(missing_ok=True)
     if not starts.starts or starts.starts[-1] != now:
         starts = starts.model_copy(update={"starts": [*starts.starts, now]})
         starts.write(folder)
