@@ -12,8 +12,6 @@ _STANDING_WARNINGS = (
     (r".*does not have many workers.*", Warning),
     # A run folder holds its config before training begins, and a resumed run carries its rows over.
     (r".*Experiment logs directory .* exists and is not empty.*", Warning),
-    # Our batches depend on their number alone, so that a resumed run goes on with the one it would have seen.
-    (r".*resuming from a checkpoint that ended before the epoch ended.*", Warning),
     # Nothing is written in place into what a network gives.
     (r".*FSDP2-wrapped module .* returned a view tensor.*", UserWarning),
     # Loaders of a resumed run begin with the batch that the seed gives for its step.
