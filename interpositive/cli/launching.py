@@ -66,7 +66,8 @@ def _not_started_on_every_machine(compute: ComputeSettings) -> ConfigError:
         found=f"compute.num_nodes={compute.num_nodes}, and one process that nothing started as a rank",
         expected=f"srun with {compute.num_processes} tasks, or on every machine: torchrun --nnodes={compute.num_nodes} "
         f"--nproc-per-node={compute.devices} --rdzv-backend=c10d --rdzv-id=<any name> "
-        "--rdzv-endpoint=<first machine>:29400 -m interpositive train compute=many_nodes run_folder=<shared folder> …",
+        "--rdzv-endpoint=<first machine>:29400 -m interpositive.cli.main train compute=many_nodes "
+        "run_folder=<shared folder> …",
     )
 
 

@@ -124,6 +124,8 @@ def assemble_training(plain: Mapping[str, Any]) -> AssembledTraining:
         progress=config.progress,
         **config.dailies.model_dump(exclude={"prepared_folder"}),
     )
+    # Refused here, before any process is started.
+    dailies.share(0, compute.num_processes)
     return AssembledTraining(
         config=config,
         production=production,

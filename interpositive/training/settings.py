@@ -65,6 +65,9 @@ class ComputeSettings:
         for name, known in _CHOICES.items():
             found = getattr(self, name)
             _refuse_unless(f"compute.{name}", found, found in known, " or ".join(known))
+        # Its scaling of gradients knows nothing of shares.
+        fits = self.strategy != "fsdp2" or self.precision != "16-mixed"
+        _refuse_unless("compute.precision", self.precision, fits, "bf16-mixed or 32-true, with compute.strategy=fsdp2")
 
     @property
     def num_processes(self) -> int:

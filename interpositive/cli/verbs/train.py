@@ -14,8 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from interpositive.cli.dry_running import tell_dry_run
 from interpositive.cli.launching import launch
-from interpositive.cli.training import assemble_training
+from interpositive.cli.training import AssembledTraining, assemble_training
 from interpositive.errors import ConfigError
+from interpositive.records.run_record import RunRecord
 from interpositive.training.ranks import rank_of
 from interpositive.training.run_folder import refuse_strange_folder
 
@@ -33,13 +34,26 @@ def run(config: DictConfig) -> None:
         refuse_strange_folder(Path(plain["run_folder"]))
     # Assembled here too, so that every mistake is told before a run folder is named.
     parts = assemble_training(plain)
+    rank = rank_of(os.environ)
+    # Of many that were started as ranks, one tells.
+    tells = rank is None or rank.number == 0
     if parts.config.dry_run:
-        # Of many that are started as ranks, one tells.
-        if (rank := rank_of(os.environ)) is None or rank.number == 0:
+        if tells:
             tell_dry_run(parts)
         return
+    if rank and rank.num > 1 and not parts.config.run_folder:
+        raise ConfigError(
+            "processes that were started as ranks need one run folder",
+            found="run_folder=null, which each would name by its own clock",
+            expected="run_folder=<a folder that all machines see>",
+        )
     folder = parts.config.run_folder or _new_run_folder(parts.production.name, parts.task.name)
     record = launch(plain, folder)
+    if tells:
+        _tell(record, parts, folder)
+
+
+def _tell(record: RunRecord, parts: AssembledTraining, folder: Path) -> None:
     print(f"\n{record.steps} steps in {record.seconds_training:.0f} s; held-out takes, at the kept checkpoint:")
     for score in dict.fromkeys((parts.settings.score, "psnr_hole")):
         _print_score(score, record.scores)
