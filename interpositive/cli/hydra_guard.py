@@ -26,6 +26,7 @@ from yaml import YAMLError
 
 from interpositive.cli.config_files import read_config_file
 from interpositive.cli.interpolations import bounded_interpolation, close_resolvers, refuse_closed_interpolations
+from interpositive.cli.sending import GROUP, named_senders, refuse_foreign_sender, refuse_unasked_sending
 from interpositive.cli.sweeps.plugins import OWN_SWEEPERS
 from interpositive.errors import ConfigError, InterpositiveError
 
@@ -68,6 +69,7 @@ def guarded_hydra(help_header: str, own_folder: Path) -> Iterator[None]:
     # Hydra finds its plugins anew, and has a class of files other than the one that could be imported.
     Plugins.instance()
     files = SourcesRegistry.instance().resolve("file")
+    senders: set[str] = set()
     load, embed, load_file = (
         ConfigLoaderImpl.load_configuration,
         ConfigLoaderImpl._load_single_config,
@@ -79,6 +81,8 @@ def guarded_hydra(help_header: str, own_folder: Path) -> Iterator[None]:
         close_resolvers()
         growth.restart()
         _refuse_closed_keys(overrides)
+        senders.clear()
+        senders.update(named_senders(overrides))
         with _composing(overrides):
             config: DictConfig = load(loader, config_name, overrides, *rest, **more)
         plain: Any = OmegaConf.to_container(config, resolve=False)
@@ -89,6 +93,7 @@ def guarded_hydra(help_header: str, own_folder: Path) -> Iterator[None]:
         )
         refuse_machinery(hydra_node)
         _refuse_endless_sweeps(hydra_node)
+        refuse_unasked_sending(config, overrides)
         with open_dict(config):
             config.hydra.help.header = help_header
             config.hydra.help.footer = ""
@@ -110,6 +115,7 @@ def guarded_hydra(help_header: str, own_folder: Path) -> Iterator[None]:
         scheme, _, folder = found.path.partition("://")
         if scheme == "file" and Path(folder).resolve() != own_folder.resolve():
             _refuse_foreign_machinery(found.config, default.config_path)
+            refuse_foreign_sender(found.config, default.config_path, senders)
         return found
 
     for sweeper in OWN_SWEEPERS:
@@ -140,8 +146,8 @@ def refuse_machinery(hydra_node: Any) -> None:
     sweeper = hydra_node.get("sweeper")
     params = sweeper.get("params") if isinstance(sweeper, dict) else None
     for key in params if isinstance(params, dict) else ():
-        if str(key).lstrip("+~").startswith("hydra"):
-            raise ConfigError(f"hydra.sweeper.params.{key} is closed", expected="keys of the verb, not of Hydra")
+        if str(key).lstrip("+~").startswith(("hydra", GROUP)):
+            raise ConfigError(f"hydra.sweeper.params.{key} is closed", expected="keys of a run, not of Hydra or W&B")
     for part in _BUILDING_PARTS:
         _look(hydra_node.get(part), f"hydra.{part}", part.endswith("logging"))
 

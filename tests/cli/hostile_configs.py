@@ -506,6 +506,34 @@ def values() -> list[Hostile]:
     return found
 
 
+def sending() -> list[Hostile]:
+    """Files that would have frames of the production sent away, or sent to somebody else."""
+    run = ("train", "experiment=evil")
+    experiments = {
+        "wandb: {mode: online}\n": "wandb.mode",
+        "wandb: {mode: online, entity: canary}\n": "wandb.entity",
+        "wandb: {entity: canary}\n": "wandb.entity",
+        "evil: online\nwandb: {mode: '${evil}'}\n": "wandb.mode",
+        "evil: {mode: online}\nwandb: ${evil}\n": "wandb",
+        "defaults:\n  - override /wandb: online\n": "wandb.mode",
+        "defaults:\n  - override /wandb: evil\n": "wandb.entity",
+        "defaults:\n  - /wandb@wandb: evil\n": "wandb",
+        "defaults:\n  - /task@wandb: evil\n": "wandb.entity",
+        "hydra: {sweeper: {params: {wandb: online}}}\n": "wandb",
+        "hydra: {sweeper: {params: {wandb.entity: canary}}}\n": "wandb",
+    }
+    away = "mode: online\nentity: canary\n"
+    found = []
+    for text, key in experiments.items():
+        files = {"experiment/evil.yaml": GLOBAL + text, "wandb/evil.yaml": away, "task/evil.yaml": away}
+        asked = () if text.startswith("defaults:\n  - override") or "online" in text else ("wandb=online",)
+        found.append(Hostile("sending", (*run, *asked), key, files))
+    for group in ("task", "production"):
+        text = {f"{group}/evil.yaml": f"{GLOBAL}wandb: {{entity: canary}}\n"}
+        found.append(Hostile("sending", ("train", f"{group}=evil", "wandb=online"), "wandb.entity", text))
+    return found
+
+
 def corpus() -> list[Hostile]:
     """All of them, in one order."""
-    return [*targets(), *resolvers(), *machinery(), *texts(), *values()]
+    return [*targets(), *resolvers(), *machinery(), *texts(), *values(), *sending()]

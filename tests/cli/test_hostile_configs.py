@@ -137,5 +137,28 @@ def test_hydras_own_choices_still_work(command: Any, argument: str) -> None:
     assert shown.code == 0 and shown.out.startswith("production:")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (("wandb=online",), "mode: online"),
+        (("wandb.mode=online", "wandb.entity=studio"), "entity: studio"),
+        (("wandb=team",), "entity: studio"),
+        (("experiment=mine", "wandb=team"), "group: tries"),
+    ],
+)
+def test_the_command_line_says_where_to_send(
+    command: Any, tmp_path: Path, arguments: tuple[str, ...], shown: str
+) -> None:
+    files = {
+        "wandb/team.yaml": "defaults: [online]\nentity: studio\n",
+        "experiment/mine.yaml": "# @package _global_\nwandb: {group: tries, log_media: false}\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    told = command("train", f"--config-dir={tmp_path}", *arguments, "--cfg", "job", "--package", "wandb")
+    assert told.code == 0 and shown in told.out
+
+
 def test_all_of_them_are_our_errors() -> None:
     assert issubclass(ConfigError, InterpositiveError) and ConfigError.exit_code == 2
