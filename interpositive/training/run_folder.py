@@ -82,7 +82,7 @@ def keep_config(folder: Path, config_text: str) -> None:
 def _without_compute(config_text: str) -> tuple[list[str], dict[str, Any]]:
     """The comments of a config, which name the catalogue, and its keys but one."""
     comments = [line for line in config_text.splitlines() if line.startswith("#")]
-    return comments, {key: value for key, value in yaml.safe_load(config_text).items() if key != "compute"}
+    return comments, {key: value for key, value in (yaml.safe_load(config_text) or {}).items() if key != "compute"}
 
 
 def paper_digests(folder: Path) -> dict[str, str]:

@@ -138,6 +138,27 @@ def test_hydras_own_choices_still_work(command: Any, argument: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[1, 2]\n", "is no configuration"),
+        ("a: !!python/object/apply:os.system [x]\n", "has the tag"),
+        (
+            "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+            + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdef", "bcdefg", strict=True)),
+            "too large",
+        ),
+    ],
+)
+def test_a_run_folder_of_a_stranger_is_read_within_bounds(command: Any, tmp_path: Path, text: str, told: str) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "config.yaml").write_text(text)
+    ended = command("train", f"run_folder={folder}", "progress=false")
+    assert ended.code == 2 and told in ended.err
+    assert [path.name for path in folder.iterdir()] == ["config.yaml"]
+
+
+@pytest.mark.parametrize(
     ("arguments", "shown"),
     [
         (("wandb=online",), "mode: online"),

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from interpositive.cli.assembling import find_target
+from interpositive.cli.config_files import read_config_file
 from interpositive.cli.sweeps.plugins import TrialSweeper
 from interpositive.cli.sweeps.space import SweptKey
 from interpositive.errors import StorageError
@@ -64,7 +65,7 @@ def keep_question(folder: Path, question: SweepRecord, shared: Mapping[str, Any]
     if (folder / SWEEP_RECORD_NAME).exists():
         begun = SweepRecord.read(folder)
         before, now = begun.model_dump(include=set(_COMPARED)), question.model_dump(include=set(_COMPARED))
-        told = yaml.safe_load((folder / CONFIG_NAME).read_text())
+        told = yaml.safe_load(read_config_file(folder / CONFIG_NAME))
         difference = _first_difference(before, now, "hydra.sweeper") or _first_difference(told, asked, "")
         if difference:
             key, found, expected = difference
