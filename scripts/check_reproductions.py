@@ -94,8 +94,7 @@ def check(folder: Path, scratch: Path) -> Outcome:
     done = command("reproduce", scratch, *told, refuse_failure=False)
     if (scratch / "anew" / "reproduction.json").is_file():
         account = ReproductionRecord.read(scratch / "anew")
-        cause = f"; {account.first_difference}" if account.first_difference else ""
-        holds, line = account.verdict in ("equal", "within tolerance"), f"{account.verdict}{cause}"
+        holds, line = account.verdict in ("equal", "within tolerance"), told_of(account)
         if account.verdict == "within tolerance" and is_same_class(folder):
             holds, line = False, f"{line}, on the same class of machine"
     elif is_same_class(folder):
@@ -103,6 +102,18 @@ def check(folder: Path, scratch: Path) -> Outcome:
     else:
         holds, line = compare_scores(folder, scratch)
     return Outcome(folder.name, holds, line, time.monotonic() - started)
+
+
+def told_of(account: ReproductionRecord) -> str:
+    """The verdict and, where the weights are not the same, how far they and the score are, and the likeliest cause."""
+    if account.verdict == "equal":
+        return "equal, byte for byte"
+    score = "held_out/psnr_hole/trained"
+    was, is_now = account.scores[score]
+    return (
+        f"{account.verdict}: weights {account.distance:.2g} of their length apart, {score} {was:.3f} → {is_now:.3f}; "
+        f"{account.first_difference}"
+    )
 
 
 def compare_scores(folder: Path, scratch: Path) -> tuple[bool, str]:

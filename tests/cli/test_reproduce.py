@@ -90,7 +90,7 @@ def test_what_ends_otherwise_is_another_run_and_says_where_it_parted(
     from interpositive.training.fine_tuner import FineTuner
 
     original = FineTuner.learning_rate_share
-    monkeypatch.setattr(FineTuner, "learning_rate_share", lambda *given: 0.5 * original(*given))
+    monkeypatch.setattr(FineTuner, "learning_rate_share", lambda *given: 20.0 * original(*given))
     ended = command("reproduce", f"run={run}", f"output={tmp_path / 'anew'}", "progress=false")
     assert ended.code == 9 and "another one" in ended.err
     account = ReproductionRecord.read(tmp_path / "anew")
