@@ -74,6 +74,8 @@ def main() -> None:
     rest = arguments[1:]
     if folder and not any(a.startswith(("--config-dir", "-cd")) for a in rest):
         rest = ["--config-dir", folder, *rest]
+    # Hydra takes keys in one piece only: a switch between them would part it.
+    rest.sort(key=lambda argument: argument not in ("--multirun", "-m"))
     sys.argv = [f"interpositive {verb}", *rest]
 
     before = signal.signal(signal.SIGTERM, _leave_before_training) if verb == "train" else None

@@ -25,6 +25,7 @@ from interpositive.cli.sweeps.space import SweptKey, read_space
 from interpositive.cli.training import AssembledTraining, assemble_training
 from interpositive.errors import ConfigError, TrainingError, TrainingStopped
 from interpositive.records.sweep_record import TRIAL_RECORD_NAME, SweepRecord, TrialRecord, trial_folder, trials_of
+from interpositive.training.stopping import STOP_SIGNALS
 
 _NO_CONFIGURATION = (ConfigError, HydraException, OmegaConfBaseException)
 
@@ -58,7 +59,7 @@ def run_sweep(sweeper: TrialSweeper, arguments: Sequence[str]) -> None:
         sweeper.choose_launcher(folder)
         course = SweepCourse(sweeper, proposer, swept, fixed, folder, question)
         try:
-            with _sigterm_interrupts():
+            with _stop_signals_interrupt():
                 course.run()
         except (KeyboardInterrupt, TrainingStopped):
             ended = sum(trial.state != "running" for trial in trials_of(folder))
@@ -203,14 +204,15 @@ class SweepCourse:
 
 
 @contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """Inside, SIGTERM stops the sweep as Ctrl-C does."""
+def _stop_signals_interrupt() -> Iterator[None]:
+    """Inside, the signals that stop a training stop the sweep as Ctrl-C does."""
 
     def interrupt(signum: int, frame: FrameType | None) -> Any:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in STOP_SIGNALS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
