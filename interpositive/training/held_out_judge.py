@@ -28,10 +28,10 @@ from interpositive.training.held_out import (
     middle_pictures,
 )
 from interpositive.training.ranks import by_first, is_first
-from interpositive.training.run_folder import PREVIEWS_NAME
+from interpositive.training.run_folder import METRICS_NAME, PREVIEWS_NAME
 from interpositive.training.settings import TrainSettings
 from interpositive.training.stopping import StopRequests
-from interpositive.training.wandb_logging import log_evaluation
+from interpositive.training.wandb_logging import log_earlier, log_evaluation
 
 _LOG = logging.getLogger(__name__)
 _FEWEST_WINDOWS = 2
@@ -93,6 +93,7 @@ class HeldOutJudge(lightning.Callback):
         """
         if is_first():
             self._take_up()
+            log_earlier(trainer.loggers, self.course, self.folder / METRICS_NAME)
         self.on_train_batch_end(trainer, pl_module)
 
     def _take_up(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -44,6 +46,20 @@ def _log_picture(logger: RunLogger, step: int, path: Path, run: Any) -> None:
     import wandb
 
     logger.log_new(run, {"preview": wandb.Image(str(path), caption="damaged, prior, trained, true")}, step)
+
+
+def log_earlier(loggers: Sequence[Logger], course: HeldOutCourse, metrics_path: Path) -> None:
+    """Tell W&B the numbers that a killed segment did not keep, as the run's own files have them, before it goes on."""
+    by_step: dict[int, dict[str, Any]] = defaultdict(dict)
+    if metrics_path.is_file():
+        with metrics_path.open(newline="") as stream:
+            for row in csv.DictReader(stream):
+                by_step[int(row["step"])][row["name"]] = float(row["value"])
+    for number, point in enumerate(course.points, 1):
+        by_step[point.step] |= _scalars(course.model_copy(update={"points": course.points[:number]}))
+    if by_step:
+        for logger in _run_loggers(loggers):
+            logger.apart(partial(logger.log_lost, by_step))
 
 
 def _run_loggers(loggers: Sequence[Logger]) -> list[RunLogger]:

@@ -120,7 +120,7 @@ class RunLogger(Logger):
         self.config = sent_config(config)
         self.failure = ""
         self._run: Any = None
-        self._said: Mapping[int, set[str]] = {}
+        self._said: dict[int, set[str]] = {}
 
     @property
     def name(self) -> str:
@@ -152,6 +152,8 @@ class RunLogger(Logger):
             for name, value in metrics.items()
             if name not in said and not any(each.startswith(f"{name}/") for each in said)
         }
+        if step is not None:
+            self._said.setdefault(step, set()).update(new)
         if new:
             run.log({**new, STEP: step}, step=step) if step is not None else run.log(new)
 
@@ -170,6 +172,14 @@ class RunLogger(Logger):
         except Exception as error:
             self.failure = f"{type(error).__name__}: {error}".splitlines()[0][:300]
             _LOG.warning("W&B failed, and training goes on without it: %s", self.failure)
+
+    def log_lost(self, by_step: Mapping[int, Mapping[str, Any]], run: Any) -> None:
+        """Inside of :meth:`apart`: log the numbers of steps after the last one that the earlier segments hold."""
+        last = max(self._said, default=0)
+        for step in sorted(step for step in by_step if step >= last):
+            # Lightning counts the step of a loss from the one before.
+            near = self._said.get(step - 1, set())
+            self.log_new(run, {name: value for name, value in by_step[step].items() if name not in near}, step)
 
     def finish(self, exit_code: int = 0) -> None:
         """End the run at W&B, sending what is not sent yet for a while; an offline run is closed."""
@@ -222,6 +232,8 @@ class RunLogger(Logger):
                 x_disable_stats=not self.settings.system_stats,
                 x_disable_meta=True,
                 x_save_requirements=False,
+                # A killed service writes nothing more; it would wait longer.
+                x_transaction_log_flush_interval=1.0,
                 x_stats_sampling_interval=_STATS_SECONDS,
                 x_stats_coreweave_metadata_base_url=_NOWHERE,
                 # Else they are looked up.

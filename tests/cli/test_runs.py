@@ -16,8 +16,8 @@ from productions import TinyProduction
 from interpositive.cli.assembling import assemble
 from interpositive.cli.hydra_app import config_folder
 from interpositive.cli.runs import open_run
-from interpositive.errors import IntegrityError, RunFolderError
-from interpositive.mini_models.archive import save_archive
+from interpositive.errors import ConfigError, IntegrityError, RunFolderError
+from interpositive.mini_models.archive import archive_digest, save_archive
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.mini_models.contract import MiniModel
 from interpositive.records.digests import sha256_of_file, sha256_of_value
@@ -130,6 +130,40 @@ class TestTampered:
         rewrite(config, "interpositive.tasks.wire_removal.WireRemoval", "os.system")
         rewrite(run_folder / RUN_RECORD_NAME, before, sha256_of_value(config.read_text()))
         with pytest.raises(ValueError, match="outside this package"):
+            open_run(run_folder)
+
+    @pytest.mark.parametrize(
+        ("added", "told"),
+        [
+            ("a0: &a [1, 1]\n" + "".join(f"a{n}: &a{n} [*a, *a]\n" for n in range(60_000)), "too large"),
+            ("deep: " + "[" * 500 + "]" * 500 + "\n", "too large"),
+            ("tag: !!python/object/apply:os.system [ls]\n", "tag"),
+            ("number: " + "9" * 5000 + "\n", "number without end"),
+            ("seed: 1\nseed: 2\n", "duplicate"),
+            ("- a list\n", "no YAML"),
+        ],
+    )
+    def test_a_strangers_config_is_read_within_bounds(self, run_folder: Path, added: str, told: str) -> None:
+        config = run_folder / CONFIG_NAME
+        before = sha256_of_value(config.read_text())
+        config.write_text(config.read_text() + added)
+        rewrite(run_folder / RUN_RECORD_NAME, before, sha256_of_value(config.read_text()))
+        with pytest.raises(ConfigError, match=told):
+            open_run(run_folder)
+
+    def test_a_strangers_config_reads_no_environment(self, run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CANARY", "planted-secret")
+        config = run_folder / CONFIG_NAME
+        before = sha256_of_value(config.read_text())
+        rewrite(config, "name: soundstage", "name: ${oc.env:CANARY}")
+        rewrite(run_folder / RUN_RECORD_NAME, before, sha256_of_value(config.read_text()))
+        assert open_run(run_folder).config["production"]["name"] == "${oc.env:CANARY}"
+
+    def test_a_strangers_archive_asks_for_no_more_memory_than_there_is(self, run_folder: Path) -> None:
+        rewrite(run_folder / "archive" / "recipe.json", '"scorer_width": 4', '"scorer_width": 1000000000')
+        before, record = RunRecord.read(run_folder).archive_sha256, run_folder / RUN_RECORD_NAME
+        rewrite(record, before, archive_digest(run_folder / "archive"))
+        with pytest.raises(IntegrityError, match="scorer_width"):
             open_run(run_folder)
 
     @pytest.mark.parametrize("text", ["{", "[]", '{"schema_version": 1}'])

@@ -9,6 +9,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -130,9 +131,12 @@ def test_a_resumed_run_goes_on_under_its_id_and_says_nothing_twice(tmp_path: Pat
     (begun,) = tmp_path.rglob("*.wandb")
     helper().whole(begun)
     second = logger_of(tmp_path)
+    # What the run's own files say up to the checkpoint of step 6, of which the first segment kept all but the last row.
+    lost = {5: {"train/loss": 0.2}, 6: {"train/loss": 1.0 / 6, "val/loss": 0.4}}
+    second.apart(partial(second.log_lost, lost))
     for step in range(4, 9):
         second.log_metrics({"train/loss": 1.0 / step}, step=step)
-        if step in (5, 8):
+        if step == 8:
             second.log_metrics({"held_out/loss": 0.5, "held_out/new": 1.0}, step=step)
     second.finish()
     segments = sorted((tmp_path / "wandb").glob("offline-run-*"))
@@ -142,10 +146,11 @@ def test_a_resumed_run_goes_on_under_its_id_and_says_nothing_twice(tmp_path: Pat
     assert steps == [[1, 2, 3, 4, 5], [6, 7, 8]]
     said = [(row["trainer/global_step"], name) for segment in rows for row in segment for name in row if "/" in name]
     said = [each for each in said if each[1] != "trainer/global_step"]
-    assert len(said) == len(set(said)) and (5, "held_out/new") in said
+    assert len(said) == len(set(said)) and (8, "held_out/new") in said
     # W&B puts rows in the order of its own step, and drops one that is behind.
     order = [row["_step"] for segment in rows for row in segment]
     assert order == sorted(order)
+    assert (6, "val/loss") in said
     names = logged_names(tmp_path / "wandb", first.version)
     assert set(names) == set(range(1, 9)) and "held_out/loss" in names[8]
 
