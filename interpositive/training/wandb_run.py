@@ -3,6 +3,7 @@ way of training."""
 
 from __future__ import annotations
 
+import configparser
 import json
 import logging
 import os
@@ -284,16 +285,32 @@ def _kept_id(folder: Path) -> str:
 
 @contextmanager
 def _its_own_folder(folder: Path) -> Iterator[None]:
-    """W&B has its caches in the run folder, and the user's own settings: where to send to is not for files to say that
-    lie in the folder that the command runs in, or came with a run folder.
+    """W&B has its caches in the run folder, and of files of settings heeds the address and the team in the user's own:
+    what lies where the command runs, or came with a run folder, is not to say where to send.
     """
     from wandb.sdk.wandb_settings import Settings
 
     told = dict.fromkeys(_DIRECTORIES, str(folder.resolve()))
     folder.mkdir(parents=True, exist_ok=True)
     with (
-        mock.patch.dict(os.environ, told),
+        mock.patch.dict(os.environ, {**_users_destination(), **os.environ, **told}),
         mock.patch("wandb.sdk.wandb_config.Config._load_defaults"),
-        mock.patch.object(Settings, "settings_workspace", property(lambda _: os.devnull)),
+        mock.patch.object(Settings, "update_from_system_settings"),
     ):
         yield
+
+
+def _users_destination() -> dict[str, str]:
+    """What ``wandb login`` has kept of where to send, as the variables that say the same."""
+    folder = Path(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb").expanduser()
+    settings = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        settings.read(folder / "settings")
+    except (configparser.Error, UnicodeDecodeError):
+        # Not in its own words, which repeat what the file holds.
+        raise ValueError(f"{folder / 'settings'} is no file of settings") from None
+    return {
+        variable: settings["default"][key]
+        for variable, key in (("WANDB_BASE_URL", "base_url"), ("WANDB_ENTITY", "entity"))
+        if settings.has_option("default", key)
+    }

@@ -261,7 +261,7 @@ def test_nothing_around_the_command_comes_into_the_run(tmp_path: Path, monkeypat
 
 
 def test_where_to_send_is_neither_for_the_run_folder_nor_for_the_present_one_to_say(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     places = {
         "home/.config/wandb": "http://127.0.0.1:11",
@@ -270,7 +270,7 @@ def test_where_to_send_is_neither_for_the_run_folder_nor_for_the_present_one_to_
     }
     for place, address in places.items():
         (tmp_path / place).mkdir(parents=True)
-        (tmp_path / place / "settings").write_text(f"[default]\nbase_url = {address}\n")
+        (tmp_path / place / "settings").write_text(f"[default]\nbase_url = {address}\nstolen = planted\n")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path / "here")
     found: list[str] = []
@@ -280,6 +280,7 @@ def test_where_to_send_is_neither_for_the_run_folder_nor_for_the_present_one_to_
     logger.finish()
     wandb.teardown()
     assert found == [places["home/.config/wandb"]], logger.failure
+    assert "planted" not in "".join(capfd.readouterr())
 
 
 def test_a_window_without_a_score_is_shown_last() -> None:
