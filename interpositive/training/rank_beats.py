@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 BEAT_SECONDS = 1.0
-DONE, STOPPED = "done", "stopped"
+DONE = "done"
 # A judge that was not awake for longer than this was stopped itself, and must hear from the others before it acts.
 _BREAK_SECONDS = 3.0
 # One beat can lie in a socket from before a break: only a later one shows that its sender still runs.
@@ -16,16 +16,25 @@ _FRESH_BEATS = 2
 
 @dataclass(frozen=True)
 class Beat:
-    """What a rank last said: how often it has beaten, where it runs, and how it ended (done, stopped, or why)."""
+    """What a rank last said: how often it has beaten, where it runs, and how it ended: done, or why.
+
+    One that ended by an error of ours has that error's exit ``code``, which the others end with too.
+    """
 
     number: int
     host: str
     pid: int
     ended: str = ""
+    code: int = 0
 
-    def next(self, ended: str = "") -> Beat:
+    def next(self, ended: str = "", code: int = 0) -> Beat:
         """The beat after this one."""
-        return replace(self, number=self.number + 1, ended=ended)
+        return replace(self, number=self.number + 1, ended=ended, code=code)
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether the rank came to an end of its own, good or bad."""
+        return self.ended == DONE or self.code > 0
 
     @property
     def where(self) -> str:
@@ -34,7 +43,7 @@ class Beat:
 
     def encode(self) -> str:
         """As it lies in the store."""
-        return json.dumps([self.number, self.host, self.pid, self.ended])
+        return json.dumps([self.number, self.host, self.pid, self.ended, self.code])
 
     @staticmethod
     def decode(stored: bytes) -> Beat:
@@ -49,7 +58,7 @@ class Verdict:
     rank: int
     where: str
     why: str
-    was_asked_to_stop: bool = False
+    code: int = 0
 
 
 class Judge:
@@ -101,18 +110,18 @@ class Judge:
                 self._last[other], self._since[other] = beat, self._awake
             if num_breaks == self.num_breaks:
                 first = self._first_fresh.setdefault(other, beat.number)
-                if beat.number >= first + _FRESH_BEATS or beat.ended in (DONE, STOPPED):
+                if beat.number >= first + _FRESH_BEATS or beat.is_in_order:
                     self._unconfirmed.discard(other)
 
     def verdict(self, broken: str | None) -> Verdict | None:
-        """The lost rank; None if all is well. A rank that stopped is given time: the others may be about to as well.
+        """The lost rank; None if all is well. After a rank with a code the others are given time to come to the same.
 
         ``broken`` says why the connection to the meeting point, which is on rank 0's machine, broke.
         """
         at_zero = self._last.get(0)
         store_seconds = self._awake - self._last_round
-        # A rank 0 that has ended as it should takes the meeting point with it.
-        if broken is not None and (at_zero is None or at_zero.ended not in (DONE, STOPPED)):
+        # A rank 0 that has ended in order takes the meeting point with it.
+        if broken is not None and (at_zero is None or not at_zero.is_in_order):
             return self._found(0, f"the connection to its machine broke ({broken})")
         if broken is None and store_seconds > self.lost_after_seconds:
             return self._found(0, f"the meeting point on its machine has not answered for {store_seconds:.0f} s")
@@ -122,9 +131,9 @@ class Judge:
                 return self._found(other, f"not all ranks had joined after {seconds:.0f} s")
             if beat is None or beat.ended == DONE:
                 continue
-            if beat.ended == STOPPED:
+            if beat.code:
                 if seconds > self.lost_after_seconds and not self.expects_ends:
-                    return Verdict(other, beat.where, "it was asked to stop", was_asked_to_stop=True)
+                    return Verdict(other, beat.where, beat.ended, beat.code)
             elif beat.ended:
                 return self._found(other, beat.ended)
             elif broken is None and seconds > self.lost_after_seconds:

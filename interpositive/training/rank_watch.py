@@ -26,8 +26,8 @@ import torch
 import torch.distributed as dist
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-from interpositive.errors import RankLostError, TrainingStopped
-from interpositive.training.rank_beats import BEAT_SECONDS, DONE, STOPPED, Beat, Judge, Verdict
+from interpositive.errors import InterpositiveError, RankLostError, TrainingStopped
+from interpositive.training.rank_beats import BEAT_SECONDS, DONE, Beat, Judge, Verdict
 
 _TICK_SECONDS = 0.5
 _JOIN_SECONDS = 300.0
@@ -88,14 +88,14 @@ class RankWatch:
     def await_verdict(self) -> None:
         """A collective has failed here: give the judge the time to name the rank for which it failed, and to end us."""
         began = self._failed_at = self._failed_at or time.monotonic()
-        time.sleep(max(0.0, began + self.lost_after_seconds + BEAT_SECONDS + 2 * _TICK_SECONDS - time.monotonic()))
+        time.sleep(max(0.0, began + self.lost_after_seconds + 3 * BEAT_SECONDS - time.monotonic()))
 
     def expect_ends(self) -> None:
         """All ranks have agreed to stop: one that has done so before this one is as it should be."""
         self._judge.expects_ends = True
 
-    def close(self, ended: str) -> None:
-        """Say that this rank ends: ``DONE``, ``STOPPED``, or why.
+    def close(self, ended: str = DONE, code: int = 0) -> None:
+        """Say that this rank ends, or why, with the exit code of an error of ours.
 
         Rank 0 then waits for the others' end where it is due: the store may be in its process, and one that goes
         before them looks like a loss.
@@ -105,7 +105,7 @@ class RankWatch:
             thread.join(BEAT_SECONDS)
         if self._broken is not None or any(thread.is_alive() for thread in self._threads):
             return
-        _within(BEAT_SECONDS, partial(self._say, ended))
+        _within(BEAT_SECONDS, partial(self._say, ended, code))
         if self.rank == 0 and (ended == DONE or self._judge.expects_ends):
             _within(self.lost_after_seconds, self._wait_for_ends)
 
@@ -128,8 +128,8 @@ class RankWatch:
             self._judge.hear(beats, num_breaks)
             self._closing.wait(BEAT_SECONDS)
 
-    def _say(self, ended: str = "") -> None:
-        self._beat = self._beat.next(ended)
+    def _say(self, ended: str = "", code: int = 0) -> None:
+        self._beat = self._beat.next(ended, code)
         self._store.set(_key(self.rank), self._beat.encode())
 
     def _read(self) -> list[Beat]:
@@ -152,10 +152,13 @@ class RankWatch:
     def _error(self, found: Verdict) -> RankLostError | TrainingStopped:
         where = found.where or f"its meeting point {self.address[0]}:{self.address[1]}"
         rank, remedy = f"rank {found.rank} of {self.num_ranks}", "the same command goes on from the newest checkpoint"
-        if found.was_asked_to_stop:
-            return TrainingStopped(f"{rank} was asked to stop, and has: {where}", remedy=remedy)
+        if found.code == TrainingStopped.exit_code:
+            return TrainingStopped(f"{rank} was asked to stop, and has: {where}", found=found.why, remedy=remedy)
         expected = f"a sign of life within compute.lost_after_seconds={self.lost_after_seconds:g}"
-        return RankLostError(f"{rank} is lost: {where}", found=found.why, expected=expected, remedy=remedy)
+        lost = RankLostError(f"{rank} is lost: {where}", found=found.why, expected=expected, remedy=remedy)
+        # A mistake that took one rank away is made again by whoever begins again.
+        lost.exit_code = found.code or lost.exit_code
+        return lost
 
 
 class StandBy(lightning.Callback):
@@ -199,15 +202,13 @@ def watched_ranks(lost_after_seconds: float, end: EndProcess | None = None) -> I
     watch.start()
     try:
         yield watch
-    except TrainingStopped:
-        watch.close(STOPPED)
-        raise
     except BaseException as error:
         if may_be_loss(error):
             watch.await_verdict()
-        watch.close(f"it ended by {type(error).__name__}: {next(iter(str(error).splitlines()), '')}")
+        code = error.exit_code if isinstance(error, InterpositiveError) else 0
+        watch.close(f"it ended by {type(error).__name__}: {next(iter(str(error).splitlines()), '')}", code)
         raise
-    watch.close(DONE)
+    watch.close()
 
 
 def _key(rank: int) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from interpositive.errors import RankLostError
-from interpositive.training.rank_beats import DONE, STOPPED, Beat, Judge
+from interpositive.errors import RankLostError, TrainingError, TrainingStopped
+from interpositive.training.rank_beats import DONE, Beat, Judge
 
 LIMIT, JOIN = 10.0, 60.0
 
@@ -87,18 +87,19 @@ def test_a_rank_that_never_joins_has_a_limit_of_its_own() -> None:
 def test_a_rank_that_failed_is_lost_at_once_and_says_why() -> None:
     run = Run()
     run.live(3)
-    run.beats[0] = run.beats[0].next("it ended by TrainingError: the loss is not a number")
-    with pytest.raises(Lost, match="the loss is not a number"):
+    run.beats[0] = run.beats[0].next("it ended by AssertionError: step 3 was given another batch")
+    with pytest.raises(Lost, match="another batch"):
         run.live(1)
 
 
-def test_a_rank_that_was_asked_to_stop_is_waited_for_and_then_followed() -> None:
+@pytest.mark.parametrize("code", [TrainingStopped.exit_code, TrainingError.exit_code])
+def test_a_rank_that_ended_in_order_is_followed_in_time(code: int) -> None:
     run = Run()
-    run.beats[2] = run.beats[2].next(STOPPED)
+    run.beats[2] = run.beats[2].next("it ended by TrainingError: the loss is not a number", code)
     run.live(LIMIT)
-    with pytest.raises(Lost) as stopped:
+    with pytest.raises(Lost) as lost:
         run.live(3)
-    assert stopped.value.args[0].was_asked_to_stop
+    assert lost.value.args[0].code == code
     run.judge.expects_ends = True
     run.live(10 * LIMIT)
 
