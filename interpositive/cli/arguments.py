@@ -13,7 +13,9 @@ _CLOSED_OPTIONS = {
     "experimental_rerun": "a pickled config is not opened: it could run anything",
     "config_path": "every verb has its configuration in the package",
     "config_name": "every verb has one configuration",
+    "shell_completion": "completion in the shell is not offered",
 }
+_MODES = ("run", "multirun", "cfg", "info", "shell_completion")
 _LONGEST_OVERRIDE = 10_000
 
 
@@ -35,14 +37,19 @@ def refuse_arguments(arguments: Sequence[str]) -> None:
                 remedy="write it into a YAML of your own",
             )
     given = vars(get_args_parser().parse_args(list(arguments)))
+    modes = [f"--{mode.replace('_', '-')}" for mode in _MODES if given.get(mode)]
+    if len(modes) > 1:
+        raise ConfigError("a command does one thing", found=" ".join(modes), expected="one of them")
+    if given.get("resolve") and not given.get("cfg"):
+        raise ConfigError(
+            "--resolve is about what --cfg shows", found="--resolve alone", expected="--cfg job --resolve"
+        )
     for option, why in _CLOSED_OPTIONS.items():
-        if given.get(option) is not None:
+        if given.get(option):
             raise ConfigError(
                 why,
                 found=f"--{option.replace('_', '-')} {given[option]}",
-                remedy="give the overrides themselves"
-                if option == "experimental_rerun"
-                else "name the folder of your own configuration with --config-dir",
+                remedy="name the folder of your own configuration with --config-dir, and give the overrides themselves",
             )
 
 

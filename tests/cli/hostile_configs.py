@@ -244,6 +244,7 @@ def machinery() -> list[Hostile]:
         "-cp=/etc": "--config-path",
         "--config-name=../production/default": "--config-name",
         "-cn=evil": "--config-name",
+        "--resolve": "--resolve",
         "--experimental-rerun=CANARY.pickle": "pickle",
         "--experimental-rer=CANARY.pickle": "pickle",
     }
