@@ -1,12 +1,12 @@
 """Is a run the same on one process, on two, and when it moves between them? Trains by the command line and compares.
 
-    python scripts/check_topology.py [--steps 100] [--keep FOLDER]
+    python scripts/check_topology.py [--steps 60] [--keep FOLDER]
 
 A tiny production is trained on one process and on two, with whole weights (ddp) and with sharded ones (fsdp2), and
 moved from one to two and back by stopping it twice. Every run must see the same examples in the same order
-(``windows.csv``, byte for byte), have the loss of the one-process run at every logged step within --tolerance, and end
-as its twin on the same processes does, byte for byte. How far the final weights are apart is told, not judged:
-sums of floats in another order are other floats, and AdamW makes steps of a certain size out of small differences too.
+(``windows.csv``, byte for byte), have the loss of the one-process run (relative, within 1e-5 at the first logged step
+and 1e-3 at any), and end as its twin on the same processes does, byte for byte. How far the final weights are apart is
+told, not judged: sums of floats in another order are other floats, and training makes more of them with every step.
 Exits 1 when one of these does not hold.
 """
 
@@ -34,6 +34,7 @@ from interpositive.errors import TrainingStopped
 from interpositive.records.digests import sha256_of_file
 from interpositive.training.checkpoint_format import read_checkpoint
 
+FIRST_LOSS, ANY_LOSS = 1e-5, 1e-3
 ONE, TWO = ("compute=cpu", "compute.threads=1"), ("compute=two_process_cpu", "compute.threads=1")
 SHARDED = (*TWO, "compute.strategy=fsdp2")
 RUNS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -108,8 +109,7 @@ def apart(weights: dict[str, torch.Tensor], reference: dict[str, torch.Tensor]) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--tolerance", type=float, default=1e-4, help="of the loss, relative")
+    parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--keep", type=Path, help="an empty folder for the runs, which stay")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -125,18 +125,20 @@ def main() -> None:
             for number, (name, parts) in enumerate(RUNS.items())
         }
     print(f"{os.cpu_count()} cores, {platform.machine()}, torch {torch.__version__}; {arguments.steps} steps, gloo")
-    print(f"{'processes':<28}{'examples':>12}{'loss apart':>14}{'weights apart':>16}{'twin':>8}")
+    print(f"{'processes':<28}{'examples':>12}{'first loss':>13}{'any loss':>11}{'weights':>11}{'twin':>8}")
     reference, holds = left["1"], True
     for name, run in left.items():
         twin = left.get(f"{name}, again")
         same_windows = run.windows == reference.windows
-        loss = max(abs(run.losses[step] / value - 1.0) for step, value in reference.losses.items())
+        first, *later = (abs(run.losses[step] / value - 1.0) for step, value in sorted(reference.losses.items()))
+        worst = max([first, *later])
         same_twin = twin is None or (run.state_sha256 == twin.state_sha256 and run.windows == twin.windows)
-        holds &= same_windows and loss <= arguments.tolerance and same_twin
+        holds &= same_windows and first <= FIRST_LOSS and worst <= ANY_LOSS and same_twin
         told = "" if twin is None else "equal" if same_twin else "OTHER"
         examples = "same order" if same_windows else "OTHER ORDER"
-        print(f"{name:<28}{examples:>12}{loss:>14.1e}{apart(run.weights, reference.weights):>16.1e}{told:>8}")
-    print(f"bar: the same order; losses within {arguments.tolerance:g} at every logged step; twins equal")
+        weights = apart(run.weights, reference.weights)
+        print(f"{name:<28}{examples:>12}{first:>13.1e}{worst:>11.1e}{weights:>11.1e}{told:>8}")
+    print(f"bar: the same order; losses within {FIRST_LOSS:g} first, {ANY_LOSS:g} at any logged step; twins equal")
     sys.exit(0 if holds else 1)
 
 
