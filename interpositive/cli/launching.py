@@ -26,7 +26,7 @@ from interpositive.cli.rank_endings import LOGS_FOLDER, PARENT_VARIABLE, ending_
 from interpositive.cli.training import TrainConfig, read_compute, train_here
 from interpositive.errors import ConfigError, RankLostError, TrainingStopped
 from interpositive.records.publishing import write_file_whole
-from interpositive.records.run_record import RunRecord
+from interpositive.records.run_record import RUN_RECORD_NAME, RunRecord
 from interpositive.training.ranks import rank_of
 from interpositive.training.settings import ComputeSettings
 from interpositive.training.stopping import STOP_SIGNALS
@@ -54,6 +54,9 @@ def launch(plain: Mapping[str, Any], folder: Path) -> RunRecord:
             _run_ranks(plain, folder, compute)
             break
         except RankLostError as error:
+            if (folder / RUN_RECORD_NAME).exists():
+                # Lost while it said goodbye to a logger: the run itself is finished.
+                break
             if not restarts_left:
                 raise
             print(f"{error}\nstarting again from the newest checkpoint", file=sys.stderr)

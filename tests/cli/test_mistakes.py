@@ -20,6 +20,7 @@ from interpositive.cli.mistakes import EXIT_INTERRUPTED, nearest, reported
 from interpositive.cli.productions import ProductionConfig
 from interpositive.dailies.workers import run_jobs
 from interpositive.errors import (
+    CannotReproduceError,
     CatalogueError,
     ColourError,
     ConfigError,
@@ -29,6 +30,7 @@ from interpositive.errors import (
     MaskError,
     MediaError,
     MissingWeightsError,
+    NotReproducedError,
     PaperworkError,
     RankLostError,
     RunFolderError,
@@ -54,6 +56,8 @@ EXIT_CODES = {
     StorageError: 5,
     TrainingError: 7,
     RankLostError: 8,
+    NotReproducedError: 9,
+    CannotReproduceError: 10,
     TrainingStopped: 75,
     MissingWeightsError: 6,
 }
