@@ -21,6 +21,26 @@ WIDTH, HEIGHT, NUM_FRAMES = 96, 64, 24
 TAKES = ("10A_T01_A_R01", "10A_T02_A_R01", "11B_T01_A_R01", "12C_T01_A_R01")
 SPLIT_OF_SCENE = {"10A_*": "train", "11B_*": "val", "12C_*": "test"}
 
+PRODUCTION_YAML = "defaults: [default, _self_]\nname: tiny\nworkspace: {folder}\ntraining_height: 64\n"
+SMALL_TRAINING = [
+    "dailies.window_frames=8",
+    "dailies.num_windows=2",
+    "dailies.num_val_windows=1",
+    "dailies.batch_size=2",
+    "dailies.num_prepare_workers=0",
+    "trainer.max_steps=2",
+    "trainer.warmup_steps=1",
+    "trainer.validate_every=2",
+    "trainer.checkpoint_every=2",
+    "trainer.held_out_windows=1",
+    "trainer.held_out_frames=1",
+    "mini_model.scorer_width=4",
+    "mini_model.residual_widths=[4,4,4]",
+    "mini_model.flow_offsets=[1]",
+    "mini_model.camera_offsets=[2]",
+]
+"""What ``interpositive train`` is told to take two steps on the tiny production; crops of 32 px fit its frames."""
+
 
 @dataclass(frozen=True)
 class TinyProduction:

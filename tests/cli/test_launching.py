@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from productions import TinyProduction
+from productions import PRODUCTION_YAML, SMALL_TRAINING, TinyProduction
 from safetensors.torch import load_file
 
 from interpositive.cli.rank_endings import ending_path, find_cause, leave_word
@@ -16,25 +16,13 @@ from interpositive.errors import InterpositiveError, MediaError, RankLostError, 
 from interpositive.records.run_record import RunRecord
 from interpositive.records.sweep_record import trial_folder
 
-PRODUCTION = "defaults: [default, _self_]\nname: tiny\nworkspace: {folder}\ntraining_height: 64\n"
 SMALL = [
+    *SMALL_TRAINING,
     "compute=two_process_cpu",
-    "dailies.window_frames=8",
-    "dailies.num_windows=2",
-    "dailies.num_val_windows=1",
-    "dailies.batch_size=2",
-    "dailies.num_prepare_workers=0",
     "trainer.max_steps=3",
-    "trainer.warmup_steps=1",
     "trainer.validate_every=3",
     "trainer.judge_every=3",
-    "trainer.held_out_windows=1",
-    "trainer.held_out_frames=1",
-    "mini_model.scorer_width=4",
-    "mini_model.residual_widths=[4,4,4]",
     "mini_model.crop_px=32",
-    "mini_model.flow_offsets=[1]",
-    "mini_model.camera_offsets=[2]",
     "metric=[psnr]",
     "wandb=disabled",
     "progress=false",
@@ -46,7 +34,7 @@ def test_one_sweep_trains_twice_on_two_processes_with_whole_and_with_sharded_wei
 ) -> None:
     conf = tmp_path / "conf" / "production"
     conf.mkdir(parents=True)
-    (conf / "tiny.yaml").write_text(PRODUCTION.format(folder=tiny_production.folder))
+    (conf / "tiny.yaml").write_text(PRODUCTION_YAML.format(folder=tiny_production.folder))
 
     options = ["--config-dir", str(conf.parent), "--multirun", "hydra.sweep.dir=sweep", "production=tiny"]
     ended = command("train", *options, *SMALL, "compute.strategy=ddp,fsdp2")

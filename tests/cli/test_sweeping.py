@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 import pytest
-from productions import TinyProduction
+from productions import SMALL_TRAINING, TinyProduction
 
 from interpositive.cli.sweeps.proposing import SAMPLERS, GridProposer, OptunaProposer
 from interpositive.cli.sweeps.results import summary
@@ -22,23 +22,6 @@ from interpositive.records.run_record import RunRecord
 from interpositive.records.sweep_record import Objective, Parameter, SweepRecord, TrialRecord, trial_folder, trials_of
 from interpositive.review.sweeps.figures import sweep_figures
 
-SMALL = [
-    "dailies.window_frames=8",
-    "dailies.num_windows=2",
-    "dailies.num_val_windows=1",
-    "dailies.batch_size=2",
-    "dailies.num_prepare_workers=0",
-    "trainer.max_steps=2",
-    "trainer.warmup_steps=1",
-    "trainer.validate_every=2",
-    "trainer.checkpoint_every=2",
-    "trainer.held_out_windows=1",
-    "trainer.held_out_frames=1",
-    "mini_model.scorer_width=4",
-    "mini_model.residual_widths=[4,4,4]",
-    "mini_model.flow_offsets=[1]",
-    "mini_model.camera_offsets=[2]",
-]
 RATE = "trainer.learning_rate=tag(log,interval(1e-4,1e-2))"
 WIDTH = "mini_model.scorer_width=int(interval(4,9))"
 QUALITY = Objective(name="quality", direction="maximize")
@@ -379,7 +362,7 @@ class TestRefused:
 
 
 def test_true_trainings_in_processes_of_their_own(sweep: Sweep) -> None:
-    done = sweep(*SMALL, "mini_model.crop_px=32,-8")
+    done = sweep(*SMALL_TRAINING, "mini_model.crop_px=32,-8")
     assert done.code == 0, done.err
     good, bad = trials_of(FOLDER)
     assert good.state == "finished" and good.values["held_out/psnr_hole/trained"] > 10
