@@ -235,9 +235,8 @@ import os, sys, time
 from pathlib import Path
 from interpositive.training.run_lock import run_lock
 with run_lock(Path(sys.argv[1])):
-    child = os.fork()
-    if child:
-        print(child, flush=True)
+    if not os.fork():
+        print(os.getpid(), flush=True)
     time.sleep(60)
 """
 
