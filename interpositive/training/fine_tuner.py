@@ -15,7 +15,6 @@ from interpositive.errors import TrainingError
 from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from, seed_from
 from interpositive.mini_models.contract import MiniModel
-from interpositive.training.ranks import mean_over_ranks
 from interpositive.training.sharding import clip_sharded_gradients, is_sharded
 
 
@@ -24,8 +23,8 @@ class FineTuner(lightning.LightningModule):
 
     All randomness of a step comes from (seed, step): what is the batch's from a generator of its own, and the global
     generators (dropout) are seeded as the step begins, for each part of a batch another way, so that none
-    of them has a state to be saved. A loss that is not finite ends training
-    with ``TrainingError``, which names the terms.
+    of them has a state to be saved. A loss that is not finite ends training with ``TrainingError``, which names the
+    terms, on all ranks and before anything of its step is kept.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class FineTuner(lightning.LightningModule):
         self.warmup_steps = warmup_steps
         self.final_share = final_share
         self.seed = seed
-        # Of the step that was taken last, by name, as they are logged.
+        # Of the step that was taken last, by name, as they are logged: this rank's until they are settled.
         self.step_losses: dict[str, Tensor] = {}
 
     def training_step(self, example: Example, batch_idx: int) -> Tensor:
@@ -58,20 +57,23 @@ class FineTuner(lightning.LightningModule):
         seed_global_generators("step", self.seed, self.global_step, self.global_rank * len(example.input))
         losses = self.mini_model.losses(example, generator_from("step", self.seed, self.global_step))
         total = torch.stack(list(losses.values())).sum()
-        # Of the whole batch, so that all ranks see the same, and one that is not a number ends all.
-        means = mean_over_ranks(torch.stack([total, *losses.values()]).detach())
-        if not torch.isfinite(means[0]):
-            found = ", ".join(f"{name} {float(value):.4g}" for name, value in zip(losses, means[1:], strict=True))
+        named = {"loss": total, **losses}
+        self.step_losses = {f"train/{name}": value.detach().float() for name, value in named.items()}
+        return total
+
+    def settle_losses(self, means: Tensor) -> None:
+        """Take the mean of ``step_losses`` over all ranks, in their order, for those of the step, and log them."""
+        self.step_losses = dict(zip(self.step_losses, means, strict=True))
+        if not torch.isfinite(self.step_losses["train/loss"]):
+            found = ", ".join(f"{name} {float(value):.4g}" for name, value in self.step_losses.items())
             raise TrainingError(
                 f"the loss is not a number at step {self.global_step}",
-                found=found,
+                found=found.replace("train/", ""),
                 expected="finite losses",
                 remedy="lower trainer.learning_rate; the run folder keeps the checkpoints before this step",
             )
-        self.step_losses = dict(zip(("train/loss", *(f"train/{name}" for name in losses)), means, strict=True))
-        self.log("train/loss", means[0], prog_bar=True)
-        self.log_dict({name: value for name, value in self.step_losses.items() if name != "train/loss"})
-        return total
+        for name, value in self.step_losses.items():
+            self.log(name, value, on_step=True, on_epoch=False, prog_bar=name == "train/loss")
 
     @torch.no_grad()
     def held_out_loss(self, batches: Iterable[Example]) -> float:

@@ -52,6 +52,7 @@ from interpositive.training.run_folder import (
 )
 from interpositive.training.run_lock import alone_in_folder
 from interpositive.training.settings import ComputeSettings, TrainSettings
+from interpositive.training.step_exchange import StepExchange
 from interpositive.training.step_logs import MetricsLog, WindowsLog
 from interpositive.training.stopping import StopRequests, StopWhenAsked, interruptible
 from interpositive.training.trainer import make_trainer
@@ -156,6 +157,7 @@ def train_mini_model(
     checkpoints = Checkpoints(writer, settings, wait_meter.pause)
     # All that belongs to a step is done when its checkpoint is written.
     callbacks: list[lightning.Callback] = [
+        StepExchange(stop),
         averaging,
         stopwatch,
         wait_meter,

@@ -1,6 +1,6 @@
 """Asked to stop, a run saves where it is and ends; the same command goes on from there.
 
-A signal's handler writes nothing: it only remembers. At the end of the step all ranks agree on it, save, and end with
+A signal's handler writes nothing: it only remembers. At the end of the step all ranks learn of it, save, and end with
 ``TrainingStopped``. Before there is anything to save, and when asked a second time, a run ends at once.
 """
 
@@ -23,7 +23,9 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class StopRequests:
-    """Listens to :data:`STOP_SIGNALS` inside a ``with``; ``asked`` names the first that came.
+    """Listens to :data:`STOP_SIGNALS` inside a ``with``; ``asked`` names the first that came here.
+
+    ``agreed`` is whether all ranks know by now that one of them was asked.
 
     Until :meth:`defer`, and when one comes again, ``TrainingStopped`` is raised on the spot. When the body has ended
     by it, a warning signal is handed to whoever listened before, such as a launcher that queues its job again.
@@ -32,6 +34,7 @@ class StopRequests:
 
     def __init__(self) -> None:
         self.asked: str | None = None
+        self.agreed = False
         self._number = 0
         self._heard: set[int] = set()
         self._deferred = False
@@ -103,7 +106,7 @@ class StopWhenAsked(lightning.Callback):
         is_to_be_judged: Callable[[int], bool],
         expect_ends: Callable[[], None] | None = None,
     ) -> None:
-        """``expect_ends`` is called when it is agreed that all ranks end."""
+        """``is_to_be_judged`` says the same on all ranks; ``expect_ends`` is called before all end."""
         self.requests = requests
         self.save_now = save_now
         self.is_to_be_judged = is_to_be_judged
@@ -120,15 +123,15 @@ class StopWhenAsked(lightning.Callback):
         self.requests.defer()
 
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *args: Any) -> None:
-        """Agree, save, and end."""
+        """Save, and end."""
         del pl_module, args
-        if not trainer.strategy.reduce_boolean_decision(self.requests.asked is not None, all=False):
-            return
         step = trainer.global_step
-        if step < trainer.max_steps:
+        # A judgement is given up only for a request, which may have come since the ranks agreed on none.
+        given_up = self.is_to_be_judged(step)
+        if step < trainer.max_steps and (given_up or self.requests.agreed):
             self.expect_ends()
             self.save_now(trainer)
             self.requests.leave(f"is saved at step {step} of {trainer.max_steps}")
-        if self.is_to_be_judged(step):
+        if given_up:
             self.expect_ends()
             self.requests.leave("goes on from the newest checkpoint")

@@ -310,7 +310,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_by_name(
         return losses | {"gradient": losses["gradient"] * float("nan")}
 
     monkeypatch.setattr(CandidateFusion, "losses", broken)
-    with pytest.raises(TrainingError, match=r"(?s)step 0.*gradient nan"):
+    with pytest.raises(TrainingError, match=r"(?s)step 1.*gradient nan"):
         train(tmp_path)
     assert not (tmp_path / "run.json").exists()
 
