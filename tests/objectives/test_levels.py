@@ -1,0 +1,59 @@
+"""Noise levels: their bounds, their shape, and where published schedules have theirs."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from interpositive.errors import ConfigError
+from interpositive.objectives.levels import (
+    karras_schedule,
+    log_normal_sigmas,
+    logit_normal_levels,
+    resolution_shift,
+    shifted,
+    uniform_levels,
+    uniform_schedule,
+)
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(3)
+
+
+def test_learning_levels_are_distributed_as_they_are_called() -> None:
+    uniform, middle = uniform_levels(50_000, generator()), logit_normal_levels(50_000, generator(), 0.4, 0.8)
+    assert uniform.min() >= 0 and uniform.max() < 1
+    torch.testing.assert_close(
+        uniform.quantile(torch.tensor([0.1, 0.5, 0.9])), torch.tensor([0.1, 0.5, 0.9]), atol=0.01, rtol=0
+    )
+    assert middle.logit().mean().item() == pytest.approx(0.4, abs=0.02)
+    assert middle.logit().std().item() == pytest.approx(0.8, abs=0.02)
+    sigmas = log_normal_sigmas(50_000, generator())
+    assert sigmas.log().mean().item() == pytest.approx(-1.2, abs=0.02)
+    assert sigmas.log().std().item() == pytest.approx(1.2, abs=0.02)
+    assert torch.equal(sigmas, log_normal_sigmas(50_000, generator()))
+
+
+def test_a_shift_makes_noise_stronger_by_so_much_and_leaves_the_ends() -> None:
+    levels = torch.tensor([0.0, 0.2, 0.5, 1.0], dtype=torch.float64)
+    found = shifted(levels, 3.0)
+    assert found[0] == 0 and found[-1] == 1
+    inner = slice(1, 3)
+    torch.testing.assert_close(found[inner] / (1 - found[inner]), 3.0 * levels[inner] / (1 - levels[inner]))
+    torch.testing.assert_close(shifted(found, 1 / 3.0), levels)
+    assert resolution_shift(1024 * 1024, 512 * 512) == pytest.approx(2.0)
+
+
+def test_schedules_fall_to_nothing() -> None:
+    assert uniform_schedule(4).tolist() == [1.0, 0.75, 0.5, 0.25, 0.0]
+    karras = karras_schedule(18)
+    assert len(karras) == 19 and karras[0].item() == pytest.approx(80.0) and karras[-2].item() == pytest.approx(0.002)
+    assert karras[-1] == 0 and (karras.diff() < 0).all()
+    # Eq. 5 of the paper, its tenth level of eighteen.
+    assert karras[9].item() == pytest.approx((80 ** (1 / 7) + 9 / 17 * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7)
+    assert math.isfinite(karras_schedule(1)[0].item())
+    with pytest.raises(ConfigError, match="0"):
+        uniform_schedule(0)
