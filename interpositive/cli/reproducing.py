@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from interpositive.records.held_out_course import HeldOutCourse
 from interpositive.records.provenance import ENVIRONMENT_NAME, installed_distributions, read_environment
 from interpositive.records.reproduction import Finding, compare_configs, compare_provenance, first_of_weight
 from interpositive.records.run_record import RUN_RECORD_NAME, RunRecord, refuse_tampered
+from interpositive.training.comparing_runs import refuse_incomparable
+from interpositive.training.ranks import rank_of
 from interpositive.training.recorded_data import compare_data
 from interpositive.training.run_folder import CONFIG_NAME
 from interpositive.training.surroundings import measure_provenance
@@ -56,10 +59,12 @@ class Plan:
 def plan_reproduction(run: Path, output: Path, moved: Moved, progress: bool) -> Plan:
     """Read a run and compare what it was made of with what is here: config, code, data, environment, machine.
 
-    ``IntegrityError`` names a file of the run that was changed after the run wrote it.
+    ``RunFolderError`` names what is missing of the run, or is of another version; ``IntegrityError`` a file of it that
+    was changed after the run wrote it.
     """
     record, recorded = read_run(run)
     refuse_tampered(run)
+    refuse_incomparable(run)
     _refuse_other_than_training(recorded, run)
     plain = _here(record, recorded, output, moved)
     plain["trainer"] |= _windows_judged(run, recorded)
@@ -67,7 +72,7 @@ def plan_reproduction(run: Path, output: Path, moved: Moved, progress: bool) -> 
     packages_path = run / ENVIRONMENT_NAME
     packages = installed_distributions()
     # Without the list of then there is nothing to compare with, which the digest of it already tells.
-    then = read_environment(packages_path.read_text()) if packages_path.is_file() else packages
+    then = read_environment(packages_path.read_text(errors="replace")) if packages_path.is_file() else packages
     here = measure_provenance()
     threads = plain["compute"].get("threads") or here.machine.threads
     here = here.model_copy(update={"machine": here.machine.model_copy(update={"threads": threads})})
@@ -124,11 +129,20 @@ def _windows_judged(run: Path, recorded: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _devices(plain: Mapping[str, Any]) -> list[Finding]:
-    wanted = plain["compute"].get("accelerator")
-    if wanted not in _GPUS or torch.cuda.is_available():
-        return []
-    remedy = "accelerator=cpu trains it on the processor, and compares within the tolerance"
-    return [Finding(part="machine", what="accelerator", recorded=wanted, here="no GPU", weight="no run", remedy=remedy)]
+    """Which accelerators and machines the run had and this one has not."""
+    compute, found = plain["compute"], []
+    wanted, num, num_machines = (compute.get(name) for name in ("accelerator", "devices", "num_nodes"))
+    here = torch.cuda.device_count()
+    if wanted in _GPUS and (not here or (isinstance(num, int) and num > here)):
+        remedy = "accelerator=cpu trains it on the processor, and compares within the tolerance"
+        pair = {"recorded": wanted if num == 1 else f"{num} GPUs", "here": f"{here} GPUs" if here else "no GPU"}
+        found.append(Finding(part="machine", what="accelerator", **pair, weight="no run", remedy=remedy))
+    if isinstance(num_machines, int) and num_machines > 1 and rank_of(os.environ) is None:
+        here_too = "one process that nothing started as a rank"
+        remedy = "start this command on each machine as the run was, with srun or torchrun (docs/cluster.md)"
+        pair = {"recorded": f"{num_machines} machines", "here": here_too}
+        found.append(Finding(part="machine", what="processes", **pair, weight="no run", remedy=remedy))
+    return found
 
 
 def _assembly(plain: Mapping[str, Any]) -> list[Finding]:

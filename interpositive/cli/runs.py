@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from interpositive.cli.assembling import assemble, refuse_foreign_targets
-from interpositive.cli.config_files import read_plain_yaml
+from interpositive.cli.config_files import read_config_file, read_plain_yaml
 from interpositive.errors import IntegrityError, RunFolderError
 from interpositive.mini_models.archive import RECIPE_NAME, WEIGHTS_NAME, archive_digest, load_archive
 from interpositive.mini_models.contract import MiniModel
 from interpositive.records.digests import sha256_of_value
 from interpositive.records.run_record import RunRecord
 from interpositive.tasks.contract import Task
-from interpositive.training.run import ARCHIVE_NAME, CONFIG_NAME
+from interpositive.training.run_folder import ARCHIVE_NAME, CONFIG_NAME, refuse_strange_folder
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,15 @@ def open_run(folder: Path) -> OpenedRun:
             expected=record.production,
         )
     return OpenedRun(folder, record, config, mini_model, assemble(config.get("task"), "task", Task))
+
+
+def refuse_other_folder(folder: Path, key: str) -> None:
+    """Raise an error unless a run can be trained into ``folder``, which ``key`` names: it is new, empty, or that of a
+    run to go on with, whose configuration can be compared with the present one."""
+    refuse_strange_folder(folder, key)
+    path = folder / CONFIG_NAME
+    if path.exists():
+        read_plain_yaml(read_config_file(path), str(path))
 
 
 def read_run(folder: Path) -> tuple[RunRecord, dict[str, Any]]:

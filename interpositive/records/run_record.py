@@ -16,6 +16,7 @@ from interpositive.records.publishing import write_file_whole
 
 RUN_RECORD_NAME = "run.json"
 _SEAL = "record_sha256"
+_VERSIONS = (1, 2)
 
 
 class RunTake(Record):
@@ -103,7 +104,10 @@ class RunRecord(Record):
             content = json.loads(path.read_text())
             if isinstance(content, dict):
                 content.pop(_SEAL, None)
+                _refuse_other_version(content.get("schema_version", _VERSIONS[-1]), path)
             return cls.model_validate(content)
+        except RunFolderError:
+            raise
         except (ValueError, RecursionError) as error:
             raise RunFolderError(f"{path} is not a run record", found=str(error)[:300]) from None
 
@@ -127,6 +131,16 @@ def refuse_tampered(folder: Path) -> None:
         found = f"sha256 {sha256_of_file(path)}" if path.is_file() else "no file"
         if found != f"sha256 {expected}":
             raise _tampered(path, found, f"sha256 {expected}")
+
+
+def _refuse_other_version(found: object, path: Path) -> None:
+    if found not in _VERSIONS:
+        raise RunFolderError(
+            f"{path} is a run record of another version",
+            found=f"schema_version {found}",
+            expected=" or ".join(map(str, _VERSIONS)),
+            remedy="read it with the version of this package that wrote it, which it names under versions",
+        )
 
 
 def _tampered(path: Path, found: str, expected: str) -> IntegrityError:

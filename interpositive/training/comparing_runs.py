@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import interpositive.training  # noqa: F401  isort: skip
+from safetensors import SafetensorError
 from safetensors.torch import load
+from torch import Tensor
 
+from interpositive.errors import RunFolderError
 from interpositive.mini_models.archive import WEIGHTS_NAME
 from interpositive.records.digests import sha256_of_file
 from interpositive.records.held_out_course import HeldOutCourse
@@ -50,6 +53,14 @@ class Comparison:
         return self.distance <= tolerance and abs(was - is_now) <= tolerance * abs(was)
 
 
+def refuse_incomparable(folder: Path) -> None:
+    """Raise ``RunFolderError`` naming what of a finished run cannot be read: nothing can be compared with it then."""
+    HeldOutCourse.read(folder)
+    _losses(folder / METRICS_NAME)
+    _lines(folder / WINDOWS_NAME)
+    _weights(folder / ARCHIVE_NAME / WEIGHTS_NAME)
+
+
 def compare_runs(recorded: Path, anew: Path) -> Comparison:
     """Compare two finished run folders."""
     was, is_now = RunRecord.read(recorded), RunRecord.read(anew)
@@ -75,7 +86,7 @@ def compare_runs(recorded: Path, anew: Path) -> Comparison:
 
 def compare_weights(recorded: Path, anew: Path) -> tuple[list[TensorDifference], int, float]:
     """The tensors that differ, furthest first, how many there are, and the relative distance of all of them."""
-    was, is_now = load(recorded.read_bytes()), load(anew.read_bytes())
+    was, is_now = _weights(recorded), _weights(anew)
     found, squares, whole = [], 0.0, 0.0
     for name in sorted(was.keys() | is_now.keys()):
         one, other = was.get(name), is_now.get(name)
@@ -107,8 +118,30 @@ def first_other_step(recorded: Path, anew: Path) -> tuple[int, str, str] | None:
 def _losses(path: Path) -> dict[int, str]:
     if not path.is_file():
         return {}
-    with path.open(newline="") as stream:
-        return {int(row["step"]): row["value"] for row in csv.DictReader(stream) if row["name"] == _LOSS}
+    try:
+        with path.open(newline="") as stream:
+            return {int(row["step"]): row["value"] for row in csv.DictReader(stream) if row["name"] == _LOSS}
+    except (ValueError, LookupError, TypeError, csv.Error) as error:
+        raise _unreadable(path, error) from None
+
+
+def _lines(path: Path) -> list[str]:
+    """Of a text that is there; none else."""
+    try:
+        return path.read_text().splitlines() if path.is_file() else []
+    except ValueError as error:
+        raise _unreadable(path, error) from None
+
+
+def _weights(path: Path) -> dict[str, Tensor]:
+    try:
+        return load(path.read_bytes())
+    except SafetensorError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> RunFolderError:
+    return RunFolderError(f"{path} is not what a run writes", found=f"{type(error).__name__}: {str(error)[:200]}")
 
 
 def _stages(
@@ -140,7 +173,7 @@ def _prepared(was: RunRecord, is_now: RunRecord) -> list[Finding]:
 def _first_other_line(recorded: Path, anew: Path) -> tuple[int, str, str] | None:
     if not recorded.is_file() or not anew.is_file():
         return None
-    was, is_now = recorded.read_text().splitlines(), anew.read_text().splitlines()
+    was, is_now = _lines(recorded), _lines(anew)
     for number in range(max(len(was), len(is_now))):
         pair = [lines[number] if number < len(lines) else "the end" for lines in (was, is_now)]
         if pair[0] != pair[1]:

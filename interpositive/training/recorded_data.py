@@ -116,7 +116,7 @@ def _masks(record: RunRecord, damage_paths: Mapping[str, str]) -> list[Finding]:
     found = []
     for name, given in sorted(damage_paths.items()):
         path, expected = Path(given), record.damage.get(name, "")
-        if not path.exists():
+        if not (path.is_file() or path.is_dir()):
             remedy = f"name where it lies now: '+damage={{{name}: <mask>}}'"
             found.append(_missing(f"known damage of {name}", f"sha256 {expected[:12]}", f"nothing at {path}", remedy))
         elif not expected:

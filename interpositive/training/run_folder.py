@@ -46,7 +46,7 @@ def machine_description() -> str:
     return f"{platform.machine()} {platform.system()}, {torch.get_num_threads()} threads, {device}"
 
 
-def refuse_strange_folder(folder: Path) -> None:
+def refuse_strange_folder(folder: Path, key: str) -> None:
     """Raise ``StorageError`` for a run folder that holds what no run writes: somebody's home is no place for one."""
     try:
         if not folder.is_dir():
@@ -58,7 +58,7 @@ def refuse_strange_folder(folder: Path) -> None:
     strange = sorted(name for name in found if not name.startswith((".", *_BEFORE_CONFIG)))
     if strange:
         raise StorageError(
-            f"run_folder={folder} is not a run folder",
+            f"{key}={folder} is not a run folder",
             found=", ".join(strange[:5]),
             expected=f"a folder that does not exist yet, an empty one, or one that holds {CONFIG_NAME}",
         )

@@ -223,3 +223,81 @@ class TestStrangers:
         reseal(run, files={"../../elsewhere.txt": "0" * 64})
         ended = asked(command, run)
         assert ended.code == 4 and "elsewhere" in ended.err
+
+
+class TestRunsThatCannotBeHad:
+    @pytest.mark.parametrize(
+        ("name", "code"),
+        [
+            ("run.json", 3),
+            ("config.yaml", 3),
+            ("archive/weights.safetensors", 3),
+            ("archive/recipe.json", 3),
+            ("held_out.json", 4),
+            ("windows.csv", 4),
+            ("provenance.json", 4),
+        ],
+    )
+    def test_a_file_that_is_gone_is_named(self, command: Command, run: Path, name: str, code: int) -> None:
+        (run / name).unlink()
+        ended = command("reproduce", f"run={run}", "progress=false")
+        assert ended.code == code and Path(name).name in ended.err and not list(run.parent.glob("*.reproduced"))
+
+    def test_what_nothing_can_be_compared_with_is_told_before_training(self, command: Command, run: Path) -> None:
+        """Also where no digest tells it, as in records of version 1."""
+        (run / "held_out.json").rename(run / "kept.json")
+        reseal(run, files={})
+        ended = command("reproduce", f"run={run}", "progress=false")
+        assert ended.code == 3 and "held-out course" in ended.err
+        (run / "kept.json").rename(run / "held_out.json")
+        for name, text in (("metrics.csv", "step,name\nsoon,train/loss\n"), ("windows.csv", b"\xff\xfe\n")):
+            before = (run / name).read_bytes()
+            (run / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+            ended = command("reproduce", f"run={run}", "progress=false")
+            assert ended.code == 3 and f"{name} is not what a run writes" in ended.err
+            (run / name).write_bytes(before)
+        assert not list(run.parent.glob("*.reproduced"))
+
+    def test_a_record_of_a_later_version_is_refused(self, command: Command, run: Path) -> None:
+        reseal(run, schema_version=3)
+        ended = asked(command, run)
+        assert ended.code == 3 and "of another version" in ended.err and "schema_version 3" in ended.err
+
+    def test_a_folder_that_is_no_runs_is_not_written_into(self, command: Command, run: Path, tmp_path: Path) -> None:
+        for text, code in (("[1, 2]\n", 2), ("a: !evil x\n", 2), ("a: 1\n", 5)):
+            output = tmp_path / "anew"
+            output.mkdir(exist_ok=True)
+            (output / "config.yaml").write_text(text)
+            assert command("reproduce", f"run={run}", f"output={output}", "progress=false").code == code
+            assert (output / "config.yaml").read_text() == text
+        (output / "config.yaml").rename(output / "thesis.txt")
+        ended = command("reproduce", f"run={run}", f"output={output}", "progress=false")
+        assert ended.code == 5 and "output=" in ended.err and "thesis.txt" in ended.err
+
+
+class TestOtherKindsOfRuns:
+    def test_a_trial_of_a_sweep(self, command: Command, trained: Path, tmp_path: Path) -> None:
+        trial = Path(shutil.copytree(trained, tmp_path / "sweep" / "trials" / "0003"))
+        for name in ("trial.json", "trial.lock", "console.log"):
+            (trial / name).write_text("{}")
+        ended = asked(command, trial)
+        assert ended.code == 0 and "0003: can be reproduced" in ended.out
+
+    @pytest.mark.parametrize(
+        ("compute", "code", "told"),
+        [
+            ({"devices": 2}, 0, "can be reproduced"),
+            ({"devices": 2, "num_nodes": 2}, 10, "machine: processes: 2 machines → one process"),
+            ({"devices": 1000, "accelerator": "gpu"}, 10, "machine: accelerator: 1000 GPUs → "),
+            ({"devices": 3}, 10, "config: this code cannot use the configuration"),
+        ],
+    )
+    def test_one_of_several_processes(
+        self, command: Command, run: Path, compute: dict[str, Any], code: int, told: str
+    ) -> None:
+        path = run / "config.yaml"
+        content: Any = OmegaConf.to_container(OmegaConf.load(path))
+        path.write_text(OmegaConf.to_yaml({**content, "compute": content["compute"] | compute}))
+        reseal(run, config_sha256=sha256_of_value(path.read_text()), files={})
+        ended = asked(command, run)
+        assert ended.code == code and told in ended.out + ended.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from interpositive.cli.assembling import read_config
 from interpositive.cli.launching import launch
 from interpositive.cli.reproducing import Moved, Plan, plan_reproduction
+from interpositive.cli.runs import refuse_other_folder
 from interpositive.errors import CannotReproduceError, ConfigError, NotReproducedError
-from interpositive.records.publishing import refuse_existing
 from interpositive.records.reproduction import (
     REPRODUCTION_NAME,
     ReproductionRecord,
@@ -26,7 +27,7 @@ from interpositive.records.reproduction import (
 from interpositive.records.run_record import RUN_RECORD_NAME
 from interpositive.review.reproduction_screen import reproduction_screen
 from interpositive.training.comparing_runs import Comparison, compare_runs
-from interpositive.training.run_folder import CONFIG_NAME
+from interpositive.training.ranks import rank_of
 
 
 class ReproduceConfig(BaseModel):
@@ -55,19 +56,24 @@ def run(config: DictConfig) -> None:
     output = settings.output or _new_folder(settings.run)
     _refuse_inside(output, settings.run)
     moved = Moved(settings.workspace, settings.damage, settings.accelerator)
-    plan = plan_reproduction(settings.run, output, moved, settings.progress)
+    rank = rank_of(os.environ)
+    # Of many that were started as ranks, one tells.
+    tells = rank is None or rank.number == 0
+    plan = plan_reproduction(settings.run, output, moved, settings.progress and tells)
     verdict = verdict_before_training(plan.findings)
     if settings.check_only or verdict == "cannot":
-        _tell(_account(settings, plan, verdict))
+        _tell(_account(settings, plan, verdict), tells)
         return
     record = launch({**plan.plain, "progress": settings.progress}, output)
+    if not tells:
+        return
     compared = compare_runs(settings.run, output)
     account = _account(settings, plan, _verdict(compared, settings.tolerance), compared, record.seconds_training)
     account.write(output)
     # Made anew to be compared, and of no use to another run.
     shutil.rmtree(plan.prepared_folder, ignore_errors=True)
     print(f"trained anew in {record.seconds_training:.0f} s: {output}, account in {REPRODUCTION_NAME}\n")
-    _tell(account)
+    _tell(account, tells)
 
 
 def _account(
@@ -112,8 +118,9 @@ def _verdict(compared: Comparison, tolerance: float) -> Verdict:
     return "within tolerance" if compared.is_within(tolerance) else "different"
 
 
-def _tell(account: ReproductionRecord) -> None:
-    print(reproduction_screen(account).text())
+def _tell(account: ReproductionRecord, tells: bool) -> None:
+    if tells:
+        print(reproduction_screen(account).text())
     if account.verdict == "cannot":
         raise CannotReproduceError("the run cannot be trained anew here", found=account.first_difference)
     if account.verdict in ("different", "can be trained, as another run"):
@@ -140,5 +147,4 @@ def _refuse_inside(output: Path, run: Path) -> None:
         raise ConfigError(
             "output lies in the run that is to be left as it is", found=output, expected="a folder beside"
         )
-    if not (output / CONFIG_NAME).exists() and (not output.is_dir() or any(output.iterdir())):
-        refuse_existing(output)
+    refuse_other_folder(output, "output")

@@ -12,14 +12,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from interpositive.cli.config_files import read_config_file, read_plain_yaml
 from interpositive.cli.dry_running import tell_dry_run
 from interpositive.cli.launching import launch
+from interpositive.cli.runs import refuse_other_folder
 from interpositive.cli.training import AssembledTraining, assemble_training
 from interpositive.errors import ConfigError
 from interpositive.records.run_record import RunRecord
 from interpositive.training.ranks import rank_of
-from interpositive.training.run_folder import CONFIG_NAME, refuse_strange_folder
 
 
 def run(config: DictConfig) -> None:
@@ -32,7 +31,7 @@ def run(config: DictConfig) -> None:
         )
     plain: Any = OmegaConf.to_container(config, resolve=True)
     if isinstance(plain["run_folder"], str):
-        _refuse_folder(Path(plain["run_folder"]))
+        refuse_other_folder(Path(plain["run_folder"]), "run_folder")
     # Assembled here too, so that every mistake is told before a run folder is named.
     parts = assemble_training(plain)
     rank = rank_of(os.environ)
@@ -61,14 +60,6 @@ def _tell(record: RunRecord, parts: AssembledTraining, folder: Path) -> None:
     for note in record.notes:
         print(f"note: {note}")
     print(f"\nrun folder: {folder}")
-
-
-def _refuse_folder(folder: Path) -> None:
-    """A folder to go on in is a run's, and its configuration one that can be compared with the present one."""
-    refuse_strange_folder(folder)
-    path = folder / CONFIG_NAME
-    if path.exists():
-        read_plain_yaml(read_config_file(path), str(path))
 
 
 def _print_score(score: str, scores: Mapping[str, float | None]) -> None:
