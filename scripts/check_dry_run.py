@@ -99,6 +99,8 @@ def compare(name: str, home: Path, steps: int) -> list[str]:
         "prepared": (estimate.prepared_bytes, run["prepared"], "MB", 1e6),
     }
     print(f"\n{name}: {estimate.num_trainable:,} parameters ({run['parameters']:,.0f} in the run)")
+    quick, slow = estimate.time.total_range
+    print(f"  by the quicker and the slower quarter of the steps tried: {quick:.2f} to {slow:.2f} s")
     missed = [] if estimate.num_trainable == run["parameters"] else [f"{name}: parameters differ"]
     for what, (told, found, unit, scale) in pairs.items():
         error = told / found - 1.0
@@ -125,6 +127,7 @@ def in_a_fresh_process(function: Any, *arguments: Any) -> Any:
 
 
 def estimated(plain: dict[str, Any]) -> TrainingEstimate:
+    quiet_libraries()
     parts = assemble_training(plain)
     with tempfile.TemporaryDirectory() as scratch:
         return estimate_training(

@@ -36,18 +36,31 @@ class MemoryEstimate(Record):
 
 
 class TimeEstimate(Record):
-    """Seconds of what training does in turn, each measured in small and multiplied; ``step`` is one optimiser step."""
+    """Seconds of what training does in turn, each measured in small and multiplied.
+
+    ``step`` is one optimiser step with its batch, ``step_range`` that of the quicker and the slower quarter of those
+    tried. ``start`` is the workers' that read batches, ``save`` what checkpoints keep training from going on.
+    """
 
     prepare: float
+    start: float
     step: float
+    step_range: tuple[float, float]
     steps: float
     judge: float
     validate_and_preview: float
+    save: float
 
     @property
     def total(self) -> float:
         """From the first window prepared to the archive."""
-        return self.prepare + self.steps + self.judge + self.validate_and_preview
+        return self.prepare + self.start + self.steps + self.judge + self.validate_and_preview + self.save
+
+    @property
+    def total_range(self) -> tuple[float, float]:
+        """The same if all steps were as quick, or as slow, as those of ``step_range``."""
+        quick, slow = (self.total + self.steps * (step / self.step - 1.0) for step in self.step_range)
+        return quick, slow
 
 
 class TrainingEstimate(Record):

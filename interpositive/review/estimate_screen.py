@@ -76,11 +76,13 @@ def _memory(memory: MemoryEstimate) -> str:
 
 def _time(estimate: TrainingEstimate) -> str:
     spent: TimeEstimate = estimate.time
+    quick, slow = (_duration(seconds) for seconds in spent.total_range)
     return (
-        f"about {_duration(spent.total)}: "
+        f"about {_duration(spent.total)} ({quick} to {slow}, as steps differ): "
         f"{estimate.num_missing} of {estimate.num_windows} windows to prepare {_duration(spent.prepare)}, "
         f"{estimate.max_steps} steps of {spent.step:.2g} s {_duration(spent.steps)}, "
-        f"judging {_duration(spent.judge)}, validation and previews {_duration(spent.validate_and_preview)}"
+        f"judging {_duration(spent.judge)}, validation and previews {_duration(spent.validate_and_preview)}, "
+        f"starting and saving {_duration(spent.start + spent.save)}"
     )
 
 

@@ -1,40 +1,43 @@
-"""What a training run would take: a window, a step and a judgement of it, done once or a few times and multiplied."""
+"""What a training run would take: a window, a few steps and a judgement of it, done in small and multiplied."""
 
 from __future__ import annotations
 
 import copy
 import math
+import os
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import interpositive.training  # noqa: F401  isort: skip
 import cv2
 import torch
-from torch import Tensor
-from torch.utils.data import default_collate
 
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.dailies.prepared_windows import PreparedWindows, is_whole, prepare_windows, prepared_path
-from interpositive.functional.examples import Example
-from interpositive.functional.seeds import generator_from
 from interpositive.metrics.contract import MakeMetric
 from interpositive.mini_models.contract import MiniModel
 from interpositive.records.training_estimate import MemoryEstimate, TimeEstimate, TrainingEstimate
-from interpositive.training.fine_tuner import FineTuner
-from interpositive.training.held_out import HeldOutWindow, held_out_windows, measure_window, write_preview
+from interpositive.training.held_out import (
+    HeldOutWindow,
+    WindowsMovie,
+    held_out_windows,
+    measure_window,
+    middle_pictures,
+    write_preview,
+)
 from interpositive.training.settings import ComputeSettings, TrainSettings
+from interpositive.training.trying_steps import activation_bytes, first_batch, try_steps
 
 _NUM_PREPARED = 2
-_NUM_WARM_STEPS = 2
-_NUM_TIMED_STEPS = 10
-_MOST_STEPPING_SECONDS = 20.0
-_HALF = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+# The quicker and the slower quarter of the steps that were tried.
+_QUICK, _SLOW = 0.25, 0.75
+_NOT_COUNTED = "the machine does nothing else; the start of the command, and what W&B takes, are not counted"
 
 
 def estimate_training(
@@ -50,22 +53,26 @@ def estimate_training(
     Nothing is kept of it: ``folder`` is the caller's to remove. Errors are those that training would raise.
     """
     device, notes = _device(compute)
-    model = copy.deepcopy(mini_model).to(device)
     missing = {split: _num_missing(dailies, split) for split in ("train", "val")}
     prepared, prepare_seconds = _prepare(dailies, folder, notes)
-    batch = _batch(prepared, max(1, dailies.batch_size // compute.num_processes))
-    stepping = _Stepping(model, settings, compute, batch.to(device), device)
-    activations = stepping.activation_bytes()
-    step_seconds = stepping.seconds()
     window_bytes = max(path.stat().st_size for path in prepared.paths)
+    # A batch is no larger than all there is to learn from.
+    num_examples = math.floor(dailies.num_windows["train"] * _examples_a_window(prepared))
+    batch_size = max(1, min(dailies.batch_size, num_examples) // compute.num_processes)
+    model = copy.deepcopy(mini_model).to(device)
+    with _threads(_threads_of_a_process(compute)):
+        measured_on = f"{device}, {torch.get_num_threads()} threads"
+        batch = first_batch(prepared, batch_size).to(device)
+        activations = activation_bytes(model, batch, settings.seed, compute.precision)
+        tried = try_steps(copy.deepcopy(model), prepared, batch_size, settings, compute, device, folder)
+        judging = _Judging(model, dailies, settings, metrics, device, folder)
     peak_gpu = int(torch.cuda.max_memory_allocated(device)) if device.type == "cuda" else None
-    judging = _Judging(model, dailies, settings, metrics, device, folder)
     num_missing = sum(missing.values())
-    trainable = sum(parameter.numel() * parameter.element_size() for parameter in _trainable(model))
+    trainable = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
     weights = sum(value.numel() * value.element_size() for value in model.state_dict().values())
-    num_forward = math.ceil(dailies.num_windows["val"] * _examples_a_window(prepared) / dailies.batch_size)
-    validations = settings.max_steps // min(settings.validate_every, settings.max_steps)
-    forward = stepping.forward_seconds() * num_forward
+    num_held_out_batches = math.ceil(dailies.num_windows["val"] * _examples_a_window(prepared) / batch_size)
+    held_out = tried.held_out * num_held_out_batches
+    quick, step, slow = (tried.step_seconds(dailies.num_workers, share) for share in (_QUICK, 0.5, _SLOW))
     return TrainingEstimate(
         num_trainable=mini_model.num_parameters,
         num_frozen=sum(parameter.numel() for parameter in mini_model.parameters()) - mini_model.num_parameters,
@@ -75,7 +82,7 @@ def estimate_training(
         num_processes=compute.num_processes,
         num_workers=dailies.num_workers,
         num_prepare_workers=dailies.num_prepare_workers if num_missing > 1 else 0,
-        measured_on=f"{device}, {torch.get_num_threads()} threads",
+        measured_on=measured_on,
         memory=MemoryEstimate(
             weights=weights,
             gradients=trainable,
@@ -87,10 +94,13 @@ def estimate_training(
         ),
         time=TimeEstimate(
             prepare=_preparing(dailies, missing, prepare_seconds),
-            step=step_seconds,
-            steps=step_seconds * settings.max_steps,
-            judge=judging.seconds(forward),
-            validate_and_preview=validations * (forward + judging.preview_seconds),
+            start=_start_seconds() if dailies.num_workers else 0.0,
+            step=step,
+            step_range=(quick, slow),
+            steps=step * settings.max_steps,
+            judge=judging.seconds(held_out),
+            validate_and_preview=num_validations(settings) * (held_out + judging.preview_seconds),
+            save=tried.saving * num_saves(settings) + tried.closing,
         ),
         # Averaged and current weights, two moments of each, and the weights of the best judged step.
         checkpoint_bytes=3 * weights + 2 * trainable,
@@ -101,11 +111,23 @@ def estimate_training(
     )
 
 
+def num_validations(settings: TrainSettings) -> int:
+    """Those of a whole run: every so often, and at the last step."""
+    return math.ceil(settings.max_steps / settings.validate_every)
+
+
+def num_saves(settings: TrainSettings) -> int:
+    """At every checkpoint, wherever the run is judged, and at the last step."""
+    last, every, judged = settings.max_steps, settings.checkpoint_every, settings.judge_every
+    both = last // math.lcm(every, judged)
+    return last // every + last // judged - both + (last % every != 0 and last % judged != 0)
+
+
 def _device(compute: ComputeSettings) -> tuple[torch.device, list[str]]:
     wanted = compute.accelerator in ("gpu", "cuda")
     if torch.cuda.is_available() and (wanted or compute.accelerator == "auto"):
-        return torch.device("cuda"), []
-    notes = []
+        return torch.device("cuda"), [_NOT_COUNTED]
+    notes = [_NOT_COUNTED]
     if wanted:
         notes.append("there is no GPU here: steps were measured on the processor, and say nothing of a GPU's time")
     if compute.num_processes > 1:
@@ -133,25 +155,46 @@ def _prepare(dailies: ProductionDataModule, folder: Path, notes: list[str]) -> t
 @contextmanager
 def _as_a_worker() -> Iterator[None]:
     """Inside, libraries use the one thread that they use in a worker."""
-    threads, of_opencv = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(1)
+    of_opencv = cv2.getNumThreads()
     cv2.setNumThreads(0)
+    try:
+        with _threads(1):
+            yield
+    finally:
+        cv2.setNumThreads(of_opencv)
+
+
+@contextmanager
+def _threads(num: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(num)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
-        cv2.setNumThreads(of_opencv)
+        torch.set_num_threads(before)
+
+
+def _threads_of_a_process(compute: ComputeSettings) -> int:
+    """As many as one process of the run would have."""
+    if compute.threads is not None:
+        return compute.threads
+    return max(1, _num_cores() // compute.devices) if compute.num_processes > 1 else torch.get_num_threads()
+
+
+def _num_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _preparing(dailies: ProductionDataModule, missing: dict[str, int], seconds: float) -> float:
     """Both splits in turn, each by workers that have to start first."""
     total = 0.0
     for num in missing.values():
-        workers = min(dailies.num_prepare_workers, torch.get_num_threads(), num) if num > 1 else 0
+        workers = min(dailies.num_prepare_workers, _num_cores(), num) if num > 1 else 0
         total += _start_seconds() + math.ceil(num / workers) * seconds if workers else num * seconds
     return total
 
 
+@cache
 def _start_seconds() -> float:
     """What a fresh process needs before it can prepare a window."""
     started = time.perf_counter()
@@ -161,88 +204,6 @@ def _start_seconds() -> float:
 
 def _examples_a_window(prepared: PreparedWindows) -> float:
     return len(prepared) / len(prepared.paths)
-
-
-def _batch(prepared: PreparedWindows, size: int) -> Example:
-    items = [prepared[index % len(prepared)] for index in range(size)]
-    fields: dict[str, Tensor] = default_collate(items)
-    condition = {name.removeprefix("condition."): v for name, v in fields.items() if name.startswith("condition.")}
-    return Example(fields["input"], fields["mask"], fields.get("target"), condition, fields["number"])
-
-
-def _trainable(model: MiniModel) -> list[torch.nn.Parameter]:
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]
-
-
-class _Stepping:
-    """Optimiser steps on one batch, as training takes them."""
-
-    def __init__(
-        self, model: MiniModel, settings: TrainSettings, compute: ComputeSettings, batch: Example, device: torch.device
-    ) -> None:
-        self.tuner = FineTuner(copy.deepcopy(model), max_steps=settings.max_steps, seed=settings.seed).to(device)
-        self.tuner.train()
-        self.averaged = copy.deepcopy(self.tuner.mini_model)
-        self.optimizer = self.tuner.configure_optimizers()["optimizer"]
-        self.settings = settings
-        self.batch = batch
-        self.device = device
-        self.half = _HALF.get(compute.precision)
-
-    def activation_bytes(self) -> int:
-        """Bytes that the forward pass keeps for the backward one: the batch among them, the weights not."""
-        own = {parameter.untyped_storage().data_ptr() for parameter in self.tuner.parameters()}
-        kept: dict[int, int] = {}
-
-        def note(tensor: Tensor) -> Tensor:
-            storage = tensor.untyped_storage()
-            if storage.data_ptr() not in own:
-                kept[storage.data_ptr()] = storage.nbytes()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            loss = self._loss()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return sum(kept.values())
-
-    def seconds(self) -> float:
-        """Of one step: the median of some, once caches are warm."""
-        for _ in range(_NUM_WARM_STEPS):
-            self._step()
-        taken: list[float] = []
-        while len(taken) < _NUM_TIMED_STEPS and sum(taken) < _MOST_STEPPING_SECONDS:
-            taken.append(self._timed(self._step))
-        return sorted(taken)[len(taken) // 2]
-
-    def forward_seconds(self) -> float:
-        """Of the loss of one batch alone, as the held-out loss is taken."""
-        return self._timed(lambda: self.tuner.held_out_loss([self.batch]))
-
-    def _loss(self) -> Tensor:
-        half = torch.autocast(self.device.type, self.half) if self.half else nullcontext()
-        with half:
-            losses = self.tuner.mini_model.losses(self.batch, generator_from("dry run", self.settings.seed))
-            return torch.stack(list(losses.values())).sum()
-
-    def _step(self) -> None:
-        self.optimizer.zero_grad()
-        self._loss().backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.tuner.parameters(), self.settings.gradient_clip)
-        self.optimizer.step()
-        with torch.no_grad():
-            for average, value in zip(self.averaged.parameters(), self.tuner.mini_model.parameters(), strict=True):
-                average.lerp_(value, 1.0 - self.settings.ema_decay)
-
-    def _timed(self, work: Callable[[], Any]) -> float:
-        self._finish()
-        started = time.perf_counter()
-        work()
-        self._finish()
-        return time.perf_counter() - started
-
-    def _finish(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
 
 
 class _Judging:
@@ -257,15 +218,26 @@ class _Judging:
         device: torch.device,
         folder: Path,
     ) -> None:
-        self.settings = settings
-        model = model.to(device).eval()
+        self.settings, self.model, self.metrics = settings, model.to(device).eval(), metrics
+        self.movie_path = folder / "judged.mp4"
         started = time.perf_counter()
         window = self._window(dailies)
         self.reading = time.perf_counter() - started
         with torch.no_grad():
-            self.all = _seconds(lambda: measure_window(model, window, model.methods, metrics))
-            self.learned = _seconds(lambda: measure_window(model, window, (model.trained_method,), metrics))
-            self.preview_seconds = _seconds(lambda: write_preview(model, window, folder / "preview.png"))
+            self.all = self._judged(window, model.methods)
+            self.learned = self._judged(window, (model.trained_method,))
+            started = time.perf_counter()
+            write_preview(model, window, folder / "preview.png")
+            self.preview_seconds = time.perf_counter() - started
+
+    def _judged(self, window: HeldOutWindow, methods: Sequence[str]) -> float:
+        """Seconds of a window's restoration, measures, and pictures."""
+        started = time.perf_counter()
+        with WindowsMovie(self.movie_path, window) as movie:
+            measured = measure_window(self.model, window, methods, self.metrics)
+            movie.add(window, measured.frames[self.model.trained_method])
+            middle_pictures(window, measured.frames)
+        return time.perf_counter() - started
 
     def _window(self, dailies: ProductionDataModule) -> HeldOutWindow:
         settings = self.settings
@@ -283,9 +255,3 @@ class _Judging:
         points = math.ceil(settings.max_steps / settings.judge_every)
         reading = self.reading * settings.held_out_windows
         return reading + judged * (self.all + (points - 1) * self.learned) + points * held_out_loss
-
-
-def _seconds(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started

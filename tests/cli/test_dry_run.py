@@ -61,6 +61,7 @@ def test_tells_what_a_run_would_take_and_changes_nothing(command: Command, own: 
     assert "2 train, 1 val" in told["data"] and "3 were read with their digests checked" in told["data"]
     assert "no record of rights or consent, so none was checked" in told["rights"]
     assert "4 of 4 windows to prepare" in told["time"] and "40 steps of" in told["time"]
+    assert " to " in told["time"].partition(" as steps differ")[0] and "starting and saving" in told["time"]
     for word in ("weights", "gradients", "optimiser", "averaged weights", "activations of a step"):
         assert word in told["memory"]
     assert "checkpoints of" in told["disk"] and "prepared windows" in told["disk"]
