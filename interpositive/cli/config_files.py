@@ -18,12 +18,18 @@ from interpositive.errors import ConfigError
 MOST_BYTES = 1 << 20
 MOST_NODES = 100_000
 DEEPEST = 32
-_PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "seq", "map")}
+# A text may be said to be one; a number said to be one would be read by other rules.
+_PLAIN_TAGS = {"!", "tag:yaml.org,2002:str"}
 # Python reads no number of more digits, and means no harm by it.
 _MOST_DIGITS = 100
-LONG_NUMBER = re.compile(rf"[0-9_]{{{_MOST_DIGITS + 1},}}")
-# They let a line be read otherwise than it is.
-HIDDEN_MARKS = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+LONG_NUMBER = re.compile(
+    rf"[0-9_]{{{_MOST_DIGITS + 1},}}|0x[0-9a-fA-F_]{{{_MOST_DIGITS + 1},}}|[0-9]+(:[0-5]?[0-9]){{{_MOST_DIGITS // 2},}}"
+)
+# They let a line be read otherwise than it is, or tell a terminal what to do.
+HIDDEN_MARKS = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\U000e0000-\U000e0fff]"
+)
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -67,16 +73,15 @@ def refuse_bombs(text: str, where: str) -> None:
 
     Nothing is built: the text is walked event by event, and what an alias stands for is counted, not repeated.
     """
-    hidden = HIDDEN_MARKS.search(text.removeprefix("\ufeff"))
-    if hidden:
-        line = text.count("\n", 0, hidden.start()) + 1
-        raise ConfigError(f"{where} hides a mark in line {line}", found=ascii(hidden.group()), expected="visible text")
+    text = text.removeprefix("\ufeff")
+    for number, words in enumerate(text.split("\n"), 1):
+        _refuse_hidden(words, number, where)
     sizes: dict[str, int] = {}
     # Of every open collection: its anchor, and the nodes in it so far.
     open_nodes: list[tuple[str | None, int]] = [(None, 0)]
     try:
         for event in yaml.parse(text, Loader=_LOADER):
-            _refuse_tag(event, where)
+            _refuse_strange(event, where)
             if isinstance(event, CollectionStartEvent):
                 open_nodes.append((event.anchor, 1))
             elif isinstance(event, CollectionEndEvent):
@@ -114,11 +119,19 @@ def _line(event: Event) -> int:
     return event.start_mark.line + 1 if event.start_mark else 0
 
 
-def _refuse_tag(event: Event, where: str) -> None:
+def _refuse_hidden(text: str, line: int, where: str) -> None:
+    if hidden := HIDDEN_MARKS.search(text):
+        raise ConfigError(f"{where} hides a mark in line {line}", found=ascii(hidden.group()), expected="visible text")
+
+
+def _refuse_strange(event: Event, where: str) -> None:
     tag = getattr(event, "tag", None)
-    if tag is not None and tag not in _PLAIN_TAGS | {"!"}:
+    if tag is not None and tag not in _PLAIN_TAGS:
         line = _line(event)
         raise ConfigError(f"{where} has the tag {tag} in line {line}", expected="plain keys and values")
+    if isinstance(event, ScalarEvent):
+        # Of a text in quotes it is only known now what it says.
+        _refuse_hidden(event.value, _line(event), where)
     if isinstance(event, ScalarEvent) and event.implicit[0] and LONG_NUMBER.search(event.value):
         line = _line(event)
         raise ConfigError(f"{where} has a number without end in line {line}", expected=f"at most {_MOST_DIGITS} digits")

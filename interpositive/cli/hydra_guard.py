@@ -4,6 +4,7 @@ any file that a configuration names: all of it is looked at first, and what coul
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,26 +12,34 @@ from typing import Any
 from unittest import mock
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigResult, ConfigSource
-from hydra.plugins.launcher import Launcher
-from hydra.plugins.plugin import Plugin
-from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from interpositive.cli.config_files import read_config_file
 from interpositive.cli.interpolations import bounded_interpolation, close_resolvers, refuse_closed_interpolations
-from interpositive.cli.sending import GROUP, named_senders, refuse_foreign_sender, refuse_unasked_sending
+from interpositive.cli.sending import GROUPS, named_senders, refuse_foreign_sender, refuse_unasked_sending
 from interpositive.cli.sweeps.plugins import OWN_SWEEPERS
 from interpositive.errors import ConfigError, InterpositiveError
 
-_PLUGIN_PLACES: dict[str, type[Plugin]] = {"hydra.launcher._target_": Launcher, "hydra.sweeper._target_": Sweeper}
+_GRIDS = ("interpositive.cli.sweeps.plugins.GridSweeper", "hydra._internal.core_plugins.basic_sweeper.BasicSweeper")
+# Others that are installed have keys of their own, some of which name functions to call.
+_PLUGINS: dict[str, tuple[str, ...]] = {
+    "hydra.launcher._target_": (
+        "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
+        "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
+        "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher",
+        "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher",
+    ),
+    "hydra.sweeper._target_": (*_GRIDS, "interpositive.cli.sweeps.plugins.OptunaSweeper"),
+}
 _LOGGING_CLASSES = {
     "logging.StreamHandler",
     "logging.FileHandler",
@@ -55,8 +64,13 @@ _CLOSED_KEYS = {
     "hydra.help": "help is the package's own",
     "hydra.hydra_help": "help is the package's own",
 }
-_GRIDS = ("interpositive.cli.sweeps.plugins.GridSweeper", "hydra._internal.core_plugins.basic_sweeper.BasicSweeper")
 _MOST_TRIALS = 100_000
+# joblib evaluates it.
+_PRE_DISPATCH = re.compile(r"all|[0-9]{1,6}(\*n_jobs)?")
+# A launcher of this machine starts so many processes at once.
+_BOUNDS = {"sweeper.num_trials": _MOST_TRIALS, "launcher.n_jobs": 1024, "launcher.tasks_per_node": 1024}
+# That defaults lists lead to, each as often as they name it.
+_MOST_FILES = 2_000
 
 
 @contextmanager
@@ -70,13 +84,13 @@ def guarded_hydra(help_header: str, own_folder: Path) -> Iterator[None]:
     Plugins.instance()
     files = SourcesRegistry.instance().resolve("file")
     senders: set[str] = set()
-    load, embed, load_file = (
-        ConfigLoaderImpl.load_configuration,
-        ConfigLoaderImpl._load_single_config,
-        files.load_config,
-    )
+    num_files = 0
+    load, embed = ConfigLoaderImpl.load_configuration, ConfigLoaderImpl._load_single_config
+    load_file, load_once = files.load_config, CachingConfigRepository.load_config
 
     def load_and_look(loader: ConfigLoaderImpl, config_name: Any, overrides: list[str], *rest: Any, **more: Any) -> Any:
+        nonlocal num_files
+        num_files = 0
         # Hydra has registered its resolvers since the guard was set up.
         close_resolvers()
         growth.restart()
@@ -110,6 +124,15 @@ def guarded_hydra(help_header: str, own_folder: Path) -> Iterator[None]:
         refuse_closed_interpolations(OmegaConf.to_container(found.config, resolve=False), "", str(path))
         return found
 
+    def load_counted(repository: CachingConfigRepository, config_path: str) -> ConfigResult | None:
+        nonlocal num_files
+        num_files += 1
+        if num_files > _MOST_FILES:
+            raise ConfigError(
+                "defaults lists lead to too many files", found=config_path, expected=f"at most {_MOST_FILES}"
+            )
+        return load_once(repository, config_path)
+
     def embed_and_look(loader: ConfigLoaderImpl, default: Any, repo: Any) -> ConfigResult:
         found: ConfigResult = embed(loader, default, repo)
         scheme, _, folder = found.path.partition("://")
@@ -121,18 +144,19 @@ def guarded_hydra(help_header: str, own_folder: Path) -> Iterator[None]:
     for sweeper in OWN_SWEEPERS:
         Plugins.instance().register(sweeper)
     with (
-        mock.patch.object(Plugins, "is_in_toplevel_plugins_module", staticmethod(_is_installed)),
+        mock.patch.object(Plugins, "is_in_toplevel_plugins_module", staticmethod(_is_known)),
         mock.patch.object(ConfigLoaderImpl, "load_configuration", load_and_look),
         mock.patch.object(ConfigLoaderImpl, "_load_single_config", embed_and_look),
         mock.patch.object(files, "load_config", load_within_bounds),
+        mock.patch.object(CachingConfigRepository, "load_config", load_counted),
         bounded_interpolation() as growth,
     ):
         yield
 
 
-def _is_installed(name: str) -> bool:
+def _is_known(name: str) -> bool:
     """Hydra would build plugins from its own packages alone, and ours lie in this one."""
-    return any(name in _installed(kind) for kind in _PLUGIN_PLACES.values())
+    return any(name in known for known in _PLUGINS.values())
 
 
 def refuse_machinery(hydra_node: Any) -> None:
@@ -143,11 +167,22 @@ def refuse_machinery(hydra_node: Any) -> None:
             found=", ".join(hydra_node["job"]["env_set"]),
             remedy="set these variables in the shell that starts the command",
         )
-    sweeper = hydra_node.get("sweeper")
-    params = sweeper.get("params") if isinstance(sweeper, dict) else None
-    for key in params if isinstance(params, dict) else ():
-        if str(key).lstrip("+~").startswith(("hydra", GROUP)):
-            raise ConfigError(f"hydra.sweeper.params.{key} is closed", expected="keys of a run, not of Hydra or W&B")
+    params = hydra_node["sweeper"].get("params") if isinstance(hydra_node["sweeper"], dict) else None
+    groups = {"launcher": hydra_node["launcher"], "sweeper": hydra_node["sweeper"], "sweeper.params": params or {}}
+    for key, node in groups.items():
+        if not isinstance(node, dict):
+            raise ConfigError(f"hydra.{key} is no group of keys", found=node, remedy=_REMEDY)
+    for key in params or ():
+        if str(key).lstrip("+~").startswith(("hydra", *GROUPS)):
+            expected = f"keys of a run, not of Hydra, {' or '.join(GROUPS)}"
+            raise ConfigError(f"hydra.sweeper.params.{key} is closed", expected=expected)
+    for key, most in _BOUNDS.items():
+        part, _, name = key.partition(".")
+        number = hydra_node[part].get(name)
+        if isinstance(number, int | float) and not number <= most:
+            raise ConfigError(f"hydra.{key} is too large", found=number, expected=f"at most {most}")
+    evaluated = hydra_node["launcher"].get("pre_dispatch", "all")
+    _refuse_unless(bool(_PRE_DISPATCH.fullmatch(str(evaluated))), "hydra.launcher.pre_dispatch", evaluated)
     for part in _BUILDING_PARTS:
         _look(hydra_node.get(part), f"hydra.{part}", part.endswith("logging"))
 
@@ -157,7 +192,7 @@ def _look(node: object, where: str, is_logging: bool) -> None:
         for key, value in node.items():
             place = f"{where}.{key}"
             if key == "_target_":
-                _refuse_unless(value in _installed(_PLUGIN_PLACES.get(place)), place, value)
+                _refuse_unless(value in _PLUGINS.get(place, ()), place, value)
             elif is_logging and key in ("class", "()", "factory"):
                 _refuse_unless(value in _LOGGING_CLASSES, place, value)
             elif not (is_logging and key == "filename"):
@@ -173,12 +208,6 @@ def _look(node: object, where: str, is_logging: bool) -> None:
         _refuse_unless("://" not in node or node in _STREAMS, where, node)
         # A queue's batch file has a line for each of a launcher's texts; a second line would be a command.
         _refuse_unless(node.isprintable() or not where.startswith("hydra.launcher."), where, ascii(node))
-
-
-def _installed(kind: type[Plugin] | None) -> set[str]:
-    if kind is None:
-        return set()
-    return {f"{plugin.__module__}.{plugin.__qualname__}" for plugin in Plugins.instance().discover(kind)}
 
 
 def _refuse_unless(allowed: bool, where: str, found: object) -> None:
@@ -235,11 +264,10 @@ def _composing(overrides: Sequence[str]) -> Iterator[None]:
 
 
 def _refuse_endless_sweeps(hydra_node: Any) -> None:
-    sweeper = hydra_node.get("sweeper")
-    if not isinstance(sweeper, dict) or sweeper.get("_target_") not in _GRIDS:
+    if hydra_node["sweeper"].get("_target_") not in _GRIDS:
         return
-    params = sweeper.get("params")
-    lines = [*hydra_node["overrides"]["task"], *(f"{key}={value}" for key, value in (params or {}).items())]
+    params = hydra_node["sweeper"].get("params") or {}
+    lines = [*hydra_node["overrides"]["task"], *(f"{key}={value}" for key, value in params.items())]
     counts = {
         override.input_line: _num_values(override) for override in OverridesParser.create().parse_overrides(lines)
     }

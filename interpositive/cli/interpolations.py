@@ -41,7 +41,10 @@ def refuse_closed_interpolations(node: object, where: str = "", file: str = "") 
     """Raise ``ConfigError`` naming the first key whose text asks for more than it may; nothing is resolved."""
     if isinstance(node, dict):
         for key, value in node.items():
-            refuse_closed_interpolations(value, f"{where}.{key}" if where else str(key), file)
+            place = f"{where}.{key}" if where else str(key)
+            if "${" in str(key):
+                raise ConfigError(f"{place} is no name of a key", found=key, expected="a name without references")
+            refuse_closed_interpolations(value, place, file)
     elif isinstance(node, list | tuple):
         for index, value in enumerate(node):
             refuse_closed_interpolations(value, f"{where}[{index}]", file)

@@ -182,9 +182,28 @@ def resolvers() -> list[Hostile]:
         "defaults list, option": ("task=evil", f"defaults:\n  - /mini_model: '{env}'\n", "mini_model"),
         "in a list": ("task=evil", f"num_wires: [1, '{env}']\n", "num_wires"),
         "in a deep list": ("task=evil", f"a: {{b: [[{{c: '{env}'}}]]}}\n", "a.b[0][0].c"),
+        "for a key": ("task=evil", f"'{env}': 1\n", "no name of a key"),
+        "for a key of a defaults list": ("task=evil", f"defaults:\n  - '{env}': x\n", "no name of a key"),
+        "for a deep key": ("task=evil", f"a: [{{b: {{'x{env}': 1}}}}]\n", "no name of a key"),
+        "for a package": ("task=evil", f"# @package {env}\na: 1\n", "no name of a key"),
+        "with spaces": ("task=evil", "a: '${ oc.env : SECRET }'\n", "a in"),
+        "in quotes": ("task=evil", "a: '${oc.env:\"SECRET\"}'\n", "a in"),
+        "behind a default": ("task=evil", "a: '${oc.select:nothing,${oc.env:SECRET}}'\n", "a in"),
+        "of a sweep": (
+            "experiment=evil",
+            f"{GLOBAL}hydra: {{sweeper: {{params: {{seed: '{env}'}}}}}}\n",
+            "hydra.sweeper.params.seed",
+        ),
+        "of objectives": (
+            "experiment=evil",
+            f"{GLOBAL}hydra: {{sweeper: {{objectives: ['{env}']}}}}\n",
+            "hydra.sweeper.objectives",
+        ),
     }
     for route, (choice, text, key) in more.items():
-        found.append(Hostile(f"resolver, {route}", ("train", choice), key, {"task/evil.yaml": text}))
+        found.append(
+            Hostile(f"resolver, file: {route}", ("train", choice), key, {f"{choice.replace('=', '/')}.yaml": text})
+        )
     production = f"defaults: [default]\nname: stolen\nworkspace: '{env}'\n"
     for verb in ("ingest", "inspect", "train"):
         needed = ("source=x",) if verb == "ingest" else ()
@@ -200,6 +219,7 @@ def resolvers() -> list[Hostile]:
         ("apply", "run"),
         ("evaluate", "result"),
         ("review", "path"),
+        ("reproduce", "run"),
         ("soundstage", "output"),
         ("demo", "folder"),
     ):
@@ -228,6 +248,10 @@ def machinery() -> list[Hostile]:
         "hydra.job_logging.handlers.console.stream=ext://os.system": "console.stream",
         "hydra.hydra_logging.handlers.console.stream=ext://canary_module": "console.stream",
         "+hydra.job_logging.handlers.evil=${task}": "evil",
+        "+hydra.job_logging.handlers.evil={\\(\\):os.system,command:touch CANARY}": "evil.()",
+        "+hydra.job_logging.filters.evil={\\(\\):canary_module.run}": "evil.()",
+        "hydra.launcher.n_jobs=1000000": "n_jobs",
+        "hydra.sweeper.num_trials=1e18": "num_trials",
         "hydra.job_logging=${task}": "job_logging",
         "hydra.hydra_logging.handlers.console.class=${oc.env:SECRET}": "console.class",
         "+hydra.job.env_set.LD_PRELOAD=CANARY": "env_set",
@@ -287,12 +311,30 @@ def machinery() -> list[Hostile]:
         "launcher: {submitit_folder: /etc}": "hydra.launcher.submitit_folder",
         'launcher: {partition: "x\\ntouch CANARY #"}': "hydra.launcher.partition",
         "launcher: {_target_: os.system}": "hydra.launcher._target_",
+        'launcher: {comment: "x\\u2028touch CANARY #"}': "evil.yaml",
+        'launcher: {account: "x\\rtouch CANARY #"}': "hydra.launcher.account",
+        "launcher: {additional_parameters: {export: 'ALL,LD_PRELOAD=CANARY'}}": "hydra.launcher.additional_parameters",
+        "launcher: {name: '$(touch CANARY)', setup: null, srun_args: x}": "hydra.launcher.srun_args",
+        "launcher: {inner: {_target_: canary_module.run}}": "inner",
+        "launcher: {name: '${oc.env:SECRET}'}": "hydra.launcher.name",
+        "launcher: [os.system]": "experiment/evil",
+        "launcher: null": "launcher",
+        "sweeper: null": "sweeper",
+        "launcher: {tasks_per_node: 1000000}": "hydra.launcher.tasks_per_node",
+        "sweeper: {params: {+hydra.callbacks.x: 1}}": "hydra",
+        "sweeper: {params: {' hydra.run.dir': CANARY}}": "hydra",
+        "sweeper: {params: {'seed=1 hydra.run.dir': CANARY}}": "hydra",
+        "sweeper: {params: {run_folder: '/etc,/usr'}}": "run_folder",
+        "sweeper: {params: {'engine.address': x}}": "engine",
+        "sweeper: {params: os.system}": "hydra.sweeper.params",
+        "sweeper: {objectives: {_target_: os.system}}": "hydra.sweeper.objectives._target_",
         "sweeper: {_target_: os.system}": "hydra.sweeper._target_",
         "sweeper: {inner: [{_target_: os.system}]}": "inner",
         "sweeper: {params: {'hydra.launcher._target_': os.system}}": "hydra",
         "mode: {_target_: os.system}": "hydra",
         "${oc.env:SECRET}": "hydra",
         "[1, 2]": "hydra",
+        "null": "evil",
     }
     slurm = ("hydra/launcher=submitit_slurm", "--multirun")
     for node, key in nodes.items():
@@ -319,6 +361,13 @@ def machinery() -> list[Hostile]:
         found.append(
             Hostile("machinery, package", ("train", f"+task@{package}=evil"), "hydra.", {"task/evil.yaml": text})
         )
+    evaluated = "pre_dispatch: \"__import__('os').system('touch CANARY')\""
+    for told in ("n_jobs: 1000000", evaluated, "temp_folder: /etc"):
+        text = (
+            f"{GLOBAL}defaults: [override /hydra/launcher: joblib]\nhydra: {{launcher: {{{told}}}, mode: MULTIRUN}}\n"
+        )
+        key = f"hydra.launcher.{told.partition(':')[0]}"
+        found.append(Hostile("machinery, joblib", ("train", "experiment=evil"), key, {"experiment/evil.yaml": text}))
     shadowed = "_target_: os.system\n"
     joblib, header = "hydra/launcher/joblib.yaml", "# @package hydra.callbacks\nmine: {_target_: os.system}\n"
     override = "defaults:\n  - override /hydra/launcher: evil\n"
@@ -370,6 +419,19 @@ def texts() -> list[Hostile]:
         "two megabytes": ("a: " + "x" * (2 << 20) + "\n", "evil.yaml"),
         "an endless number": ("num_wires: " + "9" * 5000 + "\n", "evil.yaml"),
         "an endless hexadecimal number": ("num_wires: 0x" + "9" * 5000 + "\n", "evil.yaml"),
+        "an endless hexadecimal number of letters": ("num_wires: 0x" + "f" * 5000 + "\n", "evil.yaml"),
+        "an endless number of minutes": ("num_wires: 1" + ":59" * 3000 + "\n", "evil.yaml"),
+        "an endless number that is told to be one": ("num_wires: !!int '" + "9" * 5000 + "'\n", "tag"),
+        "no truth": ("num_wires: !!bool maybe\n", "tag"),
+        "no number": ("num_wires: !!int ''\n", "tag"),
+        "a list that is told to be a mapping": ("num_wires: !!map [1, 2]\n", "tag"),
+        "merged with no mapping": ("<<: [1, 2]\n", "evil.yaml"),
+        "another YAML": ("%YAML 9.9\n---\na: 1\n", "evil.yaml"),
+        "escaped marks": ('a: "\\u202egnp.exe"\n', "evil.yaml"),
+        "an escaped key": ('"_target\\u200b_": os.system\n', "evil.yaml"),
+        "words to a terminal": ('a: "\\e]0;owned\\a"\n', "evil.yaml"),
+        "a soft hyphen": ("_target\u00ad_: os.system\n", "evil.yaml"),
+        "wide letters": ("\uff3ftarget\uff3f: os.system\n", "task"),
         "python/object/apply": ("!!python/object/apply:os.system ['touch CANARY']\n", "tag"),
         "python/object/new": ("a: !!python/object/new:os.system ['touch CANARY']\n", "tag"),
         "python/name": ("_target_: !!python/name:os.system\n", "tag"),
@@ -402,10 +464,22 @@ def texts() -> list[Hostile]:
         "a choice that climbs": ("defaults:\n  - ../production/default\n", "out of its folder"),
         "a choice of everything": ("defaults:\n  - /hydra/job_logging@_global_.hydra.callbacks: default\n", "hydra"),
         "itself": ("defaults:\n  - evil\n", "evil"),
+        "a choice of a file": ("defaults:\n  - file:///etc/passwd\n", "task"),
+        "a choice of a package": ("defaults:\n  - pkg://canary_module\n", "task"),
+        "a choice from the root": ("defaults:\n  - //etc/passwd\n", "passwd"),
+        "a choice of no name": ("defaults:\n  - /task: [../../etc/passwd, 3]\n", "task"),
+        "a choice for Hydra": ("defaults:\n  - override /hydra/job_logging: ../../../etc/passwd\n", "hydra"),
+        "a defaults list of mappings": ("defaults: {task: evil}\n", "task"),
     }  # fmt: skip
+    chain = {f"task/c{n}.yaml": f"defaults: [c{n + 1}]\n" for n in range(1500)} | {"task/c1500.yaml": "a: 1\n"}
+    tree = {f"task/t{n}.yaml": f"defaults: [t{n + 1}@a, t{n + 1}@b]\n" for n in range(40)} | {"task/t40.yaml": "a: 1\n"}
     return [
-        Hostile(f"text: {name}", ("train", "task=evil"), key, {"task/evil.yaml": text})
-        for name, (text, key) in texts.items()
+        *(
+            Hostile(f"text: {name}", ("train", "task=evil"), key, {"task/evil.yaml": text})
+            for name, (text, key) in texts.items()
+        ),
+        Hostile("text: a chain of files", ("train", "task=c0"), "task", chain),
+        Hostile("text: files that double", ("train", "task=t0"), "too many files", tree),
     ]
 
 
@@ -466,6 +540,11 @@ def values() -> list[Hostile]:
         "run_folder=/etc": "run_folder",
         "run_folder=/proc/self": "run_folder",
         "run_folder={a: 1}": "run_folder",
+        "dry_run=maybe": "dry_run",
+        "dry_run={_target_: os.system}": "dry_run",
+        "wandb=null": "wandb",
+        "trainer=null": "trainer",
+        "compute=null": "compute",
         "wandb.mode=os.system": "wandb.mode",
         "wandb.base_url=http://localhost:9": "wandb",
         "+wandb.settings={program: CANARY}": "wandb",
@@ -502,6 +581,9 @@ def values() -> list[Hostile]:
         ("train", "hydra.launcher.setup=[touch CANARY]"),
         ("train", "--config-dir=/etc"),
         ("ingest", "+hydra.callbacks=x"),
+        ("train", "wandb=online"),
+        ("train", "wandb.entity=canary"),
+        ("ingest", "engine.address=canary:1"),
     )
     found += [Hostile("values, demo", ("demo", f"+steps.{verb}=['{a}']"), "steps") for verb, a in steps]
     return found
@@ -529,6 +611,21 @@ def sending() -> list[Hostile]:
         files = {"experiment/evil.yaml": GLOBAL + text, "wandb/evil.yaml": away, "task/evil.yaml": away}
         asked = () if text.startswith("defaults:\n  - override") or "online" in text else ("wandb=online",)
         found.append(Hostile("sending", (*run, *asked), key, files))
+    cluster = "address: 'ray://canary:10001'\n"
+    ray = f"_target_: interpositive.dailies.engines.RayEngine\n{cluster}"
+    engines = {
+        f"{GLOBAL}engine: {{{', '.join(ray.splitlines())}}}\n": "engine.address",
+        f"{GLOBAL}engine: {{{cluster.strip()}}}\n": "engine.address",
+        f"{GLOBAL}evil: 'canary:1'\nengine: {{address: '${{evil}}'}}\n": "engine.address",
+        f"{GLOBAL}evil: {{{', '.join(ray.splitlines())}}}\nengine: ${{evil}}\n": "engine",
+        "defaults:\n  - default\n  - override /engine: evil\n": "engine",
+        "defaults:\n  - default\n  - /task@_global_.engine: evil\n": "engine.address",
+    }
+    for text, key in engines.items():
+        files = {"production/evil.yaml": text, "engine/evil.yaml": ray, "task/evil.yaml": cluster}
+        found.append(Hostile("sending, cluster", ("ingest", "production=evil", "source=."), key, files))
+    steps = f"{GLOBAL}steps: {{train: ['wandb=online', 'wandb.entity=canary']}}\n"
+    found.append(Hostile("sending, demo", ("demo", "+experiment=evil"), "steps", {"experiment/evil.yaml": steps}))
     for group in ("task", "production"):
         text = {f"{group}/evil.yaml": f"{GLOBAL}wandb: {{entity: canary}}\n"}
         found.append(Hostile("sending", ("train", f"{group}=evil", "wandb=online"), "wandb.entity", text))

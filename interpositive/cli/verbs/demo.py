@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict
 from interpositive.cli.assembling import read_config
 from interpositive.errors import ConfigError, InterpositiveError
 
-_OVERRIDE = re.compile(r"(?!hydra\b)[a-z_]+(\.[a-z_]+)*=")
+# A step's own command line would be asked what leaves the machine, and a file is not to answer for it.
+_OVERRIDE = re.compile(r"(?!hydra\b|engine\b|wandb\b(?!=(offline|disabled)$))[a-z_]+(\.[a-z_]+)*=")
 
 
 class DemoConfig(BaseModel):
