@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -13,6 +12,10 @@ import numpy as np
 import OpenImageIO as oiio
 import pytest
 from productions import TinyProduction
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from commands import Commands
 
 from interpositive.media.opening import open_reader
 from interpositive.records.delivery_manifest import read_and_verify
@@ -60,25 +63,25 @@ CHATTER = [
 ]
 
 
-def test_from_dailies_to_pages(tiny_production: TinyProduction, tmp_path: Path) -> None:
+@pytest.fixture
+def commands(tmp_path: Path) -> Iterator[Commands]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "INTERPOSITIVE_CONFIG": str(tmp_path / "own")}
+    with Commands(environment) as running:
+        yield running
+
+
+def test_from_dailies_to_pages(tiny_production: TinyProduction, commands: Commands, tmp_path: Path) -> None:
     own = tmp_path / "own" / "production"
     own.mkdir(parents=True)
     (own / "tiny.yaml").write_text(PRODUCTION.format(folder=tmp_path))
     printed: list[str] = []
 
     def interpositive(*arguments: str, code: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "interpositive.cli.main", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=tmp_path,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "INTERPOSITIVE_CONFIG": str(tmp_path / "own")},
-        )
-        assert done.returncode == code, f"{arguments}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr
-        printed.append(done.stdout + done.stderr)
-        return done.stdout + done.stderr
+        found, out, err = commands.run(*arguments, folder=tmp_path)
+        assert found == code, f"{arguments}\n{out}\n{err}"
+        assert "Traceback" not in err
+        printed.append(out + err)
+        return out + err
 
     quiet = "progress=false"
     assert "train 2, val 1, test 1" in interpositive(
