@@ -78,14 +78,15 @@ def main() -> None:
     rest.sort(key=lambda argument: argument not in ("--multirun", "-m"))
     sys.argv = [f"interpositive {verb}", *rest]
 
-    before = signal.signal(signal.SIGTERM, _leave_before_training) if verb == "train" else None
+    stops = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2) if verb == "train" else ()
+    before = {number: signal.signal(number, _leave_before_training) for number in stops}
     try:
         from interpositive.cli.hydra_app import run_verb
 
         run_verb(verb)
     finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _leave_before_training(number: int, frame: FrameType | None) -> NoReturn:

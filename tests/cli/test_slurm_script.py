@@ -11,23 +11,27 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "slurm" / "train.sbatch"
-# Hands signals on to its one task and ends with its code, as srun does.
+# Hands signals on to its one task and ends with its code, as srun does; but of SIGTERM it makes SIGKILL.
 SRUN = """#!/bin/bash
 echo "srun $*" >> calls
 while [[ $1 == --* ]]; do shift; done
 "$@" & task=$!
-trap 'kill -TERM $task' TERM
+trap 'kill -USR1 $task' USR1
+trap 'kill -KILL $task' TERM
 while wait $task; code=$?; kill -0 $task 2>/dev/null; do :; done
 exit $code
 """
 SCONTROL = """#!/bin/bash
 echo "scontrol $*" >> calls
 """
-# A training that takes one attempt for each line of ``codes``; "stop" waits until it is told to.
+# A training that takes one attempt for each line of ``codes``; "stop" waits until it is told to, "deaf" is not
+# yet there to be told.
 INTERPOSITIVE = """#!/bin/bash
 code=$(head -n 1 codes); sed -i 1d codes
 if [ "$code" = stop ]; then
-    trap 'sleep 0.3; echo saved >> calls; exit 75' TERM
+    trap 'sleep 0.3; echo saved >> calls; exit 75' USR1
+fi
+if [ "$code" = stop -o "$code" = deaf ]; then
     touch training
     while :; do sleep 0.05; done
 fi
@@ -60,17 +64,20 @@ def calls(cluster: Path) -> list[str]:
     return (cluster / "calls").read_text().splitlines()
 
 
-def test_told_to_stop_it_waits_for_the_ranks_to_save_and_goes_back_into_the_queue(cluster: Path) -> None:
-    job = start(cluster, "stop 0", "compute=one_node", "run_folder=/shared/run")
+@pytest.mark.parametrize(("heard", "code", "saved"), [("stop", 75, ["saved"]), ("deaf", 138, [])])
+def test_told_to_stop_it_waits_for_the_ranks_to_save_and_goes_back_into_the_queue(
+    cluster: Path, heard: str, code: int, saved: list[str]
+) -> None:
+    job = start(cluster, f"{heard} 0", "compute=one_node", "run_folder=/shared/run", restarts=99)
     deadline = time.monotonic() + 30
     while not (cluster / "training").exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
     job.send_signal(signal.SIGTERM)
-    assert job.wait(30) == 75
+    assert job.wait(30) == code
     started, *then = calls(cluster)
     assert started.endswith("interpositive train compute=one_node run_folder=/shared/run progress=false")
-    assert then == ["saved", "scontrol requeue 17"]
+    assert then == [*saved, "scontrol requeue 17"]
 
 
 @pytest.mark.parametrize(
