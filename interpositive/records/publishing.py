@@ -60,13 +60,15 @@ def refuse_existing(path: Path) -> None:
 
 
 @contextmanager
-def publish_folder(final: Path) -> Iterator[Path]:
+def publish_folder(final: Path, *, replaces: bool = False) -> Iterator[Path]:
     """Yield a scratch folder that becomes ``final`` by one rename when the body succeeds.
 
-    Raises ``StorageError`` when ``final`` exists or the disk refuses the bytes.
+    Raises ``StorageError`` when ``final`` exists or the disk refuses the bytes. With ``replaces`` what exists there is
+    taken away, but not before all else is on disk.
     """
     final = Path(final)
-    refuse_existing(final)
+    if not replaces:
+        refuse_existing(final)
     scratch = final.parent / f".{final.name}.{uuid.uuid4().hex[:8]}.part"
     try:
         scratch.mkdir(parents=True)
@@ -77,6 +79,8 @@ def publish_folder(final: Path) -> Iterator[Path]:
         for path in (p for p in sorted(scratch.rglob("*")) if p.is_dir()):
             sync(path)
         sync(scratch)
+        if replaces:
+            retire_folder(final)
         refuse_existing(final)
         scratch.rename(final)
         sync(final.parent)

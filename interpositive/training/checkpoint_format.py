@@ -118,13 +118,12 @@ def take_snapshot(checkpoint: dict[str, Any]) -> Snapshot:
 
 
 def write_checkpoint(snapshot: Snapshot, final: Path) -> None:
-    """Publish a checkpoint folder by one rename; what has its name is taken away before.
+    """Publish a checkpoint folder by one rename; what has its name is replaced once all is on disk.
 
-    ``StorageError`` if the disk refuses; nothing is left then.
+    ``StorageError`` if the disk refuses; nothing new is left then.
     """
     state = json.dumps(snapshot.state, separators=(",", ":"), allow_nan=False).encode()
-    retire_folder(final)
-    with publish_folder(final) as scratch:
+    with publish_folder(final, replaces=True) as scratch:
         specs = write_tensor_file(scratch / TENSORS_NAME, snapshot.tensors)
         _write_through(scratch / STATE_NAME, state)
         record = CheckpointRecord(

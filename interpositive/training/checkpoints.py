@@ -20,9 +20,11 @@ from interpositive.training.checkpoint_format import (
     SafeCheckpointIO,
     Snapshot,
     checkpoint_step,
+    read_checkpoint,
     take_snapshot,
     write_checkpoint,
 )
+from interpositive.training.held_out_judge import HeldOutJudge
 from interpositive.training.settings import TrainSettings
 
 _LOG = logging.getLogger(__name__)
@@ -58,6 +60,15 @@ class CheckpointWriter(SafeCheckpointIO):
         thread = ThreadPoolExecutor(1, "checkpoint")
         self._pending = thread.submit(self._write, snapshot, Path(path), kept_step)
         thread.shutdown(wait=False)
+
+    def add(self, path: Path, callback: lightning.Callback) -> None:
+        """Write a checkpoint anew with the present state of a callback; returns when that is on disk."""
+        checkpoint = read_checkpoint(path)
+        checkpoint["callbacks"][callback.state_key] = callback.state_dict()
+        try:
+            super().save_checkpoint(checkpoint, path)
+        except (OSError, StorageError) as error:
+            raise self._failure(error, path) from error
 
     def settle(self) -> None:
         """Wait until what was begun is published; ``StorageError`` if it could not be."""
@@ -104,11 +115,14 @@ class Checkpoints(Checkpoint):
     saved at once, for it takes longer than a save. Training waits for a write only where the next is due.
     """
 
-    def __init__(self, writer: CheckpointWriter, settings: TrainSettings, pause: Callable[[], None]) -> None:
+    def __init__(
+        self, writer: CheckpointWriter, settings: TrainSettings, pause: Callable[[], None], judge: HeldOutJudge
+    ) -> None:
         """``writer`` belongs to the trainer's plugins as well; ``pause`` stops the meter of waiting."""
         self.writer = writer
         self.settings = settings
         self.pause = pause
+        self.judge = judge
         self.seconds = 0.0
         self._saved_step = 0
 
@@ -119,9 +133,11 @@ class Checkpoints(Checkpoint):
             make_folder(self.writer.folder)
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """What training goes on from is saved already."""
+        """What training goes on from is saved already; only a judgement that was made up for now is added."""
         del pl_module
         self._saved_step = trainer.global_step
+        if trainer.is_global_zero and self.judge.made_up:
+            self.writer.add(self._path(self._saved_step), self.judge)
 
     def on_train_batch_start(self, *args: Any) -> None:
         """End training where a write has failed."""
@@ -164,7 +180,10 @@ class Checkpoints(Checkpoint):
         if step == self._saved_step:
             return
         began = time.perf_counter()
-        trainer.save_checkpoint(self.writer.folder / f"step={step}.ckpt", weights_only=False)
+        trainer.save_checkpoint(self._path(step), weights_only=False)
         self._saved_step = step
         self.seconds += time.perf_counter() - began
         self.pause()
+
+    def _path(self, step: int) -> Path:
+        return self.writer.folder / f"step={step}.ckpt"

@@ -75,6 +75,7 @@ class HeldOutJudge(lightning.Callback):
         self.pause = pause
         self.stop = stop or StopRequests()
         self.seconds = 0.0
+        self.made_up = False
         self.kept_weights: dict[str, Tensor] = {}
         self.curves: dict[str, WindowCurves] = {}
         self.pictures: WindowPictures = {}
@@ -89,11 +90,12 @@ class HeldOutJudge(lightning.Callback):
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Go on from the checkpoint's course; the budget's decision outlives a run that left no checkpoint.
 
-        A run that was asked to stop at the judgement of its step makes up for it here.
+        A run that was asked to stop at the judgement of its step makes up for it here, and has ``made_up`` then.
         """
         if is_first():
             self._take_up()
             log_earlier(trainer.loggers, self.course, self.folder / METRICS_NAME)
+        self.made_up = self.is_due(trainer.global_step)
         self.on_train_batch_end(trainer, pl_module)
 
     def _take_up(self) -> None:

@@ -15,7 +15,6 @@ from pytorch_lightning.loggers import Logger
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.dailies.prepared_windows import MakeExample
 from interpositive.dailies.selection import take_columns
-from interpositive.errors import StorageError
 from interpositive.media.encodings import find_encoding
 from interpositive.media.plate_colour import NATIVE
 from interpositive.metrics.contract import MakeMetric
@@ -27,7 +26,7 @@ from interpositive.records.digests import sha256_of_value
 from interpositive.records.held_out_course import HeldOutCourse
 from interpositive.records.provenance import Starts
 from interpositive.records.publishing import retire_folder
-from interpositive.records.run_record import RUN_RECORD_NAME, RunPrepared, RunRecord, RunTake
+from interpositive.records.run_record import RunPrepared, RunRecord, RunTake
 from interpositive.training import surroundings
 from interpositive.training.callbacks import AveragedWeights, Stopwatch, Validation, WaitMeter
 from interpositive.training.checkpoint_format import (
@@ -48,6 +47,7 @@ from interpositive.training.run_folder import (
     keep_config,
     machine_description,
     paper_digests,
+    refuse_finished,
     software_versions,
 )
 from interpositive.training.run_lock import alone_in_folder
@@ -92,10 +92,7 @@ def train_mini_model(
     Every process of the run calls this, once it has joined the others (``ranks.joined``). In the first of them
     the mini-model ends with the weights that are archived, if it was not sharded.
     """
-    if (folder / RUN_RECORD_NAME).exists():
-        raise StorageError(
-            f"{folder} already holds a finished run", remedy="give another run folder, or move this one away"
-        )
+    refuse_finished(folder)
     averaging = AveragedWeights(
         decay=settings.ema_decay,
         update_starting_at_step=min(settings.warmup_steps, settings.max_steps - 1),
@@ -154,7 +151,7 @@ def train_mini_model(
     resume_path = found.path
     # It would hold a second copy of the state for as long as the run trains.
     del found
-    checkpoints = Checkpoints(writer, settings, wait_meter.pause)
+    checkpoints = Checkpoints(writer, settings, wait_meter.pause, judge)
     # All that belongs to a step is done when its checkpoint is written.
     callbacks: list[lightning.Callback] = [
         StepExchange(stop),

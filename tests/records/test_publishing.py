@@ -67,6 +67,18 @@ def test_what_exists_is_never_overwritten(tmp_path: Path, kind: str) -> None:
     assert kind != "file" or final.read_text() == "mine"
 
 
+def test_what_is_replaced_stays_until_all_else_is_on_disk(tmp_path: Path) -> None:
+    final = tmp_path / "final"
+    for content in ("first", "second"):
+        with publish_folder(final, replaces=True) as scratch:
+            (scratch / content).touch()
+    assert [path.name for path in final.iterdir()] == ["second"]
+    with pytest.raises(ZeroDivisionError), publish_folder(final, replaces=True) as scratch:
+        raise ZeroDivisionError
+    assert [path.name for path in final.iterdir()] == ["second"]
+    assert list(tmp_path.iterdir()) == [final]
+
+
 def test_what_appeared_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
     final = tmp_path / "final"
     with pytest.raises(StorageError, match="already exists"), publish_folder(final) as scratch:

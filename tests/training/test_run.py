@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from interpositive.errors import StorageError, TrainingError
+from interpositive.errors import ConfigError, StorageError, TrainingError
 from interpositive.functional.examples import Example
 from interpositive.mini_models.archive import load_archive
 from interpositive.mini_models.candidate_fusion import CandidateFusion
@@ -25,6 +25,7 @@ from interpositive.records.run_record import RunRecord
 from interpositive.training import callbacks, held_out_judge
 from interpositive.training.checkpoint_format import SafeCheckpointIO, newest_valid_checkpoint
 from interpositive.training.fine_tuner import FineTuner
+from interpositive.training.run_folder import LOGS_NAME, keep_config, refuse_strange_folder
 
 Train = Callable[..., RunRecord]
 NUM_STEPS = 12
@@ -287,9 +288,25 @@ def test_a_run_folder_of_another_configuration_is_refused(
         cut_at(1, patch)
         with pytest.raises(Cut):
             train(tmp_path)
-    with pytest.raises(StorageError, match="another configuration"):
+    with pytest.raises(StorageError, match=r"another configuration\n.* in a: 1 → 2\n"):
         train(tmp_path, config_text="a: 2\n")
     assert (tmp_path / "config.yaml").read_text() == "a: 1\n"
+
+
+@pytest.mark.parametrize("content", [b"a: [1", b"a: \xff", b"- a", b"", b"[" * 5000], ids=repr)
+def test_a_configuration_that_is_damaged_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"config\.yaml is not the configuration of a run\n"):
+        keep_config(tmp_path, "a: 1\n")
+    assert (tmp_path / "config.yaml").read_bytes() == content
+
+
+def test_a_run_that_ended_before_it_had_a_configuration_is_no_strange_folder(tmp_path: Path) -> None:
+    (tmp_path / LOGS_NAME).mkdir()
+    refuse_strange_folder(tmp_path)
+    (tmp_path / "letter.txt").touch()
+    with pytest.raises(StorageError, match=r"(?s)not a run folder.*letter\.txt"):
+        refuse_strange_folder(tmp_path)
 
 
 def test_a_finished_run_is_refused_and_left_as_it_is(train: Train, tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ import pytest
 
 from interpositive.dailies import prepared_windows
 from interpositive.errors import TrainingStopped
-from interpositive.training import checkpoints, held_out_judge, run
+from interpositive.records.held_out_course import HeldOutCourse
+from interpositive.training import checkpoint_format, checkpoints, held_out_judge, run
 from interpositive.training.fine_tuner import FineTuner
 from interpositive.training.stopping import STOP_SIGNALS, StopRequests
 
-Train = Callable[..., Any]
 LAST = 12
 Train = Callable[..., Any]
 
@@ -86,6 +86,27 @@ def test_asked_to_stop_a_run_saves_its_step_and_goes_on_to_the_same_end(
     assert (f"saved at step {step} of {LAST}" in told) == (call != LAST)
     train(tmp_path)
     assert end_of(tmp_path) == end_of(whole)
+
+
+def test_a_judgement_that_was_made_up_for_is_in_the_checkpoint_of_its_step(train: Train, tmp_path: Path) -> None:
+    stopped_run, whole_run, kept = tmp_path / "stopped", tmp_path / "whole", {"keep_checkpoints": 9}
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(TrainingStopped), StopRequests() as stop:
+        ask_in(patch, held_out_judge, "measure_window", 3)
+        train(stopped_run, stop=stop, **kept)
+    assert judged_at(stopped_run, 8) == [4]
+    for folder in (stopped_run, whole_run):
+        train(folder, **kept)
+        assert judged_at(folder, 8) == [4, 8]
+    names = sorted(path.relative_to(stopped_run) for path in stopped_run.glob("checkpoints/*/*.safetensors"))
+    assert len(names) == 3
+    assert all((stopped_run / name).read_bytes() == (whole_run / name).read_bytes() for name in names)
+
+
+def judged_at(folder: Path, step: int) -> list[int]:
+    """The steps whose judgements a checkpoint holds."""
+    state = checkpoint_format.read_checkpoint(folder / "checkpoints" / f"step={step}.ckpt")
+    course = HeldOutCourse.model_validate_json(state["callbacks"]["HeldOutJudge"]["course"])
+    return [point.step for point in course.points]
 
 
 def test_asked_before_there_is_anything_to_save_a_run_ends_at_once(
