@@ -22,18 +22,24 @@ import yaml
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from interpositive.cli.assembling import read_config
-from interpositive.cli.rank_endings import LOGS_FOLDER, PARENT_VARIABLE, ending_path, find_cause
+from interpositive.cli.rank_endings import Word, find_cause, hear_word
 from interpositive.cli.training import TrainConfig, read_compute, train_here
 from interpositive.errors import ConfigError, RankLostError, TrainingStopped
 from interpositive.records.publishing import write_file_whole
 from interpositive.records.run_record import RUN_RECORD_NAME, RunRecord
 from interpositive.training.ranks import rank_of
+from interpositive.training.run_folder import LOGS_NAME, refuse_finished
+from interpositive.training.run_lock import run_lock
 from interpositive.training.settings import ComputeSettings
 from interpositive.training.stopping import STOP_SIGNALS
 
 _CONFIG_NAME = "ranks.yaml"
 _GRACE_SECONDS, _GRACE_SECONDS_OF_LOST = 5.0, 1.0
 _LOOK_SECONDS = 0.1
+# As which signal a request to stop reaches the ranks.
+_HANDED_ON: dict[int, int] = {
+    number: signal.SIGUSR2 if number == signal.SIGUSR1 else signal.SIGUSR1 for number in STOP_SIGNALS
+}
 _LOOPBACKS = {"linux": "lo", "darwin": "lo0"}
 
 
@@ -49,18 +55,24 @@ def launch(plain: Mapping[str, Any], folder: Path) -> RunRecord:
         return train_here(plain, folder)
     if compute.num_nodes > 1:
         raise _not_started_on_every_machine(compute)
+    # Held here as well as by the ranks: nothing in the folder of another training is touched, nor is one begun there.
+    with run_lock(folder) as lock:
+        refuse_finished(folder)
+        _run_until_finished(plain, folder, compute, lock)
+    return RunRecord.read(folder)
+
+
+def _run_until_finished(plain: Mapping[str, Any], folder: Path, compute: ComputeSettings, lock: int) -> None:
     for restarts_left in reversed(range(compute.restarts + 1)):
         try:
-            _run_ranks(plain, folder, compute)
-            break
+            return _run_ranks(plain, folder, compute, lock)
         except RankLostError as error:
             if (folder / RUN_RECORD_NAME).exists():
                 # Lost while it said goodbye to a logger: the run itself is finished.
-                break
+                return
             if not restarts_left:
                 raise
             print(f"{error}\nstarting again from the newest checkpoint", file=sys.stderr)
-    return RunRecord.read(folder)
 
 
 def _not_started_on_every_machine(compute: ComputeSettings) -> ConfigError:
@@ -75,21 +87,28 @@ def _not_started_on_every_machine(compute: ComputeSettings) -> ConfigError:
 
 
 class _Ranks:
-    """The rank processes of one attempt."""
+    """The rank processes of one attempt, and when they have ended the ``words`` that they left, by rank."""
 
     def __init__(self) -> None:
         self.processes: list[subprocess.Popen[bytes]] = []
-        self.asked_to_stop = False
+        self.pipes: list[int] = []
+        self.words: dict[int, Word] = {}
+        self.asked: list[int] = []
 
     @property
     def codes(self) -> list[int | None]:
         """Exit codes by rank, None for one that runs."""
         return [process.poll() for process in self.processes]
 
-    def ask_to_stop(self, *_: object) -> None:
-        """Hand on that this process was asked to stop; ranks end in their own time."""
-        self.asked_to_stop = True
-        self._terminate()
+    def ask_to_stop(self, number: int, *_: object) -> None:
+        """Hand on that this process was asked to stop by the signal ``number``; ranks end in their own time.
+
+        By another signal: many systems send theirs to every process, ranks included, and the same one from here too
+        would be a second request, which is obeyed at once. A warning and the signal after it are one request.
+        """
+        if number in self.asked or not self.asked:
+            self._signal(_HANDED_ON[number])
+        self.asked.append(number)
 
     def first_to_fail(self) -> int | None:
         """Wait until one has failed, and say which; None when all have ended well.
@@ -109,7 +128,7 @@ class _Ranks:
 
     def end(self) -> None:
         """Ask those that still run to end, and soon make them: one that is stopped, or waits for others, is deaf."""
-        self._terminate()
+        self._signal(signal.SIGTERM)
         # Where one is lost, the others end by themselves, and it cannot.
         lost = RankLostError.exit_code in self.codes
         until = time.monotonic() + (_GRACE_SECONDS_OF_LOST if lost else _GRACE_SECONDS)
@@ -119,41 +138,48 @@ class _Ranks:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self.words = {rank: word for rank, pipe in enumerate(self.pipes) if (word := hear_word(pipe))}
 
-    def _terminate(self) -> None:
+    def _signal(self, number: int) -> None:
         for process in self.processes:
-            if process.poll() is None:
-                process.terminate()
+            process.send_signal(number)
 
 
-def _run_ranks(plain: Mapping[str, Any], folder: Path, compute: ComputeSettings) -> None:
+def _run_ranks(plain: Mapping[str, Any], folder: Path, compute: ComputeSettings, lock: int) -> None:
     """Start the ranks and come back when all have ended well; else raise what the first one's trouble was."""
-    write_file_whole(folder / LOGS_FOLDER / _CONFIG_NAME, yaml.safe_dump(dict(plain), sort_keys=False))
+    write_file_whole(folder / LOGS_NAME / _CONFIG_NAME, yaml.safe_dump(dict(plain), sort_keys=False))
     # Held here, so that no port is given away before the ranks can have it.
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     ranks = _Ranks()
     with _on_stop_signals(ranks.ask_to_stop):
         try:
             for number in range(compute.devices):
-                ranks.processes.append(_start_rank(number, folder, compute, store.port))
-            if ranks.asked_to_stop:
-                ranks.ask_to_stop()
+                process, pipe = _start_rank(number, folder, compute, store.port, lock)
+                ranks.processes.append(process)
+                ranks.pipes.append(pipe)
+            if ranks.asked:
+                # Before the last of them was there to be told.
+                ranks.ask_to_stop(ranks.asked[0])
             first = ranks.first_to_fail()
         finally:
             ranks.end()
     if first is None:
         return
-    cause = find_cause(folder, first, [process.returncode for process in ranks.processes])
-    if ranks.asked_to_stop and isinstance(cause, RankLostError):
+    cause = find_cause(ranks.words, [process.returncode for process in ranks.processes], first, folder)
+    if ranks.asked and isinstance(cause, RankLostError):
         # Before a rank can heed the signal it ends by it.
         raise TrainingStopped("training was asked to stop, and did", remedy="the same command goes on from here")
     raise cause
 
 
-def _start_rank(number: int, folder: Path, compute: ComputeSettings, port: int) -> subprocess.Popen[bytes]:
-    ending_path(folder, number).unlink(missing_ok=True)
+def _start_rank(
+    number: int, folder: Path, compute: ComputeSettings, port: int, lock: int
+) -> tuple[subprocess.Popen[bytes], int]:
+    """A rank's process, and the handle of the pipe at which it leaves word."""
     threads = compute.threads or max(1, num_cores() // compute.devices)
     environment = {
+        # What torch has to say of a lost connection is a trace in C++, around our message of the rank that was lost.
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
         **os.environ,
         "RANK": str(number),
         "LOCAL_RANK": str(number),
@@ -166,22 +192,31 @@ def _start_rank(number: int, folder: Path, compute: ComputeSettings, port: int) 
         "TORCHELASTIC_USE_AGENT_STORE": "True",
         "TORCHELASTIC_RESTART_COUNT": "0",
         "OMP_NUM_THREADS": str(threads),
-        PARENT_VARIABLE: str(os.getpid()),
     }
     if sys.platform in _LOOPBACKS:
         # Ranks of one machine need not be seen from others.
         environment.setdefault("GLOO_SOCKET_IFNAME", _LOOPBACKS[sys.platform])
-    command = [sys.executable, "-m", "interpositive.cli.rank", str(folder / LOGS_FOLDER / _CONFIG_NAME), str(folder)]
-    with _output_of(number, folder, command) as output:
-        # A session of its own: Ctrl-C reaches this process alone, which ends the ranks.
-        return subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output and subprocess.STDOUT,
-            start_new_session=True,
-        )
+    heard, said = os.pipe()
+    given = (folder / LOGS_NAME / _CONFIG_NAME, folder, os.getpid(), lock, said)
+    command = [sys.executable, "-m", "interpositive.cli.rank", *map(str, given)]
+    try:
+        with _output_of(number, folder, command) as output:
+            # A session of its own: Ctrl-C reaches this process alone, which ends the ranks.
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output and subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=[lock, said],
+            )
+    except BaseException:
+        os.close(heard)
+        raise
+    finally:
+        os.close(said)
+    return process, heard
 
 
 @contextmanager
@@ -190,7 +225,7 @@ def _output_of(number: int, folder: Path, command: Sequence[str]) -> Iterator[IO
     if number == 0:
         yield None
         return
-    with (folder / LOGS_FOLDER / f"rank_{number}.txt").open("ab") as stream:
+    with (folder / LOGS_NAME / f"rank_{number}.txt").open("ab") as stream:
         stream.write(f"$ {shlex.join(command)}\n".encode())
         stream.flush()
         yield stream

@@ -1,47 +1,60 @@
-"""How ranks end: each leaves word of its own trouble, and the cause is told from what it dragged along."""
+"""How ranks end: each leaves word of its own trouble, and the cause is told from what it dragged along.
+
+Word goes through a pipe, which holds it until it is read: a disk that is full may be the very trouble.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import interpositive.errors
 from interpositive.errors import InterpositiveError, RankLostError
-from interpositive.records.publishing import write_file_whole
+from interpositive.training.run_folder import LOGS_NAME
 
-LOGS_FOLDER = "logs"
-PARENT_VARIABLE = "INTERPOSITIVE_LAUNCHED_BY"
+Word = dict[str, Any]
 
-
-def ending_path(folder: Path, number: int) -> Path:
-    """Where a rank leaves word."""
-    return folder / LOGS_FOLDER / f"rank_{number}.json"
+# Two words of this size fit into a pipe that nobody reads yet, whatever they are written in.
+_MOST_CHARACTERS = 2000
 
 
-def leave_word(folder: Path, number: int, error: BaseException, mistake: InterpositiveError | None) -> None:
-    """Write down what ended this rank: a ``mistake`` in its own words, anything else with its traceback."""
-    word: dict[str, Any] = {"when": time.time()}
+def leave_word(handle: int, error: BaseException, mistake: InterpositiveError | None) -> None:
+    """Say what ended this rank: a ``mistake`` in its own words, anything else with the end of its traceback."""
+    word: Word = {"when": time.time()}
     if mistake is not None:
         parts = {"what": mistake.what, "found": mistake.found, "expected": mistake.expected, "remedy": mistake.remedy}
-        word |= {"kind": type(mistake).__name__} | {key: value and str(value) for key, value in parts.items()}
+        word |= {"kind": type(mistake).__name__}
+        word |= {key: value and str(value)[:_MOST_CHARACTERS] for key, value in parts.items()}
     else:
-        word |= {"kind": None, "traceback": "".join(traceback.format_exception(error))}
-    write_file_whole(ending_path(folder, number), json.dumps(word, indent=1))
+        word |= {"kind": None, "traceback": "".join(traceback.format_exception(error))[-4 * _MOST_CHARACTERS :]}
+    # Nobody may be there any more to hear it.
+    with suppress(BrokenPipeError):
+        os.write(handle, json.dumps(word, ensure_ascii=False).encode(errors="replace") + b"\n")
 
 
-def find_cause(folder: Path, first: int, codes: Sequence[int]) -> Exception:
-    """The error to raise for a run whose ranks ended with ``codes``, ``first`` being the first one seen to fail.
+def hear_word(handle: int) -> Word | None:
+    """The first word that a rank which has ended left, None if it left none; closes the pipe."""
+    os.set_blocking(handle, False)
+    with os.fdopen(handle, "rb") as stream:
+        # A process of the rank's that outlives it keeps the pipe open, and an empty one gives nothing then.
+        said = stream.read() or b""
+    line, ended, _ = said.partition(b"\n")
+    return json.loads(line) if ended else None
+
+
+def find_cause(words: Mapping[int, Word], codes: Sequence[int], first: int, folder: Path) -> Exception:
+    """The error to raise for a run whose ranks left ``words`` and ended with ``codes``, ``first`` being the first seen.
 
     A mistake that a rank names is the cause, whoever was seen first; then a rank that a signal ended; then the
     earliest of what is left, for a rank that loses its neighbour complains too.
     """
-    paths = {number: ending_path(folder, number) for number in range(len(codes))}
-    words = {number: json.loads(path.read_text()) for number, path in paths.items() if path.is_file()}
     mistakes = [number for number, word in words.items() if word["kind"] not in (None, RankLostError.__name__)]
     if mistakes:
         return _mistake(words[min(mistakes, key=lambda number: words[number]["when"])])
@@ -56,7 +69,7 @@ def find_cause(folder: Path, first: int, codes: Sequence[int]) -> Exception:
     return RuntimeError(f"rank {number} of {len(codes)} failed:\n{words[number]['traceback']}")
 
 
-def _mistake(word: dict[str, Any]) -> InterpositiveError:
+def _mistake(word: Word) -> InterpositiveError:
     kind: type[InterpositiveError] = getattr(interpositive.errors, word["kind"])
     return kind(word["what"], found=word["found"], expected=word["expected"], remedy=word["remedy"] or "")
 
@@ -72,5 +85,5 @@ def _lost(number: int, code: int, folder: Path) -> RankLostError:
 
 
 def _where(number: int, folder: Path) -> str:
-    place = "above" if number == 0 else f"in {folder / LOGS_FOLDER}/rank_{number}.txt"
+    place = "above" if number == 0 else f"in {folder / LOGS_NAME}/rank_{number}.txt"
     return f"its last words are {place}"

@@ -22,7 +22,9 @@ from interpositive.training.run_folder import PREVIEWS_NAME
 
 LOCK_NAME = "run.lock"
 _TAKEN = {errno.EAGAIN, errno.EACCES}
+# Handles of locks that this process took, and of those that its parent holds together with it.
 _HELD: set[int] = set()
+_SHARED: set[int] = set()
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
 
@@ -48,14 +50,18 @@ def alone_in_folder(train: Callable[_Given, _Result]) -> Callable[_Given, _Resul
 
 
 @contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
-    """Hold a run folder, made if need be; ``StorageError`` says who holds it already.
+def run_lock(folder: Path) -> Iterator[int]:
+    """Hold a run folder, made if need be; ``StorageError`` says who holds it already. Gives the lock's handle.
 
-    The lock is the kernel's (``flock``): it ends with its process, however that ends. Nothing of it stays in the
-    folder, nor a folder in which nothing was done.
+    The lock is the kernel's (``flock``): it ends with its process, however that ends, and with those that were given
+    its handle (:func:`hold_with_parent`). Nothing of it stays in the folder, nor a folder in which nothing was done.
     """
     made = not folder.exists()
     path = folder / LOCK_NAME
+    for handle in _SHARED:
+        if _is_at(path, handle):
+            yield handle
+            return
     try:
         make_folder(folder)
         handle = _locked(path)
@@ -66,7 +72,7 @@ def run_lock(folder: Path) -> Iterator[None]:
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(holder).encode(), 0)
-        yield
+        yield handle
     finally:
         # Not in a forked child, which has let go already.
         if handle in _HELD:
@@ -78,19 +84,31 @@ def run_lock(folder: Path) -> Iterator[None]:
                     folder.rmdir()
 
 
+def hold_with_parent(handle: int) -> None:
+    """Hold the lock whose handle the parent of this process gave it: until both have ended, nobody else can."""
+    _SHARED.add(handle)
+
+
 def _locked(path: Path) -> int:
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # No link is followed: what it leads to would be overwritten.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         try:
             _lock(handle, path)
         except BaseException:
             os.close(handle)
             raise
         # Its holder may have removed it between the two calls: then another file, or none, is the lock by now.
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(handle), path.stat()):
-                return handle
+        if _is_at(path, handle):
+            return handle
         os.close(handle)
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _lock(handle: int, path: Path) -> None:
@@ -126,9 +144,10 @@ def _now() -> str:
 
 def _let_go() -> None:
     """A forked child would keep the lock of a parent that is gone."""
-    for handle in _HELD:
-        os.close(handle)
-    _HELD.clear()
+    for held in (_HELD, _SHARED):
+        for handle in held:
+            os.close(handle)
+        held.clear()
 
 
 os.register_at_fork(after_in_child=_let_go)

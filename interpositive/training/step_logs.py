@@ -38,7 +38,8 @@ class StepLog:
     def open_after(self, step: int) -> int:
         """Take the rows of later steps away, for these are taken again; gives the step of the last row that stays."""
         header = ",".join(self.columns) + "\n"
-        if not self.path.is_file() or not step:
+        # A link is replaced, not followed: what it leads to is not ours to cut.
+        if self.path.is_symlink() or not self.path.is_file() or not step:
             write_file_whole(self.path, header)
             sync(self.path.parent)
         size, last = 0, 0

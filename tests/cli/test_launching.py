@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import pytest
 import torch
 from productions import PRODUCTION_YAML, SMALL_TRAINING, TinyProduction
 from safetensors.torch import load_file
 
-from interpositive.cli.rank_endings import ending_path, find_cause, leave_word
-from interpositive.errors import InterpositiveError, MediaError, RankLostError, TrainingError
+from interpositive.cli.launching import _Ranks
+from interpositive.cli.rank_endings import Word, find_cause, hear_word, leave_word
+from interpositive.errors import InterpositiveError, MediaError, RankLostError, StorageError, TrainingError
 from interpositive.records.run_record import RunRecord
 from interpositive.records.sweep_record import trial_folder
+from interpositive.training.run_folder import LOGS_NAME
+from interpositive.training.run_lock import LOCK_NAME, run_lock
 
 SMALL = [
     *SMALL_TRAINING,
@@ -58,32 +63,98 @@ def test_one_sweep_trains_twice_on_two_processes_with_whole_and_with_sharded_wei
     assert len((folders[0] / "logs" / "rank_1.txt").read_text().splitlines()) == 1
 
 
-def _word(folder: Path, number: int, error: Exception) -> None:
-    leave_word(folder, number, error, error if isinstance(error, InterpositiveError) else None)
+def test_a_second_command_in_the_folder_is_refused_before_it_writes_there(
+    command: Callable[..., Any], tiny_production: TinyProduction, tmp_path: Path
+) -> None:
+    conf, run = tmp_path / "conf" / "production", tmp_path / "run"
+    conf.mkdir(parents=True)
+    (conf / "tiny.yaml").write_text(PRODUCTION_YAML.format(folder=tiny_production.folder))
+    (run / LOGS_NAME).mkdir(parents=True)
+    (run / LOGS_NAME / "ranks.yaml").write_text("of the first")
+    options = ["--config-dir", str(conf.parent), "production=tiny", *SMALL, f"run_folder={run}"]
+
+    with run_lock(run):
+        ended = command("train", *options)
+        assert ended.code == StorageError.exit_code and "is being trained by another process" in ended.err
+        assert sorted(path.name for path in run.iterdir()) == [LOGS_NAME, LOCK_NAME]
+    (run / "config.yaml").write_text("a: 1\n")
+    (run / "run.json").touch()
+    ended = command("train", *options)
+    assert ended.code == StorageError.exit_code and "already holds a finished run" in ended.err
+    assert [path.read_text() for path in (run / LOGS_NAME).iterdir()] == ["of the first"]
+
+
+class _Told:
+    """A rank that only remembers the signals it was sent."""
+
+    def __init__(self) -> None:
+        self.signals: list[int] = []
+
+    def send_signal(self, number: int) -> None:
+        self.signals.append(number)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ([signal.SIGTERM], [signal.SIGUSR1]),
+        ([signal.SIGTERM, signal.SIGTERM], [signal.SIGUSR1, signal.SIGUSR1]),
+        # A scheduler's warning, and its end of patience.
+        ([signal.SIGUSR1, signal.SIGTERM], [signal.SIGUSR2]),
+        ([signal.SIGUSR2, signal.SIGTERM], [signal.SIGUSR1]),
+    ],
+)
+def test_ranks_that_were_sent_the_signal_themselves_hear_one_request(asked: list[int], told: list[int]) -> None:
+    rank, ranks = _Told(), _Ranks()
+    ranks.processes = [cast(Any, rank)]
+    for number in asked:
+        ranks.ask_to_stop(number, None)
+    assert rank.signals == told
+
+
+def _words(**errors: Exception) -> dict[int, Word]:
+    """What ranks leave that end by these errors, in this order; their names end with their number."""
+    words = {}
+    for name, error in errors.items():
+        heard, said = os.pipe()
+        leave_word(said, error, error if isinstance(error, InterpositiveError) else None)
+        leave_word(said, RankLostError("said later"), RankLostError("said later"))
+        word = hear_word(heard)
+        os.close(said)
+        assert word is not None
+        words[int(name[-1])] = word
+    return words
 
 
 def test_the_first_mistake_is_told_and_not_what_it_dragged_along(tmp_path: Path) -> None:
-    _word(tmp_path, 2, RuntimeError("connection closed by peer"))
-    _word(tmp_path, 1, RankLostError("rank 3 is lost"))
-    _word(tmp_path, 3, MediaError("a frame is damaged", found=17, remedy="copy it again"))
-    _word(tmp_path, 0, TrainingError("the loss is not a number"))
-    cause = find_cause(tmp_path, 2, [7, 8, 1, 3])
+    words = _words(
+        rank_2=RuntimeError("connection closed by peer"),
+        rank_1=RankLostError("rank 3 is lost"),
+        rank_3=MediaError("a frame is damaged", found=17, remedy="copy it again"),
+        rank_0=TrainingError("the loss is not a number"),
+    )
+    cause = find_cause(words, [7, 8, 1, 3], 2, tmp_path)
     assert isinstance(cause, MediaError)
     assert "17" in str(cause) and "copy it again" in str(cause)
 
 
 def test_a_rank_that_a_signal_ended_is_lost_whatever_the_others_say(tmp_path: Path) -> None:
-    _word(tmp_path, 0, RuntimeError("connection closed by peer"))
-    cause = find_cause(tmp_path, 1, [1, -9])
+    words = _words(rank_0=RuntimeError("connection closed by peer"))
+    cause = find_cause(words, [1, -9], 1, tmp_path)
     assert isinstance(cause, RankLostError) and "SIGKILL" in str(cause) and "rank 1" in str(cause)
 
 
 def test_a_defect_is_told_with_its_traceback(tmp_path: Path) -> None:
     try:
-        raise ZeroDivisionError("of ours")
+        raise ZeroDivisionError("of ours" * 100_000)
     except ZeroDivisionError as error:
-        _word(tmp_path, 1, error)
-    assert json.loads(ending_path(tmp_path, 1).read_text())["kind"] is None
-    cause = find_cause(tmp_path, 1, [-15, 1])
+        words = _words(rank_1=error)
+    cause = find_cause(words, [-15, 1], 1, tmp_path)
     assert not isinstance(cause, InterpositiveError)
-    assert "test_launching.py" in str(cause) and "ZeroDivisionError: of ours" in str(cause)
+    assert "rank 1 of 2 failed" in str(cause) and str(cause).endswith("of ours\n")
+
+
+def test_a_rank_that_says_nothing_is_not_waited_for_though_its_pipe_is_open() -> None:
+    heard, said = os.pipe()
+    assert hear_word(heard) is None
+    os.close(said)

@@ -24,6 +24,7 @@ from interpositive.errors import ConfigError, StorageError
 from interpositive.records.held_out_course import HeldOutCourse
 from interpositive.records.run_record import RunRecord
 from interpositive.training import checkpoints, run
+from interpositive.training import run_lock as run_lock_module
 from interpositive.training.checkpoint_format import (
     STATE_NAME,
     TENSORS_NAME,
@@ -32,7 +33,7 @@ from interpositive.training.checkpoint_format import (
     read_checkpoint,
 )
 from interpositive.training.checkpoints import Checkpoints, CheckpointWriter
-from interpositive.training.run_lock import LOCK_NAME, run_lock
+from interpositive.training.run_lock import LOCK_NAME, hold_with_parent, run_lock
 
 Train = Callable[..., RunRecord]
 NOTHING = FoundCheckpoint(None, {}, [])
@@ -261,6 +262,40 @@ def test_one_trainer_holds_a_folder_and_a_killed_one_holds_nothing(tmp_path: Pat
             holder.kill()
             os.kill(child, signal.SIGKILL)
     assert [path.name for path in folder.iterdir()] == ["config.yaml"]
+
+
+def test_a_rank_holds_the_lock_with_its_launcher_and_longer_than_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_lock_module, "_SHARED", set())
+    with run_lock(tmp_path) as handle:
+        rank = subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[handle])
+        own = os.dup(handle)
+        hold_with_parent(own)
+        with run_lock(tmp_path) as shared:
+            assert shared == own
+        # As a launcher that is killed: the file stays.
+        os.link(tmp_path / LOCK_NAME, tmp_path / "kept")
+    (tmp_path / "kept").rename(tmp_path / LOCK_NAME)
+    run_lock_module._SHARED.clear()
+    os.close(own)
+    with pytest.raises(StorageError, match="being trained"), run_lock(tmp_path):
+        pytest.fail("two held the folder")
+    rank.communicate()
+    with run_lock(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_that_lies_where_the_lock_belongs_is_not_written_through(tmp_path: Path) -> None:
+    letter = tmp_path / "letter.txt"
+    letter.write_text("dear")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / LOCK_NAME).symlink_to(letter)
+    with pytest.raises(StorageError, match=LOCK_NAME), run_lock(folder):
+        pytest.fail("it was followed")
+    assert letter.read_text() == "dear"
 
 
 def test_a_folder_in_which_nothing_was_done_is_not_left(tmp_path: Path) -> None:

@@ -52,6 +52,11 @@ def test_rows_that_are_lost_are_told(tmp_path: Path) -> None:
     assert StepLog(tmp_path / "log.csv", COLUMNS).open_after(8) == 4
     os.unlink(tmp_path / "log.csv")
     assert StepLog(tmp_path / "log.csv", COLUMNS).open_after(8) == 0
+    (tmp_path / "letter.txt").write_text("dear")
+    os.unlink(tmp_path / "log.csv")
+    (tmp_path / "log.csv").symlink_to(tmp_path / "letter.txt")
+    written(tmp_path / "log.csv", range(9, 10))
+    assert (tmp_path / "letter.txt").read_text() == "dear"
 
 
 def test_the_log_of_windows_names_the_frames_of_every_step(

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from interpositive.cli.dry_running import tell_dry_run
 from interpositive.cli.launching import launch
 from interpositive.cli.runs import refuse_other_folder
-from interpositive.cli.training import AssembledTraining, assemble_training
+from interpositive.cli.training import assemble_training
 from interpositive.errors import ConfigError
 from interpositive.records.run_record import RunRecord
 from interpositive.training.ranks import rank_of
@@ -48,14 +48,17 @@ def run(config: DictConfig) -> None:
             expected="run_folder=<a folder that all machines see>",
         )
     folder = parts.config.run_folder or _new_run_folder(parts.production.name, parts.task.name)
+    score = parts.settings.score
+    # A second mini-model beside the one that learns, for as long as that takes.
+    del parts
     record = launch(plain, folder)
     if tells:
-        _tell(record, parts, folder)
+        _tell(record, score, folder)
 
 
-def _tell(record: RunRecord, parts: AssembledTraining, folder: Path) -> None:
+def _tell(record: RunRecord, chosen_by: str, folder: Path) -> None:
     print(f"\n{record.steps} steps in {record.seconds_training:.0f} s; held-out takes, at the kept checkpoint:")
-    for score in dict.fromkeys((parts.settings.score, "psnr_hole")):
+    for score in dict.fromkeys((chosen_by, "psnr_hole")):
         _print_score(score, record.scores)
     for note in record.notes:
         print(f"note: {note}")
