@@ -15,9 +15,9 @@ SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "slurm" / "train.sbat
 SRUN = """#!/bin/bash
 echo "srun $*" >> calls
 while [[ $1 == --* ]]; do shift; done
-"$@" & task=$!
 trap 'kill -USR1 $task' USR1
 trap 'kill -KILL $task' TERM
+"$@" & task=$!
 while wait $task; code=$?; kill -0 $task 2>/dev/null; do :; done
 exit $code
 """
