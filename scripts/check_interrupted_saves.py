@@ -196,7 +196,7 @@ def power_cuts(folder: Path, num_states: int) -> Iterator[tuple[str, int, int]]:
         with run_lock(run):
             writer = CheckpointWriter(run / "checkpoints", 2, lambda: None, newest_valid_checkpoint(run))
             trainer: Any = SimpleNamespace(is_global_zero=True)
-            Checkpoints(writer, TrainSettings(), lambda: None, None).on_fit_start(trainer, None)  # type: ignore[arg-type]
+            Checkpoints(writer, TrainSettings(), lambda: None).on_fit_start(trainer, None)  # type: ignore[arg-type]
             save(run / "checkpoints", state)
 
     yield "power cut: the first save of a run", *cut_power(folder, Tree({}), begin, {0, LAST}, state, num_states)

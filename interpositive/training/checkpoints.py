@@ -116,7 +116,11 @@ class Checkpoints(Checkpoint):
     """
 
     def __init__(
-        self, writer: CheckpointWriter, settings: TrainSettings, pause: Callable[[], None], judge: HeldOutJudge
+        self,
+        writer: CheckpointWriter,
+        settings: TrainSettings,
+        pause: Callable[[], None],
+        judge: HeldOutJudge | None = None,
     ) -> None:
         """``writer`` belongs to the trainer's plugins as well; ``pause`` stops the meter of waiting."""
         self.writer = writer
@@ -136,7 +140,7 @@ class Checkpoints(Checkpoint):
         """What training goes on from is saved already; only a judgement that was made up for now is added."""
         del pl_module
         self._saved_step = trainer.global_step
-        if trainer.is_global_zero and self.judge.made_up:
+        if trainer.is_global_zero and self.judge and self.judge.made_up:
             self.writer.add(self._path(self._saved_step), self.judge)
 
     def on_train_batch_start(self, *args: Any) -> None:

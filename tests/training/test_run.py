@@ -303,10 +303,10 @@ def test_a_configuration_that_is_damaged_is_named(tmp_path: Path, content: bytes
 
 def test_a_run_that_ended_before_it_had_a_configuration_is_no_strange_folder(tmp_path: Path) -> None:
     (tmp_path / LOGS_NAME).mkdir()
-    refuse_strange_folder(tmp_path)
+    refuse_strange_folder(tmp_path, "run_folder")
     (tmp_path / "letter.txt").touch()
     with pytest.raises(StorageError, match=r"(?s)not a run folder.*letter\.txt"):
-        refuse_strange_folder(tmp_path)
+        refuse_strange_folder(tmp_path, "run_folder")
 
 
 def test_a_finished_run_is_refused_and_left_as_it_is(train: Train, tmp_path: Path) -> None:
