@@ -22,7 +22,7 @@ from interpositive.errors import ConfigError, InterpositiveError
 from interpositive.records.publishing import storage_error
 
 EXIT_INTERRUPTED = 130
-_DISK_REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM}
+_DISK_REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG}
 _NAMED_KEY = re.compile(r"(?:Could not override|Key|Could not delete from config\.) '([^']+)'")
 
 

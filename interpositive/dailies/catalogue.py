@@ -22,6 +22,7 @@ from interpositive.dailies.take_rows import (
     APPLICATION_ID,
     COLUMNS,
     SCHEMA_VERSION,
+    connect,
     connect_to_read,
     row_to_take,
     schema,
@@ -90,7 +91,12 @@ class Catalogue:
                 expected="one writer at a time",
                 remedy="wait for it to end, then run the same command again",
             ) from None
-        return sqlite3.connect(self.path, isolation_level=None, timeout=30)
+        try:
+            return connect(self.path)
+        except CatalogueError:
+            os.close(self._lock_handle)
+            self._lock_handle = None
+            raise
 
     def _check_version(self, make: bool) -> None:
         try:

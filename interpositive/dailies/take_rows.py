@@ -59,8 +59,23 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         )
     # A finished catalogue in a folder that cannot be written needs no log files to be read.
     frozen = not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
-    uri = f"{path.as_uri()}?mode=ro{'&immutable=1' if frozen else ''}"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
+    return connect(path, f"?mode=ro{'&immutable=1' if frozen else ''}")
+
+
+def connect(path: Path, how: str = "") -> sqlite3.Connection:
+    """A connection to the database at an absolute ``path``; ``CatalogueError`` where SQLite does not take it.
+
+    ``how`` is the query of SQLite's address of it.
+    """
+    try:
+        return sqlite3.connect(f"{path.as_uri()}{how}", uri=True, isolation_level=None, timeout=30)
+    except sqlite3.OperationalError as error:
+        raise CatalogueError(
+            f"{path} cannot be opened",
+            found=f"{error}; its path has {len(os.fsencode(path))} bytes",
+            expected="a file that may be read, at a path of at most 500 bytes, which is all that SQLite takes",
+            remedy="give the production a workspace with a shorter path",
+        ) from None
 
 
 def take_to_row(take: Take) -> list[object]:

@@ -117,5 +117,5 @@ def trial_folder(sweep: Path, number: int) -> Path:
 
 def trials_of(sweep: Path) -> list[TrialRecord]:
     """Every trial that has a record, in order of number."""
-    found = sorted((sweep / TRIALS_FOLDER).glob(f"*/{TRIAL_RECORD_NAME}"))
-    return [TrialRecord.read(path.parent) for path in found]
+    found = [TrialRecord.read(path.parent) for path in (sweep / TRIALS_FOLDER).glob(f"*/{TRIAL_RECORD_NAME}")]
+    return sorted(found, key=lambda trial: trial.number)

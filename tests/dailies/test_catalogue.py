@@ -29,6 +29,16 @@ def some_take(name: str = "12A_1_A", sha256: str = "", split: str = "train") -> 
     return take.model_copy(update={"split": split, "start_frame": 86400})
 
 
+def test_a_path_that_is_too_long_for_a_database_is_said_to_be(tmp_path: Path) -> None:
+    path = tmp_path.joinpath(*["x" * 100] * 6, "c.sqlite")
+    for _ in range(2):
+        with pytest.raises(CatalogueError, match=r"(?s)cannot be opened.*at most 500 bytes"):
+            Catalogue(path, writable=True)
+    path.write_bytes(b"")
+    with pytest.raises(CatalogueError, match="cannot be opened"):
+        Catalogue(path)
+
+
 def test_a_take_comes_back_as_it_went_in(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
     take = some_take()

@@ -26,15 +26,17 @@ _WHERE = "hydra.sweeper.objectives"
 _DIRECTIONS = {"higher": "maximize", "lower": "minimize"}
 
 
-def read_objectives(given: Sequence[Any] | None, plain: Mapping[str, Any]) -> list[Objective]:
+def read_objectives(given: Any, plain: Mapping[str, Any]) -> list[Objective]:
     """The objectives that a sweeper was given, for trials of the configuration ``plain``; None is the run's own score.
 
     Each is a metric's name (of the mini-model's own result, on held-out windows), a cost, or a whole
     :class:`Objective`. ``ConfigError`` for names that no run would record.
     """
+    if given is not None and not isinstance(given, list):
+        raise ConfigError(f"{_WHERE} is no list", found=given, expected="such as [psnr_hole,seconds_training]")
     infos = {info.name: info for make in assemble_metrics(plain["metric"]) for info in make().infos}
     method = getattr(find_target(plain["mini_model"]["_target_"], "mini_model._target_"), "trained_method", "trained")
-    named = [plain["trainer"]["score"]] if given is None else list(given)
+    named = [plain["trainer"]["score"]] if given is None else given
     objectives = [_objective(each, infos, str(method)) for each in named]
     names = [objective.name for objective in objectives]
     if not names or len(set(names)) != len(names):
@@ -56,7 +58,7 @@ def _objective(given: Any, infos: Mapping[str, MetricInfo], method: str) -> Obje
             ) from None
         _refuse_unrecorded(objective.name, infos)
         return objective
-    if given in COSTS:
+    if isinstance(given, str) and given in COSTS:
         return COSTS[given]
     info = infos.get(str(given))
     if info is None or info.direction not in _DIRECTIONS:

@@ -51,7 +51,7 @@ class TrialSweeper(Sweeper):
     ) -> None:
         self.params = dict(params)
         plain = OmegaConf.to_container(objectives) if OmegaConf.is_config(objectives) else objectives
-        self.objectives: Any = [plain] if isinstance(plain, str) else plain
+        self.objectives: Any = [plain] if isinstance(plain, str | dict) else plain
         if num_parallel is not None and (not isinstance(num_parallel, int) or num_parallel < 1):
             raise ConfigError("hydra.sweeper.num_parallel means nothing", found=num_parallel, expected="1 or more")
         self.num_parallel, self.retry_failed = num_parallel, bool(retry_failed)

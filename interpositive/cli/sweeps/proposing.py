@@ -70,6 +70,8 @@ class OptunaProposer(Proposer):
         for name, count in (("num_trials", num_trials), ("num_random_trials", num_random_trials)):
             if not isinstance(count, int) or count < 1:
                 raise ConfigError(f"hydra.sweeper.{name} means nothing", found=count, expected="1 or more")
+        if not isinstance(seed, int):
+            raise ConfigError("hydra.sweeper.seed means nothing", found=seed, expected="a whole number")
         if not swept:
             raise ConfigError(
                 "Optuna has nothing to vary",

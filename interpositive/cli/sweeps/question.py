@@ -39,11 +39,12 @@ def ask_question(
 ) -> SweepRecord:
     """The record of a sweep; ``shared`` is the configuration of all trials without what differs between them."""
     task = find_target(shared["task"]["_target_"], "task._target_")
+    several = {each.space.key: ", ".join(map(str, each.space.choices)) for each in swept}
     return SweepRecord(
         name=name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        production=str(shared["production"]["name"]),
-        task=str(getattr(task, "name", "")),
+        production=several.get("production", str(shared["production"]["name"])),
+        task=several.get("task", str(getattr(task, "name", ""))),
         sampler=sweeper.sampler,
         seed=sweeper.seed,
         num_trials=num_trials,

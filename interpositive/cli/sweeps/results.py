@@ -19,10 +19,10 @@ def told(trial: TrialRecord, objectives: Sequence[Objective]) -> str:
     """A trial's line: how it ended, or that it waits to be gone on with."""
     took = f" after {trial.seconds:.0f} s" if trial.seconds is not None else ""
     if trial.state == "finished":
-        values = ", ".join(f"{_title(each)} {trial.values[each.name]:.4g} {each.unit}".strip() for each in objectives)
-        return f"trial {trial.number:04d} finished{took}: {values}"
+        values = [f"{_title(each)} {_number(trial.values[each.name])} {each.unit}".strip() for each in objectives]
+        return f"trial {trial.number:04d} finished{took}: {', '.join(values)}"
     if trial.state == "failed":
-        return f"trial {trial.number:04d} failed{took} ({trial.exit_code}): {(trial.reason or '?').splitlines()[0]}"
+        return f"trial {trial.number:04d} failed{took}{_code(trial)}: {(trial.reason or '?').splitlines()[0]}"
     return f"trial {trial.number:04d} was told to stop; it goes on from its checkpoint"
 
 
@@ -63,7 +63,7 @@ def summary(sweep: SweepRecord, trials: Sequence[TrialRecord]) -> str:
             "*" if trial.number in figures.front else "",
             f"{trial.number:04d}",
             *(parameter_words(trial.parameters.get(space.key)) for space in sweep.space),
-            *(f"{trial.values[each.name]:.5g}" for each in sweep.objectives),
+            *(_number(trial.values[each.name]) for each in sweep.objectives),
         ]
         for trial in [*front, *others]
     ]
@@ -77,8 +77,16 @@ def summary(sweep: SweepRecord, trials: Sequence[TrialRecord]) -> str:
     failed = [trial for trial in trials if trial.state == "failed"]
     if failed:
         lines.append(f"\n{len(failed)} of {len(trials)} trials failed:")
-        lines += [f"  {trial.number:04d} ({trial.exit_code}) {_indented(trial.reason)}" for trial in failed]
+        lines += [f"  {trial.number:04d}{_code(trial)} {_indented(trial.reason)}" for trial in failed]
     return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.5g}"
+
+
+def _code(trial: TrialRecord) -> str:
+    return "" if trial.exit_code is None else f" ({trial.exit_code})"
 
 
 def _indented(reason: str) -> str:

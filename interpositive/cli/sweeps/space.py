@@ -14,6 +14,9 @@ from hydra.core.override_parser.types import IntervalSweep, Override, QuotedStri
 from interpositive.errors import ConfigError
 from interpositive.records.sweep_record import Parameter, ParameterSpace
 
+# The sweep says where each trial's run lies; all share what is prepared, and train or are only looked at.
+SAME_FOR_ALL = ("run_folder", "dry_run", "dailies.prepared_folder", "production.workspace")
+
 
 @dataclass(frozen=True)
 class SweptKey:
@@ -64,13 +67,20 @@ def read_space(
 
 def _swept_key(override: Override, enumerated: bool) -> SweptKey:
     key = override.key_or_group
-    if override.is_hydra_override() or key in ("run_folder", "dry_run"):
+    if override.is_hydra_override() or key in SAME_FOR_ALL:
         raise ConfigError(
             f"{key} cannot differ from trial to trial",
             found=override.input_line,
             expected="one value for the whole sweep",
         )
     value = override.value()
+    if getattr(value, "shuffle", False):
+        raise ConfigError(
+            f"{key} has values in an order that nothing remembers",
+            found=override.input_line,
+            expected="the same without shuffle(…)",
+            remedy="hydra/sweeper=optuna hydra.sweeper.sampler=random draws in an order of its seed",
+        )
     if isinstance(value, IntervalSweep):
         if enumerated:
             raise ConfigError(
@@ -85,6 +95,8 @@ def _swept_key(override: Override, enumerated: bool) -> SweptKey:
         return SweptKey(_range(key, value, is_log, override.input_line), override.get_key_element())
     texts = list(override.sweep_string_iterator())
     choices = [_scalar(each) for each in override.sweep_iterator()]
+    if any(isinstance(choice, float) and not math.isfinite(choice) for choice in choices):
+        raise ConfigError(f"{key} is given a value that no record holds", found=override.input_line, expected="numbers")
     if len(set(texts)) != len(texts):
         raise ConfigError(f"{key} is given a value twice", found=override.input_line, expected="each value once")
     if not texts:

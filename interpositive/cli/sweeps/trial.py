@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,33 +40,50 @@ def run_trial(config: DictConfig, sweep_process: int) -> None:
     """What a launcher calls for each trial: train its run, or go on with it, and record how it ended.
 
     A trial that was told to stop stays as it is, to be gone on with. Raises what stops the whole sweep: an
-    interruption, and a record that cannot be written. In a worker of ``sweep_process`` it stops when that is gone.
+    interruption, and a record that cannot be written.
     """
+    _end_with(sweep_process)
     folder = Path(HydraConfig.get().runtime.output_dir)
     sweep = SweepRecord.read(folder.parent.parent)
     with _alone_in(folder) as lock:
         trial = TrialRecord.read(folder)
         # It may have ended while this waited for a process that a killed sweep had left.
         if trial.state == "running":
-            must_live = sweep_process if os.getppid() == sweep_process else None
-            trial = _ended(trial, sweep, config, folder, lock, must_live)
+            trial = _ended(trial, sweep, config, folder, lock)
             trial.write(folder)
             print(told(trial, sweep.objectives), flush=True)
 
 
-def _ended(
-    trial: TrialRecord, sweep: SweepRecord, config: DictConfig, folder: Path, lock: int, must_live: int | None
-) -> TrialRecord:
+@cache
+def _end_with(sweep_process: int) -> None:
+    """In a worker that the sweep's own process started: end, at work or idle, when that is gone.
+
+    The training sees its pipe end, and stops.
+    """
+    starter = multiprocessing.parent_process()
+    if starter is None or starter.pid != sweep_process:
+        return
+
+    def wait() -> None:
+        while os.getppid() == sweep_process:
+            time.sleep(_LOOK_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _ended(trial: TrialRecord, sweep: SweepRecord, config: DictConfig, folder: Path, lock: int) -> TrialRecord:
     """The trial's record after its training, whatever came of that."""
-    started = time.monotonic()
+    started, console = time.monotonic(), folder / CONSOLE_NAME
+    said_before = console.stat().st_size if console.exists() else 0
     changes: dict[str, Any]
     try:
         if not (folder / RUN_RECORD_NAME).exists():
-            code = _in_own_process(_plain_of_trial(config, sweep), folder, lock, must_live)
+            code = _in_own_process(_plain_of_trial(config, sweep), folder, lock)
             if code == TrainingStopped.exit_code:
                 return trial
             if code:
-                return _failed(trial, _reason(code, folder / CONSOLE_NAME), code, started)
+                return _failed(trial, _reason(code, console, said_before), code, started)
         changes = {"state": "finished", "values": objective_values(RunRecord.read(folder), sweep.objectives)}
     except InterpositiveError as error:
         return _failed(trial, str(error), error.exit_code, started)
@@ -89,11 +109,10 @@ def _plain_of_trial(config: DictConfig, sweep: SweepRecord) -> dict[str, Any]:
     return {**plain, "wandb": wandb, "run_folder": None, "progress": False}
 
 
-def _in_own_process(plain: Mapping[str, Any], folder: Path, lock: int, must_live: int | None) -> int:
+def _in_own_process(plain: Mapping[str, Any], folder: Path, lock: int) -> int:
     """Train in a fresh process that ends before this does; its exit code, as a shell would tell it.
 
-    The process keeps the trial's lock, and stops by itself should this one be killed. ``must_live`` is this one's
-    parent, if the training is to stop with it.
+    The process keeps the trial's lock, and stops by itself should this one be killed.
     """
     command = [sys.executable, "-m", "interpositive.cli.sweeps.trial_process", str(folder)]
     with (folder / CONSOLE_NAME).open("ab") as console:
@@ -111,19 +130,10 @@ def _in_own_process(plain: Mapping[str, Any], folder: Path, lock: int, must_live
         with suppress(BrokenPipeError):
             process.stdin.write(json.dumps(plain).encode() + b"\n")
             process.stdin.flush()
-        code = _wait(process, must_live)
+        code = process.wait()
     finally:
         _end(process)
     return code if code >= 0 else 128 - code
-
-
-def _wait(process: subprocess.Popen[bytes], must_live: int | None) -> int:
-    if must_live is None:
-        return process.wait()
-    while must_live == os.getppid():
-        with suppress(subprocess.TimeoutExpired):
-            return process.wait(_LOOK_SECONDS)
-    raise SystemExit("the sweep that this trial belongs to is gone")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -139,13 +149,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _reason(code: int, console: Path) -> str:
-    """Why a training ended: its own message, else the signal that ended it, else the last that it said."""
-    if code > 128:
+def _reason(code: int, console: Path, said_before: int) -> str:
+    """Why a training ended: its own message, else the signal that ended it, else the last that it said.
+
+    The first ``said_before`` bytes are of earlier attempts.
+    """
+    if code - 128 in set(signal.Signals):
         name = signal.Signals(code - 128).name
         return f"ended by {name}" + (", as by a system that is out of memory" if name == "SIGKILL" else "")
     with console.open("rb") as stream:
-        stream.seek(max(0, console.stat().st_size - _TAIL_BYTES))
+        stream.seek(max(said_before, console.stat().st_size - _TAIL_BYTES))
         said = stream.read().decode(errors="replace").strip()
     _, found, message = said.rpartition("interpositive train: ")
     return message if found else (said.splitlines() or [f"exit code {code}"])[-1]

@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TextIO
 
 
 def main() -> None:
@@ -22,7 +21,7 @@ def main() -> None:
     from interpositive.cli.mistakes import reported
 
     folder, plain = Path(sys.argv[1]), json.loads(sys.stdin.readline())
-    threading.Thread(target=_stop_with, args=(sys.stdin,), daemon=True).start()
+    threading.Thread(target=_stop_with, args=(sys.stdin.fileno(),), daemon=True).start()
     with reported("train", config_folder()):
         quiet_libraries()
         from interpositive.cli.launching import launch
@@ -30,8 +29,10 @@ def main() -> None:
         launch(plain, folder)
 
 
-def _stop_with(told: TextIO) -> None:
-    told.read()
+def _stop_with(told: int) -> None:
+    # Not by way of sys.stdin, whose lock a waiting thread would keep from an interpreter that ends.
+    while os.read(told, 4096):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -133,16 +133,22 @@ def marks_of(axis: Axis) -> list[tuple[float, str]]:
     else:
         between = axis_marks(axis.low, axis.high, 4)
     values = [axis.low, *(mark for mark in between if 0.06 < axis.place(mark) < 0.94), axis.high]
-    return [(axis.place(value), word) for value, word in zip(values, _told_apart(values), strict=True)]
+    return [(axis.place(value), word) for value, word in zip(values, told_apart(values), strict=True)]
 
 
-def _told_apart(values: Sequence[float]) -> list[str]:
-    """Numbers with as few figures as tell them from each other."""
+def told_apart(values: Sequence[float]) -> list[str]:
+    """Numbers with as few figures as tell them from each other; large ones in full, up to a billion."""
     for figures in range(4, 12):
-        told = [f"{value:.{figures}g}" for value in values]
+        told = [_number(value, figures) for value in values]
         if len(set(told)) == len(set(values)):
             break
     return told
+
+
+def _number(value: float, figures: int) -> str:
+    if 1e4 <= abs(value) < 1e9:
+        return f"{value:,.{max(0, figures - len(str(int(abs(value)))))}f}"
+    return f"{value:.{figures}g}"
 
 
 def pareto_plot(figures: SweepFigures, pair: PairFront) -> Html:
@@ -242,7 +248,7 @@ def _scales(frame: Frame, x: Objective, y: Objective) -> list[Html]:
     parts = _rules(frame)
     low = frame.height - frame.bottom
     marks = axis_marks(*frame.x_range, parts=5)
-    for mark, word in zip(marks, _told_apart(marks), strict=True):
+    for mark, word in zip(marks, told_apart(marks), strict=True):
         parts.append(line(frame.x(mark), low, frame.x(mark), low + 4, "tick"))
         parts.append(label(frame.x(mark), low + 18, word, "middle"))
     named = [f"{o.title} {f'({o.unit})' if o.unit else ''}".strip() for o in (x, y)]
@@ -255,7 +261,7 @@ def _scales(frame: Frame, x: Objective, y: Objective) -> list[Html]:
 
 def _rules(frame: Frame) -> list[Html]:
     parts, marks = [], axis_marks(*frame.y_range)
-    for mark, word in zip(marks, _told_apart(marks), strict=True):
+    for mark, word in zip(marks, told_apart(marks), strict=True):
         y = frame.y(mark)
         parts.append(line(frame.left, y, frame.width - frame.right, y, "rule"))
         parts.append(label(frame.left - 8, y + 4, word, "end"))

@@ -23,6 +23,12 @@ from interpositive.review.sweeps.subject import SweepSubject
 from interpositive.review.sweeps.trial_table import failures, shade_legend, trial_table
 
 _BETTER = {"maximize": "higher is better", "minimize": "lower is better"}
+_CHOOSERS = {
+    "grid": "trying every combination",
+    "random": "chance",
+    "tpe": "Optuna, from what earlier trials found (tpe)",
+    "gp": "Optuna, from what earlier trials found (gp)",
+}
 _EVEN_SAMPLERS = ("grid", "random")
 _LONGEST_LEAD = 40
 
@@ -57,8 +63,8 @@ def _header(subject: SweepSubject) -> Html:
         ("Production", record.production),
         ("Task", record.task),
         ("Trials", words.counts(subject)),
-        ("Settings chosen by", record.sampler),
-        ("Seed of that choice", str(record.seed)),
+        ("Settings chosen by", _CHOOSERS.get(record.sampler, record.sampler)),
+        *([("Seed of that choice", str(record.seed))] if record.sampler != "grid" else []),
         ("Begun", record.created),
     ]
     rows = [element("p", words.state_sentence(subject), class_="doubt")] if subject.num_missing else []

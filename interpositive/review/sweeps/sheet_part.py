@@ -65,8 +65,12 @@ def _blank() -> Html:
 def _notes(figures: SweepFigures, number: int, shown: Sequence[int]) -> list[Html]:
     """Why a trial is shown, its numbers, and what tells it from the others that are."""
     trial = figures.trial(number)
-    why = [f"best {o.title}" for o in figures.objectives if number in figures.best[o.name]]
-    why += ["balanced"] if number == figures.balanced else []
+    why = [
+        f"{'highest' if o.direction == 'maximize' else 'lowest'} {o.title}"
+        for o in figures.objectives
+        if number in figures.best[o.name]
+    ]
+    why += ["nearest to the best of everything"] if number == figures.balanced else []
     values = ", ".join(words.objective_words(objective, trial) for objective in figures.objectives)
     settings = {
         axis: [parameter_words(figures.trial(one).parameters.get(axis.name)) for one in shown]

@@ -82,7 +82,7 @@ def is_sweep(folder: Path) -> bool:
 
 def read_sweep(folder: Path) -> SweepSubject:
     """Read a sweep; ``RunFolderError`` if the folder is none, has no objective, or two trials of one number."""
-    record, trials = SweepRecord.read(folder), sorted(trials_of(folder), key=lambda trial: trial.number)
+    record, trials = SweepRecord.read(folder), trials_of(folder)
     numbers = [trial.number for trial in trials]
     if not record.objectives:
         raise RunFolderError(f"{folder} has nothing to judge its trials by", expected="one objective or more")

@@ -8,7 +8,7 @@ from pathlib import Path
 from interpositive.records.run_record import RUN_RECORD_NAME
 from interpositive.records.sweep_record import TrialRecord, trial_folder
 from interpositive.review.elements import Html, element, table, together
-from interpositive.review.sweeps.drawing import NUM_SHADES, shade_of
+from interpositive.review.sweeps.drawing import NUM_SHADES, shade_of, told_apart
 from interpositive.review.sweeps.figures import Axis, is_judged, is_number, parameter_words
 from interpositive.review.sweeps.subject import SweepSubject
 from interpositive.review.verdicts import short_number
@@ -120,7 +120,7 @@ def shade_legend(subject: SweepSubject) -> Html:
     axis = subject.figures.objective_axes[0]
     ends = [axis.low, axis.high] if axis.direction == "maximize" else [axis.high, axis.low]
     steps = [element("i", class_=f"swatch shade-{shade}") for shade in range(NUM_SHADES)]
-    words = [f"{short_number(end)} {axis.unit}".strip() for end in ends]
+    words = [f"{end} {axis.unit}".strip() for end in told_apart(ends)]
     return element(
         "p", f"{axis.title}: {words[0]} ", element("span", *steps, class_="shades", aria_hidden="true"), f" {words[1]}",
         class_="key",

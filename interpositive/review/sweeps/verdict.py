@@ -36,11 +36,12 @@ def verdict(subject: SweepSubject) -> list[str]:
     if not figures.judged:
         why = "every trial failed; the reasons are below" if figures.failed else "no trial has finished"
         return [f"There is nothing to choose from: {why}."]
+    told = [sentence] if (sentence := _nothing_gained(subject)) else []
     if len(figures.objectives) == 1:
         objective = figures.objectives[0]
-        told = [_best_sentence(subject, objective, "Best"), _compared(subject, objective)]
+        told += [_best_sentence(subject, objective, "Best"), _compared(subject, objective)]
         return [sentence for sentence in told if sentence]
-    told = [_front_sentence(figures)]
+    told.append(_front_sentence(figures))
     for objective in figures.objectives:
         how = "Highest" if objective.direction == "maximize" else "Lowest"
         best = _best_sentence(subject, objective, f"{how} {objective.title}")
@@ -119,6 +120,19 @@ def _best_sentence(subject: SweepSubject, objective: Objective, how: str) -> str
         return f"{how}{of}: {trials_words(best)}, level at {value}."
     name = f"{objective.title} " if len(figures.objectives) == 1 else ""
     return f"{how}{of}: trial {trial.number} with {name}{value} ({setting(figures, trial)})."
+
+
+def _nothing_gained(subject: SweepSubject) -> str:
+    """In which objectives no trial is better than what needs no training; empty where one always is."""
+    lost = []
+    for objective in subject.figures.objectives:
+        number, sign = subject.figures.best[objective.name][0], sign_of(objective)
+        value = subject.figures.trial(number).values[objective.name]
+        if any(sign * other >= sign * value for other in subject.untrained(objective, number).values()):
+            lost.append(objective.title)
+    if not lost:
+        return ""
+    return f"Nothing gained by training yet: in {' and '.join(lost)} no trial is better than what needs no training."
 
 
 def _compared(subject: SweepSubject, objective: Objective) -> str:

@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 
 from interpositive.errors import RunFolderError, StorageError
+from interpositive.records.held_out_course import HELD_OUT_COURSE_NAME
 from interpositive.records.sweep_record import Objective, trial_folder
 from interpositive.review.kinds import kind_of
 from interpositive.review.page import write_review
+from interpositive.review.sweeps.drawing import told_apart
 from interpositive.review.sweeps.pictures import trials_sheet
 from interpositive.review.sweeps.screen import sweep_screen
 from interpositive.review.sweeps.subject import read_sweep
@@ -82,6 +84,23 @@ def test_page_says_what_was_asked_found_and_doubted(make_sweep: Build) -> None:
         assert expected in page.text, expected
     assert "Pareto" not in page.text
     assert "has not ended" not in page.text
+
+
+def test_page_says_it_where_training_gained_nothing(make_sweep: Build) -> None:
+    folder = make_sweep(3)
+    assert "Nothing gained" not in Reader(write_review(folder)).text
+    for number in range(3):
+        path = trial_folder(folder, number) / HELD_OUT_COURSE_NAME
+        assert "25.5" in path.read_text()
+        path.write_text(path.read_text().replace("25.5", "99.5"))
+    told = "Nothing gained by training yet: in psnr_hole no trial is better than what needs no training."
+    assert told in Reader(write_review(folder)).text
+
+
+def test_numbers_are_told_apart_and_large_ones_are_written_out() -> None:
+    assert told_apart([21.9829, 21.9846, 21.98]) == ["21.983", "21.985", "21.98"]
+    assert told_apart([11069, 15000, 18953]) == ["11,069", "15,000", "18,953"]
+    assert told_apart([12000.1, 12000.2]) == ["12,000.1", "12,000.2"]
 
 
 def test_every_figure_shows_every_judged_trial_and_the_same_numbers(make_sweep: Build) -> None:
