@@ -18,6 +18,7 @@ import interpositive._torchvision_guard  # noqa: F401
 sys.path.insert(0, str(Path(__file__).parent))
 
 from productions import TinyProduction, make_production
+from tiny_backbones import make_all
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +35,9 @@ def material() -> Path:
 def tiny_production(tmp_path_factory: pytest.TempPathFactory) -> TinyProduction:
     """Four ingested takes of 96x64 pixels and 24 frames; read it, never write into it."""
     return make_production(tmp_path_factory.mktemp("tiny_production"))
+
+
+@pytest.fixture(scope="session")
+def tiny_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Weights of tiny random networks, by family; read them, never write there."""
+    return make_all(tmp_path_factory.mktemp("tiny_backbones"))

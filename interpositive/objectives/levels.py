@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -23,19 +21,6 @@ def logit_normal_levels(num: int, generator: torch.Generator, mean: float = 0.0,
 def log_normal_sigmas(num: int, generator: torch.Generator, mean: float = -1.2, deviation: float = 1.2) -> Tensor:
     """Learning levels ``(num,)`` above 0 of the spreading path (Karras et al., 2022)."""
     return (mean + deviation * torch.randn(num, generator=generator, device=generator.device)).exp()
-
-
-def shifted(levels: Tensor, shift: float) -> Tensor:
-    """Levels of the straight path as they are when noise is ``shift`` times as strong (Esser et al., 2024, eq. 23).
-
-    0 and 1 stay; above 1 more noise, for a larger picture shows through more of it.
-    """
-    return shift * levels / (1.0 + (shift - 1.0) * levels)
-
-
-def resolution_shift(num_pixels: int, num_pixels_before: int) -> float:
-    """The shift that leaves a picture of so many pixels as uncertain as one of so many before (Esser et al., 2024)."""
-    return math.sqrt(num_pixels / num_pixels_before)
 
 
 def uniform_schedule(num_steps: int, noisiest: float = 1.0) -> Tensor:

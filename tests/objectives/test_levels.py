@@ -12,8 +12,6 @@ from interpositive.objectives.levels import (
     karras_schedule,
     log_normal_sigmas,
     logit_normal_levels,
-    resolution_shift,
-    shifted,
     uniform_levels,
     uniform_schedule,
 )
@@ -35,16 +33,6 @@ def test_learning_levels_are_distributed_as_they_are_called() -> None:
     assert sigmas.log().mean().item() == pytest.approx(-1.2, abs=0.02)
     assert sigmas.log().std().item() == pytest.approx(1.2, abs=0.02)
     assert torch.equal(sigmas, log_normal_sigmas(50_000, generator()))
-
-
-def test_a_shift_makes_noise_stronger_by_so_much_and_leaves_the_ends() -> None:
-    levels = torch.tensor([0.0, 0.2, 0.5, 1.0], dtype=torch.float64)
-    found = shifted(levels, 3.0)
-    assert found[0] == 0 and found[-1] == 1
-    inner = slice(1, 3)
-    torch.testing.assert_close(found[inner] / (1 - found[inner]), 3.0 * levels[inner] / (1 - levels[inner]))
-    torch.testing.assert_close(shifted(found, 1 / 3.0), levels)
-    assert resolution_shift(1024 * 1024, 512 * 512) == pytest.approx(2.0)
 
 
 def test_schedules_fall_to_nothing() -> None:

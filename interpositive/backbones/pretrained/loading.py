@@ -1,0 +1,50 @@
+"""Parts of a pretrained pipeline, read from its folder by diffusers: safetensors only, and no network."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import torch
+
+from interpositive.backbones.pretrained.weights_folder import WeightsFolder
+from interpositive.errors import MissingWeightsError
+
+
+def load_part(kind: Any, folder: WeightsFolder, part: str, dtype: torch.dtype) -> Any:
+    """A model of diffusers, by its class, from a subfolder.
+
+    ``MissingWeightsError`` if what lies there is of another kind, damaged, or not whole.
+    """
+    config = json.loads((folder.path / part / "config.json").read_text())
+    found = config.get("_class_name")
+    if found != kind.__name__:
+        raise MissingWeightsError(
+            f"{folder.path / part} is of another family",
+            found=found,
+            expected=kind.__name__,
+            remedy="choose its backbone",
+        )
+    try:
+        loaded, report = kind.from_pretrained(
+            folder.path,
+            subfolder=part,
+            use_safetensors=True,
+            local_files_only=True,
+            torch_dtype=dtype,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise MissingWeightsError(f"{folder.path / part} cannot be loaded", found=str(error)[:300]) from error
+    wrong = {name: found for name, found in report.items() if found}
+    if wrong:
+        raise MissingWeightsError(
+            f"the weights in {folder.path / part} are not those of its config.json", found=str(wrong)[:300]
+        )
+    return loaded
+
+
+def scheduler_settings(folder: WeightsFolder) -> dict[str, Any]:
+    """What a pipeline says of its noise levels."""
+    settings: dict[str, Any] = json.loads((folder.path / "scheduler" / "scheduler_config.json").read_text())
+    return settings

@@ -1,0 +1,94 @@
+"""Weights that somebody else trained: where they are on this machine, their digest and their licence."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from interpositive.errors import MissingWeightsError
+from interpositive.records.digests import sha256_of_file, sha256_of_value
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_LICENCE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE")
+_LONGEST_README = 1 << 20
+
+
+@dataclass(frozen=True)
+class WeightsFolder:
+    """A folder as diffusers saves pipelines: a subfolder for each part, each with ``config.json`` and safetensors.
+
+    ``origin`` is what was asked for, ``sha256`` one digest over the parts' files, and ``licence`` the name that the
+    folder gives itself, or None.
+    """
+
+    path: Path
+    origin: str
+    sha256: str
+    licence: str | None
+
+
+def find_weights(asked: str, parts: Sequence[str]) -> WeightsFolder:
+    """The folder of a path or of a hub id that is in the hub's cache on this machine; nothing is fetched.
+
+    ``parts`` are the subfolders that are needed. ``MissingWeightsError`` names the folder that was looked in, and what
+    belongs there.
+    """
+    path = _place(asked)
+    lacking = [part for part in parts if not _is_whole(path / part)]
+    if lacking:
+        there = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else "no such folder"
+        raise MissingWeightsError(
+            f"the weights of {asked} are not on this machine",
+            found=f"{path}: {there}",
+            expected=" and ".join(f"{part}/ with config.json and *.safetensors" for part in lacking),
+            remedy=f"put there what `huggingface-cli download {asked}` fetches, or name another folder"
+            if _HUB_ID.fullmatch(asked)
+            else "put there what diffusers' save_pretrained writes, or name another folder",
+        )
+    files = sorted(
+        file for part in parts for file in (path / part).iterdir() if file.suffix in (".json", ".safetensors")
+    )
+    digests = {str(file.relative_to(path)): sha256_of_file(file) for file in files}
+    return WeightsFolder(path, asked, sha256_of_value(digests), _licence(path))
+
+
+def _place(asked: str) -> Path:
+    path = Path(asked).expanduser()
+    if path.is_dir() or not _HUB_ID.fullmatch(asked):
+        return path
+    home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
+    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
+    folder = cache / f"models--{asked.replace('/', '--')}"
+    reference = folder / "refs" / "main"
+    if not reference.is_file():
+        return folder
+    return folder / "snapshots" / reference.read_text().strip()
+
+
+def _is_whole(part: Path) -> bool:
+    """Whether a part is there: its configuration, and each file of weights that its index names."""
+    if not (part / "config.json").is_file() and not (part / "scheduler_config.json").is_file():
+        return False
+    if (part / "scheduler_config.json").is_file():
+        return True
+    indices = sorted(part.glob("*.safetensors.index.json"))
+    named = {name for index in indices for name in json.loads(index.read_text())["weight_map"].values()}
+    return all((part / name).is_file() for name in named) if named else any(part.glob("*.safetensors"))
+
+
+def _licence(path: Path) -> str | None:
+    """What the model card's header or the first line of a licence file says."""
+    card = path / "README.md"
+    if card.is_file() and card.stat().st_size < _LONGEST_README:
+        found = re.search(r"\A---\n(?:.*\n)*?license(?:_name)?: *([\w.-]+)", card.read_text(errors="replace"))
+        if found:
+            return found.group(1)
+    for name in _LICENCE_FILES:
+        if (path / name).is_file():
+            lines = (line.strip() for line in (path / name).read_text(errors="replace").splitlines())
+            return next((line for line in lines if line), None)
+    return None

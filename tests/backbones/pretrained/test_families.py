@@ -1,0 +1,151 @@
+"""Every family through one contract: loaded from a folder, encoding, decoding, velocities, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_backbones import FAMILIES, load, loader_of, words
+
+from interpositive.backbones.pretrained.weights_folder import find_weights
+from interpositive.errors import ConfigError, MaskError, MissingWeightsError
+
+EACH_FAMILY = pytest.mark.parametrize("family", FAMILIES)
+PARTS = ("transformer", "vae", "scheduler")
+
+
+@EACH_FAMILY
+def test_frames_become_latents_of_the_layout_and_frames_again(family: str, tiny_folders: dict[str, Path]) -> None:
+    backbone = load(family, tiny_folders[family])
+    frames = torch.rand(2, 9, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    latents = backbone.encode(frames)
+    assert tuple(latents.shape) == (2, *backbone.layout.shape(9, 32, 48))
+    assert backbone.decode(latents).shape == frames.shape
+    assert torch.equal(latents, backbone.encode(frames))
+    torch.testing.assert_close(latents[1:], backbone.encode(frames[1:]))
+    by_channel = latents.transpose(1, 2)
+    torch.testing.assert_close(backbone._normalised(backbone._stored(by_channel)), by_channel, rtol=1e-4, atol=1e-5)
+
+
+@EACH_FAMILY
+def test_a_velocity_depends_on_noise_level_words_and_condition(family: str, tiny_folders: dict[str, Path]) -> None:
+    backbone = load(family, tiny_folders[family])
+    generator = torch.Generator().manual_seed(0)
+    frames, mask = torch.rand(1, 9, 3, 32, 32, generator=generator), torch.ones(1, 9, 1, 32, 32)
+    noisy = torch.randn(1, *backbone.layout.shape(9, 32, 32), generator=generator)
+    level, told = torch.tensor(0.5), backbone.condition(frames, mask)
+    found = backbone.velocity(noisy, level, words(1, backbone), told)
+    assert found.shape == noisy.shape and found.isfinite().all()
+    others = [
+        backbone.velocity(noisy + 0.1, level, words(1, backbone), told),
+        backbone.velocity(noisy, torch.tensor(0.9), words(1, backbone), told),
+        backbone.velocity(noisy, level, words(2, backbone), told),
+    ]
+    if told is not None:
+        assert tuple(told.shape) == (1, noisy.shape[1], backbone.condition_channels(), *noisy.shape[-2:])
+        others.append(backbone.velocity(noisy, level, words(1, backbone), backbone.condition(frames, 0 * mask)))
+    for other in others:
+        assert (found - other).abs().max() > 1e-6
+    pair = backbone.velocity(
+        torch.cat([noisy, noisy + 0.1]),
+        torch.tensor([0.5, 0.5]),
+        words(1, backbone),
+        None if told is None else told.expand(2, -1, -1, -1, -1),
+    )
+    torch.testing.assert_close(pair, torch.cat([found, others[0]]), rtol=1e-4, atol=1e-5)
+
+
+@EACH_FAMILY
+def test_levels_fall_from_noise_to_nothing(family: str, tiny_folders: dict[str, Path]) -> None:
+    levels = load(family, tiny_folders[family]).schedule(7, 600)
+    assert len(levels) == 8 and levels[-1] == 0 and (levels.diff() < 0).all()
+
+
+@EACH_FAMILY
+def test_shapes_that_do_not_fit_are_refused_with_both(family: str, tiny_folders: dict[str, Path]) -> None:
+    backbone = load(family, tiny_folders[family])
+    frames = torch.rand(1, 9, 3, 32, 32)
+    with pytest.raises(ConfigError, match=r"(?s)8 frames of 32x32 px.*multiples of"):
+        backbone.encode(frames[:, :8])
+    with pytest.raises(ConfigError, match="33x32"):
+        backbone.encode(torch.rand(1, 9, 3, 32, 33))
+    with pytest.raises(MaskError, match=r"(?s)mask \(1, 9, 1, 16, 16\).*mask \(1, 9, 1, 32, 32\)"):
+        backbone.condition(frames, torch.ones(1, 9, 1, 16, 16))
+    noisy = torch.randn(1, *backbone.layout.shape(9, 32, 32))
+    strange = torch.zeros(1, noisy.shape[1], backbone.condition_channels() + 1, *noisy.shape[-2:])
+    with pytest.raises(ConfigError, match=rf"(?s)condition.*{backbone.condition_channels() + 1}"):
+        backbone.velocity(noisy, torch.tensor(0.5), words(1, backbone), strange)
+    told = backbone.condition(frames, torch.ones(1, 9, 1, 32, 32))
+    narrow = words(1, backbone)
+    with pytest.raises(ConfigError, match=rf"(?s)words \(1, 16, {backbone.words_width - 1}\).*{backbone.words_width}"):
+        backbone.velocity(noisy, torch.tensor(0.5), type(narrow)(narrow.embeddings[..., 1:]), told)
+
+
+@EACH_FAMILY
+def test_the_autoencoder_learns_nothing(family: str, tiny_folders: dict[str, Path]) -> None:
+    backbone = load(family, tiny_folders[family]).train()
+    assert not backbone.autoencoder.training and backbone.network.training
+    trainable = {name for name, value in backbone.named_parameters() if value.requires_grad}
+    assert trainable and all(name.startswith("network.") for name in trainable)
+
+
+@EACH_FAMILY
+def test_weights_that_are_not_there_are_named_with_the_folder(
+    family: str, tiny_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "weights"
+    shutil.copytree(tiny_folders[family], folder)
+    whole = find_weights(str(folder), PARTS)
+    assert whole.licence == "apache-2.0" and whole.sha256 == find_weights(str(tiny_folders[family]), PARTS).sha256
+    weights = folder / "transformer" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8])
+    loader, _ = loader_of(family)
+    damaged = find_weights(str(folder), PARTS)
+    assert damaged.sha256 != whole.sha256
+    with pytest.raises(MissingWeightsError, match="transformer cannot be loaded"):
+        loader(damaged, torch.float32)
+    weights.rename(weights.with_suffix(".bin"))
+    with pytest.raises(MissingWeightsError, match=rf"(?s){folder}.*transformer/ with config.json and \*.safetensors"):
+        find_weights(str(folder), PARTS)
+
+
+def test_another_familys_folder_is_refused_by_name(tiny_folders: dict[str, Path]) -> None:
+    loader, kind = loader_of("ltx_video")
+    with pytest.raises(MissingWeightsError, match=r"(?s)CogVideoXTransformer3DModel.*LTXVideoTransformer3DModel"):
+        loader(find_weights(str(tiny_folders["cogvideox"]), kind.parts), torch.float32)
+
+
+def test_weights_of_another_shape_are_refused(tiny_folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "weights"
+    shutil.copytree(tiny_folders["wan"], folder)
+    config = folder / "transformer" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"ffn_dim": 48}))
+    loader, kind = loader_of("wan")
+    with pytest.raises(MissingWeightsError, match="transformer"):
+        loader(find_weights(str(folder), kind.parts), torch.float32)
+
+
+def test_a_hub_id_is_looked_for_in_the_cache_of_this_machine(
+    tiny_folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(MissingWeightsError, match=r"(?s)models--somebody--wan.*download somebody/wan"):
+        find_weights("somebody/wan", PARTS)
+    folder = tmp_path / "models--somebody--wan"
+    shutil.copytree(tiny_folders["wan"], folder / "snapshots" / "0a1b")
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("0a1b\n")
+    found = find_weights("somebody/wan", PARTS)
+    assert found.path == folder / "snapshots" / "0a1b" and found.origin == "somebody/wan"
+
+
+def test_a_file_of_a_split_network_that_is_missing_is_noticed(tiny_folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "weights"
+    shutil.copytree(tiny_folders["wan"], folder)
+    index = folder / "transformer" / "diffusion_pytorch_model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": "diffusion_pytorch_model-00002-of-00002.safetensors"}}))
+    with pytest.raises(MissingWeightsError, match="transformer"):
+        find_weights(str(folder), PARTS)
