@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from interpositive.backbones.pretrained.contract import PathName, VideoDiffusion, Words
+from interpositive.errors import ConfigError
 from interpositive.objectives.paths import CircularPath, Path, SpreadingPath, StraightPath
 from interpositive.objectives.solvers import Solver, euler
 
@@ -26,6 +28,30 @@ class Guidance:
     strength: float = 1.0
 
 
+@dataclass(frozen=True)
+class LatentWindows:
+    """How long a stretch of latents the network is asked about at once, and how many of them two stretches share."""
+
+    size: int
+    overlap: int
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or not 0 <= self.overlap < self.size:
+            raise ConfigError(
+                "these windows cannot cover a shot",
+                found=f"{self.size} latents, {self.overlap} of them shared",
+                expected="at least one, and fewer shared than there are",
+            )
+
+    def over(self, num: int) -> list[slice]:
+        """Stretches that cover ``num`` latents, all of one length and evenly spread; one if they fit."""
+        if num <= self.size:
+            return [slice(0, num)]
+        num_stretches = math.ceil((num - self.overlap) / (self.size - self.overlap))
+        starts = [round(index * (num - self.size) / (num_stretches - 1)) for index in range(num_stretches)]
+        return [slice(start, start + self.size) for start in starts]
+
+
 @torch.no_grad()
 def sample_latents(
     backbone: VideoDiffusion,
@@ -34,14 +60,39 @@ def sample_latents(
     guidance: Guidance,
     condition: Tensor | None = None,
     solver: Solver = euler,
+    windows: LatentWindows | None = None,
 ) -> Tensor:
-    """Clean latents ``b t c h w`` from noise of their shape, through ``levels`` of the backbone's path."""
+    """Clean latents ``b t c h w`` from noise of their shape, through ``levels`` of the backbone's path.
+
+    With ``windows``, shots of any length: at every step each stretch says its velocities, and where stretches share
+    latents the mean of these moves them, weighted towards each stretch's middle, so that all agree on one picture
+    (MultiDiffusion, Bar-Tal et al., 2023, in time).
+    """
+    stretches = windows.over(noise.shape[1]) if windows else [slice(0, noise.shape[1])]
 
     def velocity(noisy: Tensor, level: Tensor) -> Tensor:
-        towards = backbone.velocity(noisy, level, guidance.words, condition).float()
-        if guidance.away_from is None or guidance.strength == 1.0:
-            return towards
-        away = backbone.velocity(noisy, level, guidance.away_from, condition).float()
-        return away + guidance.strength * (towards - away)
+        total, weights = torch.zeros_like(noisy), noisy.new_zeros(noisy.shape[1], 1, 1, 1)
+        for stretch in stretches:
+            told = None if condition is None else condition[:, stretch]
+            share = _towards_the_middle(stretch.stop - stretch.start).to(noisy)
+            total[:, stretch] += share * _guided(backbone, noisy[:, stretch], level, guidance, told)
+            weights[stretch] += share
+        return total / weights
 
     return solver(velocity, noise, levels, PATHS[backbone.path])
+
+
+def _guided(
+    backbone: VideoDiffusion, noisy: Tensor, level: Tensor, guidance: Guidance, condition: Tensor | None
+) -> Tensor:
+    towards = backbone.velocity(noisy, level, guidance.words, condition).float()
+    if guidance.away_from is None or guidance.strength == 1.0:
+        return towards
+    away = backbone.velocity(noisy, level, guidance.away_from, condition).float()
+    return away + guidance.strength * (towards - away)
+
+
+def _towards_the_middle(num: int) -> Tensor:
+    """A triangle's weights ``num 1 1 1``, none of them 0."""
+    rising = torch.arange(1, num + 1)
+    return torch.minimum(rising, rising.flip(0))[:, None, None, None]

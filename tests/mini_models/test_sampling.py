@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from tiny_backbones import load, words
 from torch import Tensor
 
 from interpositive.backbones.pretrained.contract import VideoDiffusion, Words
-from interpositive.mini_models.sampling import Guidance, sample_latents
+from interpositive.errors import ConfigError
+from interpositive.mini_models.sampling import Guidance, LatentWindows, sample_latents
 
 FRAMES, HEIGHT, WIDTH, STEPS = 9, 32, 64, 5
 STRENGTHS = pytest.mark.parametrize("strength", [1.0, 4.0])
@@ -116,3 +118,58 @@ def test_cogvideox_goes_as_its_pipeline_does(tiny_folders: dict[str, Path], stre
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
     pixels = piped("CogVideoXPipeline", backbone, scheduler, output_type="pt", **asked)
     torch.testing.assert_close(backbone.decode(found).clamp(0, 1), pixels, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("num", "size", "overlap"), [(1, 4, 1), (4, 4, 2), (5, 4, 3), (21, 6, 2), (40, 13, 4), (9, 8, 0)]
+)
+def test_stretches_cover_all_latents_and_share_as_many_as_asked(num: int, size: int, overlap: int) -> None:
+    stretches = LatentWindows(size, overlap).over(num)
+    assert stretches[0].start == 0 and stretches[-1].stop == num
+    assert {stretch.stop - stretch.start for stretch in stretches} == {min(num, size)}
+    for before, after in pairwise(stretches):
+        assert before.start < after.start and before.stop - after.start >= overlap
+
+
+@pytest.mark.parametrize("given", [(0, 0), (4, 4), (4, -1)])
+def test_windows_that_cover_nothing_are_refused(given: tuple[int, int]) -> None:
+    with pytest.raises(ConfigError, match="cannot cover"):
+        LatentWindows(*given)
+
+
+class FrameByFrame:
+    """A network that looks at one latent at a time: windows must not change what it says."""
+
+    path = "straight"
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def velocity(self, noisy: Tensor, level: Tensor, words: Words, condition: Tensor | None) -> Tensor:
+        assert condition is not None and condition.shape[1] == noisy.shape[1]
+        self.asked.append(noisy.shape[1])
+        return noisy.sin() * (1 + level) + condition
+
+
+def test_windows_change_nothing_for_a_network_that_looks_at_one_latent_at_a_time() -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise, told = (torch.randn(1, 11, 4, 2, 3, generator=generator) for _ in range(2))
+    levels, guidance = torch.linspace(1, 0, 5), Guidance(Words(torch.zeros(1, 1, 1)))
+    network: Any = FrameByFrame()
+    whole = sample_latents(network, noise, levels, guidance, told)
+    network.asked.clear()
+    cut = sample_latents(network, noise, levels, guidance, told, windows=LatentWindows(4, 2))
+    assert set(network.asked) == {4} and len(network.asked) == 4 * 5
+    torch.testing.assert_close(cut, whole)
+
+
+def test_one_window_over_all_is_no_window(tiny_folders: dict[str, Path]) -> None:
+    backbone = load("wan", tiny_folders["wan"])
+    noise = torch.randn(1, 6, 16, 4, 4, generator=torch.Generator().manual_seed(0))
+    levels, guidance = backbone.schedule(4, 0), Guidance(words(1, backbone))
+    whole = sample_latents(backbone, noise, levels, guidance)
+    torch.testing.assert_close(sample_latents(backbone, noise, levels, guidance, windows=LatentWindows(6, 2)), whole)
+    joint = sample_latents(backbone, noise, levels, guidance, windows=LatentWindows(4, 2))
+    apart = sample_latents(backbone, noise[:, :4], levels, guidance)
+    # What two windows share moves by both: neither window alone would have come there.
+    assert (joint[:, 2:4] - apart[:, 2:]).abs().max() > 1e-3
