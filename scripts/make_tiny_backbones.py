@@ -21,12 +21,17 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import interpositive.training  # noqa: F401  isort: skip
 import diffusers
+import tokenizers
+import transformers
 
 WAN: dict[str, Any] = {
     "patch_size": (1, 2, 2), "num_attention_heads": 2, "attention_head_dim": 12, "in_channels": 16, "out_channels": 16,
     "text_dim": 32, "freq_dim": 256, "ffn_dim": 32, "num_layers": 2, "cross_attn_norm": True,
     "qk_norm": "rms_norm_across_heads", "rope_max_seq_len": 32,
 }  # fmt: skip
+
+
+KNOWN_WORDS = "a the of sky water leaves crowd grain plate wire rig stage light dark slow pan"
 
 
 def wan_autoencoder() -> Any:
@@ -90,11 +95,26 @@ def cogvideox() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def words(encoder: str) -> dict[str, Any]:
+    """A tokenizer that knows twenty words, and a text encoder."""
+    known = ["<pad>", "</s>", "<unk>", *KNOWN_WORDS.split()]
+    model = tokenizers.models.WordLevel({word: number for number, word in enumerate(known)}, unk_token="<unk>")
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    marks = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    config = getattr(transformers, encoder.replace("EncoderModel", "Config"))
+    small = config(vocab_size=len(known), d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=4)
+    return {
+        "tokenizer": transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **marks),
+        "text_encoder": getattr(transformers, encoder)(small),
+    }
+
+
 FAMILIES: dict[str, Callable[[], dict[str, Any]]] = {
-    "wan": wan,
-    "wan_vace": wan_vace,
-    "ltx_video": ltx_video,
-    "cogvideox": cogvideox,
+    "wan": lambda: wan() | words("UMT5EncoderModel"),
+    "wan_vace": lambda: wan_vace() | words("UMT5EncoderModel"),
+    "ltx_video": lambda: ltx_video() | words("T5EncoderModel"),
+    "cogvideox": lambda: cogvideox() | words("T5EncoderModel"),
 }
 
 
@@ -106,7 +126,7 @@ def make(family: str, output: Path, seed: int = 0) -> Path:
     folder = output / family
     for name, part in parts.items():
         part.save_pretrained(folder / name)
-    index = {name: ["diffusers", type(part).__name__] for name, part in parts.items()}
+    index = {name: [type(part).__module__.partition(".")[0], type(part).__name__] for name, part in parts.items()}
     (folder / "model_index.json").write_text(json.dumps(index, indent=1))
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\nRandom weights, for tests.\n")
     return folder

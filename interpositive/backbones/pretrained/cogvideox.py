@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from interpositive.backbones.pretrained.contract import LatentLayout, PathName, VideoDiffusion, Words
+from interpositive.backbones.pretrained.contract import LatentLayout, PathName, VideoDiffusion, Words, WordsRecipe
 from interpositive.backbones.pretrained.loading import load_part, scheduler_settings
 from interpositive.backbones.pretrained.weights_folder import WeightsFolder
 
@@ -17,6 +17,7 @@ class CogVideoX(VideoDiffusion):
 
     parts: ClassVar[tuple[str, ...]] = ("transformer", "vae", "scheduler")
     path: ClassVar[PathName] = "circular"
+    words: ClassVar[WordsRecipe | None] = WordsRecipe("CogVideoXPipeline", "T5EncoderModel", 226)
 
     def __init__(self, network: Any, autoencoder: Any, *, kept_shares: Tensor) -> None:
         super().__init__(network, autoencoder)

@@ -56,17 +56,27 @@ class Words:
         return Words(self.embeddings.expand(num, -1, -1), None if self.mask is None else self.mask.expand(num, -1))
 
 
+@dataclass(frozen=True)
+class WordsRecipe:
+    """How a family's prompts are encoded: its pipeline in diffusers, its text encoder's class, and how many tokens."""
+
+    pipeline: str
+    encoder: str
+    length: int
+
+
 class VideoDiffusion(nn.Module, ABC):
     """A denoising network and the autoencoder it lives behind; frames ``b t 3 h w`` in [0, 1], latents ``b t c h w``.
 
     ``path`` is the line from clean to noise that the network learned on, ``level`` an amount of noise on it. The
     autoencoder is never trained. ``adapter_targets`` are the layers that adapters belong beside, by the ends of their
-    names. ``parts`` are the subfolders of its weights.
+    names. ``parts`` are the subfolders of its weights, ``words`` how its prompts are encoded.
     """
 
     parts: ClassVar[tuple[str, ...]]
     path: ClassVar[PathName]
     adapter_targets: ClassVar[tuple[str, ...]] = ("to_q", "to_k", "to_v", "to_out.0")
+    words: ClassVar[WordsRecipe | None] = None
     layout: LatentLayout
     words_width: int
 

@@ -12,12 +12,12 @@ from interpositive.errors import MissingWeightsError
 
 
 def load_part(kind: Any, folder: WeightsFolder, part: str, dtype: torch.dtype) -> Any:
-    """A model of diffusers, by its class, from a subfolder.
+    """A model of diffusers or transformers, by its class, from a subfolder.
 
     ``MissingWeightsError`` if what lies there is of another kind, damaged, or not whole.
     """
     config = json.loads((folder.path / part / "config.json").read_text())
-    found = config.get("_class_name")
+    found = config.get("_class_name") or " ".join(config.get("architectures") or [])
     if found != kind.__name__:
         raise MissingWeightsError(
             f"{folder.path / part} is of another family",
@@ -31,7 +31,7 @@ def load_part(kind: Any, folder: WeightsFolder, part: str, dtype: torch.dtype) -
             subfolder=part,
             use_safetensors=True,
             local_files_only=True,
-            torch_dtype=dtype,
+            dtype=dtype,
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError) as error:

@@ -10,7 +10,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from interpositive.backbones.pretrained.contract import LatentLayout, PathName, VideoDiffusion, Words
+from interpositive.backbones.pretrained.contract import LatentLayout, PathName, VideoDiffusion, Words, WordsRecipe
 from interpositive.backbones.pretrained.loading import load_part, scheduler_settings
 from interpositive.backbones.pretrained.weights_folder import WeightsFolder
 from interpositive.errors import ConfigError
@@ -25,6 +25,7 @@ class LtxVideo(VideoDiffusion):
 
     parts: ClassVar[tuple[str, ...]] = ("transformer", "vae", "scheduler")
     path: ClassVar[PathName] = "straight"
+    words: ClassVar[WordsRecipe | None] = WordsRecipe("LTXPipeline", "T5EncoderModel", 128)
 
     def __init__(self, network: Any, autoencoder: Any, *, shifts: Mapping[str, Any]) -> None:
         super().__init__(network, autoencoder)

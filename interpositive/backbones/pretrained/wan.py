@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from interpositive.backbones.pretrained.contract import LatentLayout, PathName, VideoDiffusion, Words
+from interpositive.backbones.pretrained.contract import LatentLayout, PathName, VideoDiffusion, Words, WordsRecipe
 from interpositive.backbones.pretrained.loading import load_part, scheduler_settings
 from interpositive.backbones.pretrained.weights_folder import WeightsFolder
 from interpositive.functional.noise_levels import shifted
@@ -22,6 +22,7 @@ class Wan(VideoDiffusion):
 
     parts: ClassVar[tuple[str, ...]] = ("transformer", "vae", "scheduler")
     path: ClassVar[PathName] = "straight"
+    words: ClassVar[WordsRecipe | None] = WordsRecipe("WanPipeline", "UMT5EncoderModel", 512)
 
     def __init__(self, network: Any, autoencoder: Any, *, shift: float) -> None:
         super().__init__(network, autoencoder)

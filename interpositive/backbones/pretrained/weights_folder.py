@@ -15,6 +15,10 @@ from interpositive.records.digests import sha256_of_file, sha256_of_value
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _LICENCE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE")
 _LONGEST_README = 1 << 20
+_CONFIG = "config.json"
+# Of the parts that have no weights.
+_CONFIGS = {"scheduler": "scheduler_config.json", "tokenizer": "tokenizer_config.json"}
+_SUFFIXES = (".json", ".safetensors", ".model", ".txt")
 
 
 @dataclass(frozen=True)
@@ -44,14 +48,13 @@ def find_weights(asked: str, parts: Sequence[str]) -> WeightsFolder:
         raise MissingWeightsError(
             f"the weights of {asked} are not on this machine",
             found=f"{path}: {there}",
-            expected=" and ".join(f"{part}/ with config.json and *.safetensors" for part in lacking),
+            expected=" and ".join(_described(part) for part in lacking),
             remedy=f"put there what `huggingface-cli download {asked}` fetches, or name another folder"
             if _HUB_ID.fullmatch(asked)
             else "put there what diffusers' save_pretrained writes, or name another folder",
         )
-    files = sorted(
-        file for part in parts for file in (path / part).iterdir() if file.suffix in (".json", ".safetensors")
-    )
+    everything = (file for part in parts for file in (path / part).iterdir())
+    files = sorted(file for file in everything if file.suffix in _SUFFIXES)
     digests = {str(file.relative_to(path)): sha256_of_file(file) for file in files}
     return WeightsFolder(path, asked, sha256_of_value(digests), _licence(path))
 
@@ -71,13 +74,17 @@ def _place(asked: str) -> Path:
 
 def _is_whole(part: Path) -> bool:
     """Whether a part is there: its configuration, and each file of weights that its index names."""
-    if not (part / "config.json").is_file() and not (part / "scheduler_config.json").is_file():
+    if not (part / _CONFIGS.get(part.name, _CONFIG)).is_file():
         return False
-    if (part / "scheduler_config.json").is_file():
+    if part.name in _CONFIGS:
         return True
     indices = sorted(part.glob("*.safetensors.index.json"))
     named = {name for index in indices for name in json.loads(index.read_text())["weight_map"].values()}
     return all((part / name).is_file() for name in named) if named else any(part.glob("*.safetensors"))
+
+
+def _described(part: str) -> str:
+    return f"{part}/ with {_CONFIGS[part]}" if part in _CONFIGS else f"{part}/ with {_CONFIG} and *.safetensors"
 
 
 def _licence(path: Path) -> str | None:
