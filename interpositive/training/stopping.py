@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
@@ -20,6 +21,7 @@ from interpositive.errors import TrainingStopped
 
 # What a system or scheduler sends when the time is over; SLURM's warnings are often one of the last two.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+_AT_ONCE_SECONDS = 2.0
 
 
 class StopRequests:
@@ -27,16 +29,16 @@ class StopRequests:
 
     ``agreed`` is whether all ranks know by now that one of them was asked.
 
-    Until :meth:`defer`, and when one comes again, ``TrainingStopped`` is raised on the spot. When the body has ended
-    by it, a warning signal is handed to whoever listened before, such as a launcher that queues its job again.
-    Outside the main thread nothing can be listened to, and nothing is.
+    Until :meth:`defer`, and when one comes again after two seconds, ``TrainingStopped`` is raised on the spot. When the body
+    has ended by it, a warning signal is handed to whoever listened before, such as a launcher that queues its job
+    again. Outside the main thread nothing can be listened to, and nothing is.
     """
 
     def __init__(self) -> None:
         self.asked: str | None = None
         self.agreed = False
         self._number = 0
-        self._heard: set[int] = set()
+        self._heard: dict[int, float] = {}
         self._deferred = False
         self._before: dict[int, Any] = {}
 
@@ -57,9 +59,10 @@ class StopRequests:
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         del frame
-        # A warning and the SIGTERM that follows it are one request.
-        again = number in self._heard
-        self._heard.add(number)
+        # A warning and the SIGTERM that follows it are one request, and so is what comes twice at once: a scheduler
+        # tells every process, and a starter among them hands it on.
+        again = number in self._heard and time.monotonic() - self._heard[number] > _AT_ONCE_SECONDS
+        self._heard.setdefault(number, time.monotonic())
         if self.asked is None:
             self.asked, self._number = signal.Signals(number).name, number
         if again or not self._deferred:

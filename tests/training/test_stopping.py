@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from interpositive.dailies import prepared_windows
 from interpositive.errors import TrainingStopped
 from interpositive.records.held_out_course import HeldOutCourse
-from interpositive.training import checkpoint_format, checkpoints, held_out_judge, run
+from interpositive.training import checkpoint_format, checkpoints, held_out_judge, run, stopping
 from interpositive.training.fine_tuner import FineTuner
 from interpositive.training.stopping import STOP_SIGNALS, StopRequests
 
@@ -130,7 +131,8 @@ def test_asked_when_all_is_judged_a_run_comes_to_its_end(
     assert end_of(tmp_path) == end_of(whole)
 
 
-def test_what_is_asked_again_is_obeyed_at_once_and_a_warning_is_handed_on() -> None:
+def test_what_is_asked_again_is_obeyed_at_once_and_a_warning_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopping, "_AT_ONCE_SECONDS", 0.2)
     handed: list[int] = []
     before = {number: signal.signal(number, lambda number, _: handed.append(number)) for number in STOP_SIGNALS}
     try:
@@ -141,7 +143,11 @@ def test_what_is_asked_again_is_obeyed_at_once_and_a_warning_is_handed_on() -> N
                 os.kill(os.getpid(), number)
                 assert stop.asked == number.name and handed == []
                 os.kill(os.getpid(), signal.SIGUSR1)
+                # Twice at once is once.
                 os.kill(os.getpid(), number)
+                time.sleep(0.3)
+                os.kill(os.getpid(), number)
+                pytest.fail("it was asked again")
             assert handed == expected
     finally:
         for number, handler in before.items():
