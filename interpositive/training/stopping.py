@@ -29,8 +29,8 @@ class StopRequests:
 
     ``agreed`` is whether all ranks know by now that one of them was asked.
 
-    Until :meth:`defer`, and when one comes again after two seconds, ``TrainingStopped`` is raised on the spot. When the body
-    has ended by it, a warning signal is handed to whoever listened before, such as a launcher that queues its job
+    Until :meth:`defer`, and when one comes again after two seconds, ``TrainingStopped`` is raised on the spot. When the
+    body has ended by it, a warning signal is handed to whoever listened before, such as a launcher that queues its job
     again. Outside the main thread nothing can be listened to, and nothing is.
     """
 
