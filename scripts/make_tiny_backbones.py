@@ -81,7 +81,7 @@ def cogvideox() -> dict[str, Any]:
         "transformer": diffusers.CogVideoXTransformer3DModel(
             num_attention_heads=4, attention_head_dim=8, in_channels=4, out_channels=4, time_embed_dim=2,
             text_embed_dim=32, num_layers=1, sample_width=2, sample_height=2, sample_frames=9, patch_size=2,
-            temporal_compression_ratio=4, max_text_seq_length=16,
+            temporal_compression_ratio=4, max_text_seq_length=226,
         ),
         "vae": diffusers.AutoencoderKLCogVideoX(
             in_channels=3, out_channels=3, block_out_channels=(8, 8, 8, 8), latent_channels=4, layers_per_block=1,
@@ -101,6 +101,7 @@ def words(encoder: str) -> dict[str, Any]:
     model = tokenizers.models.WordLevel({word: number for number, word in enumerate(known)}, unk_token="<unk>")
     tokenizer = tokenizers.Tokenizer(model)
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     marks = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
     config = getattr(transformers, encoder.replace("EncoderModel", "Config"))
     small = config(vocab_size=len(known), d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=4)

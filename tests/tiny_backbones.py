@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from interpositive.backbones.pretrained.contract import VideoDiffusion, Words
+from interpositive.backbones.pretrained.families import find_family
 from interpositive.backbones.pretrained.weights_folder import find_weights
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "make_tiny_backbones.py"
@@ -29,23 +29,12 @@ def make_all(root: Path) -> dict[str, Path]:
 
 def load(family: str, folder: Path) -> VideoDiffusion:
     """A family's network by the loader that users have, in evaluation mode."""
-    loader, kind = loader_of(family)
-    backbone: VideoDiffusion = loader(find_weights(str(folder), kind.parts), torch.float32)
-    return backbone.eval()
+    kind = find_family(family)
+    return kind.load(find_weights(str(folder), kind.parts), torch.float32).eval()
 
 
-def loader_of(family: str) -> tuple[Any, type[VideoDiffusion]]:
-    from interpositive.backbones.pretrained import cogvideox, ltx_video, wan
-
-    return {
-        "wan": (wan.load_wan, wan.Wan),
-        "wan_vace": (wan.load_wan_vace, wan.WanVace),
-        "ltx_video": (ltx_video.load_ltx_video, ltx_video.LtxVideo),
-        "cogvideox": (cogvideox.load_cogvideox, cogvideox.CogVideoX),
-    }[family]
-
-
-def words(seed: int, backbone: VideoDiffusion, length: int = 16) -> Words:
-    """Words that mean nothing."""
+def words(seed: int, backbone: VideoDiffusion) -> Words:
+    """Words that mean nothing, sixteen where the network does not mind."""
+    length = getattr(backbone.network.config, "max_text_seq_length", 16)
     generator = torch.Generator().manual_seed(seed)
     return Words(torch.randn(1, length, backbone.words_width, generator=generator))

@@ -35,6 +35,7 @@ def _look_over(parts: AssembledTraining) -> DataCheck:
 
 def _estimate(parts: AssembledTraining) -> TrainingEstimate:
     with tempfile.TemporaryDirectory(prefix="interpositive_") as scratch:
+        parts.mini_model.settle_in(Path(scratch))
         return estimate_training(
             parts.mini_model, parts.dailies, parts.settings, parts.compute, parts.metrics, Path(scratch)
         )

@@ -23,7 +23,7 @@ from interpositive.records.digests import sha256_of_value
 from interpositive.records.run_record import RunRecord
 from interpositive.tasks.contract import Task
 from interpositive.training.rank_watch import EndProcess, RankWatch, watched_ranks
-from interpositive.training.ranks import joined
+from interpositive.training.ranks import joined, with_first
 from interpositive.training.run import ComputeSettings, TrainSettings, train_mini_model
 from interpositive.training.stopping import StopRequests
 from interpositive.training.wandb_run import WandbSettings, wandb_loggers
@@ -116,7 +116,7 @@ def assemble_training(plain: Mapping[str, Any]) -> AssembledTraining:
         task.example,
         mini_model.prepare,
         folder=config.dailies.prepared_folder or production.workspace / "prepared",
-        recipe_digest=sha256_of_value([config.task, config.mini_model]),
+        recipe_digest=sha256_of_value([config.task, mini_model.preparation or config.mini_model]),
         height=production.training_height,
         seed=config.seed,
         damage_paths=config.damage,
@@ -154,6 +154,7 @@ def train_here(plain: Mapping[str, Any], folder: Path, end: EndProcess | None = 
 
 
 def _train(parts: AssembledTraining, folder: Path, stop: StopRequests, watch: RankWatch | None) -> RunRecord:
+    with_first(lambda: parts.mini_model.settle_in(parts.production.workspace))
     production, task, plain = parts.production.name, parts.task.name, parts.config.model_dump(mode="json")
     with wandb_loggers(parts.wandb, folder, production, task, plain) as loggers:
         return train_mini_model(

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from einops import rearrange
 from numpy.typing import NDArray
 
+from interpositive.functional.examples import Example
 from interpositive.motion.propagation import Carried, sweep
 from interpositive.motion.window_motion import Boolean, Plane, WindowMotion, channel_mean
 
@@ -166,3 +168,9 @@ def level_and_compare(candidate: Plane, target: Plane, known: Boolean) -> tuple[
 
 def _pool(plane: Plane, sigma_px: float) -> Plane:
     return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma_px), np.float32)
+
+
+def motion_of(example: Example) -> WindowMotion:
+    """The motion of a window ``t c h w``."""
+    frames = rearrange(example.input, "t c h w -> t h w c").cpu().numpy().astype(np.float32)
+    return WindowMotion(np.ascontiguousarray(frames), np.ascontiguousarray(example.mask[:, 0].cpu().numpy()))

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from interpositive.backbones.fusion_network import CandidateScorer, ResidualUNet
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
-from interpositive.mini_models.candidate_bank import KINDS, NUM_SPATIAL, Bank, BankBuilder, BankRecipe
-from interpositive.mini_models.classical_fills import CLASSICAL_FILLS
+from interpositive.mini_models.candidate_bank import KINDS, NUM_SPATIAL, Bank, BankBuilder, BankRecipe, motion_of
+from interpositive.mini_models.classical_fills import CLASSICAL_FILLS, classical_fill
 from interpositive.mini_models.contract import MiniModel, Restored
 from interpositive.motion.window_motion import WindowMotion, channel_mean
 from interpositive.objectives.pixel import absolute, charbonnier, gradient_difference
@@ -121,7 +121,7 @@ class CandidateFusion(MiniModel):
         """Crops around the synthetic hole of a few frames, each with its whole bank (half precision)."""
         assert example.target is not None
         synthetic = example.condition.get("judged", example.mask)[:, 0].numpy() > 0
-        builder = BankBuilder(_motion_of(example), self.recipe)
+        builder = BankBuilder(motion_of(example), self.recipe)
         frames = [t for t in range(example.input.shape[0]) if synthetic[t].any()]
         order = torch.randperm(len(frames), generator=generator).tolist()
         prepared: list[Example] = []
@@ -226,19 +226,17 @@ class CandidateFusion(MiniModel):
         unknown = set(wanted) - set(self.methods)
         if unknown:
             raise ConfigError("unknown methods", found=sorted(unknown), expected=list(self.methods))
-        motion = _motion_of(example)
+        motion = motion_of(example)
         builder = BankBuilder(motion, self.recipe, keep)
         pictures: dict[str, list[NDArray[np.float32]]] = {name: [] for name in wanted}
         certainty: dict[str, list[NDArray[np.float32]]] = {name: [] for name in wanted}
         for frame in keep:
             hole = motion.holes[frame]
-            sure = (~hole).astype(np.float32)
             for name in wanted:
-                if not hole.any():
-                    picture, confidence = motion.frames[frame], sure
-                elif name in CLASSICAL_FILLS:
-                    picture = CLASSICAL_FILLS[name](motion, builder.sweeps, frame)
-                    confidence = np.where(hole, 0.5, 1.0).astype(np.float32)
+                if name in CLASSICAL_FILLS:
+                    picture, confidence = classical_fill(name, motion, lambda: builder.sweeps, frame)
+                elif not hole.any():
+                    picture, confidence = motion.frames[frame], np.ones(hole.shape, np.float32)
                 else:
                     continue
                 pictures[name].append(picture)
@@ -313,11 +311,6 @@ def blend_along_flow(
             mixed = blended[index] + share[..., None] * (brought - blended[index])
             blended[index] = mixed.astype(np.float32)
     return blended
-
-
-def _motion_of(example: Example) -> WindowMotion:
-    frames = rearrange(example.input, "t c h w -> t h w c").cpu().numpy().astype(np.float32)
-    return WindowMotion(np.ascontiguousarray(frames), np.ascontiguousarray(example.mask[:, 0].cpu().numpy()))
 
 
 def _picture(picture: NDArray[np.float32]) -> Tensor:

@@ -51,3 +51,11 @@ CLASSICAL_FILLS: dict[str, ClassicalFill] = {
     "first_valid_flow": first_valid_flow,
     "recursive_flow": recursive_flow,
 }
+
+
+def classical_fill(name: str, motion: WindowMotion, sweeps: Callable[[], Sweeps], frame: int) -> tuple[Plane, Plane]:
+    """A frame ``h w 3`` filled by name, and how sure that is, ``h w``: half in the hole. Without one, the frame."""
+    hole = motion.holes[frame]
+    if not hole.any():
+        return motion.frames[frame], np.ones(hole.shape, np.float32)
+    return CLASSICAL_FILLS[name](motion, sweeps(), frame), np.where(hole, 0.5, 1.0).astype(np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,11 @@ class MiniModel(nn.Module, ABC):
     methods: tuple[str, ...]
     trained_method: str
 
+    @property
+    def preparation(self) -> object:
+        """What prepared examples depend on, as plain values; None if that is every argument."""
+        return None
+
     @abstractmethod
     def prepare(self, example: Example, generator: torch.Generator) -> Sequence[Example]:
         """Turn one window ``t c h w`` with a target into the small examples that training draws from.
@@ -56,6 +62,15 @@ class MiniModel(nn.Module, ABC):
     @abstractmethod
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
         """Restore the frames ``keep`` of a window ``t c h w``, by each of the methods (all, if not named)."""
+
+    @property
+    def origins(self) -> Sequence[str]:
+        """What it begins with that this production did not make, a sentence each, for the record."""
+        return ()
+
+    def settle_in(self, folder: Path) -> None:
+        """Before training: what is made once for a production is taken from its ``folder``, or made and kept there."""
+        del folder
 
     def blocks(self) -> Iterable[nn.Module]:
         """The parts that a large network is sharded by, each run as a whole through its ``forward``; its children.

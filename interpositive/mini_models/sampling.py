@@ -29,6 +29,14 @@ class Guidance:
 
 
 @dataclass(frozen=True)
+class Known:
+    """Latents ``b t c h w`` of a plate, and where they are made anew, ``b t 1 h w``: 1 there, 0 where they stay."""
+
+    latents: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
 class LatentWindows:
     """How long a stretch of latents the network is asked about at once, and how many of them two stretches share."""
 
@@ -61,12 +69,13 @@ def sample_latents(
     condition: Tensor | None = None,
     solver: Solver = euler,
     windows: LatentWindows | None = None,
+    known: Known | None = None,
 ) -> Tensor:
     """Clean latents ``b t c h w`` from noise of their shape, through ``levels`` of the backbone's path.
 
     With ``windows``, shots of any length: at every step each stretch says its velocities, and where stretches share
     latents the mean of these moves them, weighted towards each stretch's middle, so that all agree on one picture
-    (MultiDiffusion, Bar-Tal et al., 2023, in time).
+    (MultiDiffusion, Bar-Tal et al., 2023, in time). What is ``known`` moves along its own path, from the same noise.
     """
     stretches = windows.over(noise.shape[1]) if windows else [slice(0, noise.shape[1])]
 
@@ -77,9 +86,18 @@ def sample_latents(
             share = _towards_the_middle(stretch.stop - stretch.start).to(noisy)
             total[:, stretch] += share * _guided(backbone, noisy[:, stretch], level, guidance, told)
             weights[stretch] += share
-        return total / weights
+        said = total / weights
+        return said if known is None else torch.where(known.mask > 0, said, path.velocity(known.latents, noise, level))
 
-    return solver(velocity, noise, levels, PATHS[backbone.path])
+    path = PATHS[backbone.path]
+    return solver(velocity, _begin(path, noise, levels[0], known), levels, path)
+
+
+def _begin(path: Path, noise: Tensor, level: Tensor, known: Known | None) -> Tensor:
+    """Noise, under which what is known shows as it does at the first level."""
+    if known is None:
+        return noise
+    return torch.where(known.mask > 0, noise, path.noisy(known.latents, noise, level.to(noise)))
 
 
 def _guided(

@@ -159,6 +159,13 @@ def by_first(work: Callable[[], Value]) -> Value:
     return cast(Value, box[0])
 
 
+def with_first(work: Callable[[], None]) -> None:
+    """``work`` on every rank, on rank 0 before the others, which find what it left."""
+    by_first(work)
+    if not is_first():
+        work()
+
+
 def mean_over_ranks(values: Tensor) -> Tensor:
     """The mean of a tensor over all ranks, the same on each."""
     if num_ranks() == 1:

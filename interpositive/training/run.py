@@ -108,7 +108,7 @@ def train_mini_model(
     run_takes = [
         RunTake(**dict(zip(_RECORDED, values, strict=True))) for values in take_columns(dailies.takes, *_RECORDED)
     ]
-    notes = encoding_notes(dailies.encoding, {take.encoding for take in run_takes})
+    notes = [*mini_model.origins, *encoding_notes(dailies.encoding, {take.encoding for take in run_takes})]
     found = _resume_point(folder / CHECKPOINTS_NAME)
     for message in found.damaged:
         notes.append(f"a checkpoint was damaged and left out: {message.splitlines()[0]}")

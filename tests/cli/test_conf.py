@@ -15,6 +15,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
+from interpositive.backbones.pretrained.families import family_names
 from interpositive.cli.assembling import assemble, find_target, read_config
 from interpositive.cli.hydra_app import config_folder
 from interpositive.cli.main import VERBS
@@ -98,14 +99,15 @@ def test_a_verb_is_a_root_and_a_root_is_a_verb() -> None:
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if p.parent != CONF], ids=lambda p: f"{p.parent.name}/{p.stem}")
-def test_a_choice_lists_exactly_what_its_reader_takes(path: Path) -> None:
+def test_a_choice_lists_exactly_what_its_reader_takes(path: Path, request: pytest.FixtureRequest) -> None:
     group = path.parent.name
     if group == "machinery":
         assert path.read_text().startswith("# @package hydra\n"), "it belongs to Hydra, not to a verb"
         return
-    if group == "experiment":
-        assert "# @package _global_" in path.read_text(), "an experiment holds differences of the whole"
-        composed("train", f"experiment={path.stem}")
+    if group in ("experiment", "backbone"):
+        assert "# @package _global_" in path.read_text(), "it holds differences of the whole"
+        mini_model = composed("train", f"{group}={path.stem}")["mini_model"]
+        assert group == "experiment" or mini_model["family"] == path.stem
         return
     if path.parent.parent.name == "hydra":
         node = yaml.safe_load(path.read_text())
@@ -120,6 +122,8 @@ def test_a_choice_lists_exactly_what_its_reader_takes(path: Path) -> None:
     if "_target_" in node:
         target = find_target(node["_target_"], group)
         assert set(node) - {"_target_"} == set(inspect.signature(target).parameters) - {"self", "kwargs"}
+        if "weights" in node and group == "mini_model":
+            node["weights"] = str(request.getfixturevalue("tiny_folders")[node["family"]])
         assert isinstance(assemble(node, group, KINDS[group]), KINDS[group])
     else:
         assert set(node) == GROUP_KEYS[group]
@@ -181,3 +185,7 @@ def test_the_demo_repairs_a_take_that_the_stage_shoots_and_training_never_sees()
     explicit = OmegaConf.load(CONF / "production" / "soundstage.yaml").split.explicit
     splits = [split for pattern, split in explicit.items() if fnmatch(f"{scene}/{number:02d}", pattern)]
     assert splits[0] != "train"
+
+
+def test_there_is_a_backbone_to_choose_for_every_pretrained_family() -> None:
+    assert sorted(path.stem for path in (CONF / "backbone").glob("*.yaml")) == family_names()

@@ -19,6 +19,7 @@ from interpositive.backbones.pretrained.contract import VideoDiffusion
 from interpositive.errors import ConfigError, IntegrityError
 from interpositive.records.publishing import write_file_whole
 
+AdapterKind = Literal["lora", "norms", "full"]
 LORA_NAME = "pytorch_lora_weights.safetensors"
 _NAME = "default"
 # Diffusers' words for a network within a pipeline, and for the header with the ranks.
@@ -33,7 +34,7 @@ class AdapterSettings:
     A target is the end of a linear layer's name. What LoRA adds is scaled by ``alpha / rank``.
     """
 
-    kind: Literal["lora", "norms", "full"] = "lora"
+    kind: AdapterKind = "lora"
     rank: int = 16
     alpha: float | None = None
     targets: tuple[str, ...] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -31,6 +31,16 @@ class CogVideoX(VideoDiffusion):
         angles = (1.0 - kept_shares.double()).sqrt().atan2(kept_shares.double().sqrt())
         self.register_buffer("angles", angles, persistent=False)
         self.angles: Tensor
+
+    @classmethod
+    def load(cls, folder: WeightsFolder, dtype: torch.dtype) -> Self:
+        """From its folder."""
+        from diffusers import AutoencoderKLCogVideoX, CogVideoXDDIMScheduler, CogVideoXTransformer3DModel
+
+        network = load_part(CogVideoXTransformer3DModel, folder, "transformer", dtype)
+        autoencoder = load_part(AutoencoderKLCogVideoX, folder, "vae", torch.float32)
+        kept_shares = CogVideoXDDIMScheduler.from_config(scheduler_settings(folder)).alphas_cumprod
+        return cls(network, autoencoder, kept_shares=kept_shares)
 
     def schedule(self, num_steps: int, num_latents: int) -> Tensor:
         """Times of training equally far apart, from the noisiest on, then 0."""
@@ -86,11 +96,4 @@ class CogVideoX(VideoDiffusion):
         return latents / self._scale
 
 
-def load_cogvideox(folder: WeightsFolder, dtype: torch.dtype) -> CogVideoX:
-    """From its folder."""
-    from diffusers import AutoencoderKLCogVideoX, CogVideoXDDIMScheduler, CogVideoXTransformer3DModel
-
-    network = load_part(CogVideoXTransformer3DModel, folder, "transformer", dtype)
-    autoencoder = load_part(AutoencoderKLCogVideoX, folder, "vae", torch.float32)
-    kept_shares = CogVideoXDDIMScheduler.from_config(scheduler_settings(folder)).alphas_cumprod
-    return CogVideoX(network, autoencoder, kept_shares=kept_shares)
+FAMILY = CogVideoX

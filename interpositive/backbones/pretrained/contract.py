@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from interpositive.backbones.pretrained.weights_folder import WeightsFolder
 from interpositive.errors import ConfigError, MaskError
 
 PathName = Literal["straight", "circular", "spreading"]
@@ -97,15 +98,15 @@ class VideoDiffusion(nn.Module, ABC):
     def encode(self, frames: Tensor) -> Tensor:
         """Latents of frames, the most likely ones: the same frames give the same latents."""
         self.layout.shape(frames.shape[1], *frames.shape[-2:])
-        pixels = rearrange(frames, "b t c h w -> b c t h w").to(self._autoencoder_type) * 2.0 - 1.0
+        pixels = self._near_autoencoder(rearrange(frames, "b t c h w -> b c t h w")) * 2.0 - 1.0
         latents = self._normalised(self.autoencoder.encode(pixels).latent_dist.mode().float())
         return rearrange(latents, "b c t h w -> b t c h w")
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Frames of latents, not cut to [0, 1]."""
-        stored = self._stored(rearrange(latents, "b t c h w -> b c t h w").float()).to(self._autoencoder_type)
-        pixels = self._decoded(stored).float()
+        stored = self._stored(self._near_autoencoder(rearrange(latents, "b t c h w -> b c t h w")).float())
+        pixels = self._decoded(self._near_autoencoder(stored)).float()
         return rearrange(pixels, "b c t h w -> b t c h w") * 0.5 + 0.5
 
     def condition(self, frames: Tensor, mask: Tensor) -> Tensor | None:
@@ -129,6 +130,11 @@ class VideoDiffusion(nn.Module, ABC):
         self._refuse_unfit(noisy, words, condition)
         of_each = level.to(noisy.device).expand(len(noisy)) if level.ndim == 0 else level.to(noisy.device)
         return self._velocity(noisy, of_each, words.of_batch(len(noisy)), condition)
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: WeightsFolder, dtype: torch.dtype) -> Self:
+        """The network in ``dtype`` and its autoencoder in 32 bits, from their folder."""
 
     @abstractmethod
     def schedule(self, num_steps: int, num_latents: int) -> Tensor:
@@ -157,10 +163,8 @@ class VideoDiffusion(nn.Module, ABC):
         del frames, mask
         return None
 
-    @property
-    def _autoencoder_type(self) -> torch.dtype:
-        found: torch.dtype = self.autoencoder.dtype
-        return found
+    def _near_autoencoder(self, values: Tensor) -> Tensor:
+        return values.to(self.autoencoder.device, self.autoencoder.dtype)
 
     @property
     def _network_type(self) -> torch.dtype:

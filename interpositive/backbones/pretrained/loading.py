@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from typing import Any
 
@@ -16,6 +17,7 @@ def load_part(kind: Any, folder: WeightsFolder, part: str, dtype: torch.dtype) -
 
     ``MissingWeightsError`` if what lies there is of another kind, damaged, or not whole.
     """
+    _be_quiet(kind)
     config = json.loads((folder.path / part / "config.json").read_text())
     found = config.get("_class_name") or " ".join(config.get("architectures") or [])
     if found != kind.__name__:
@@ -42,6 +44,11 @@ def load_part(kind: Any, folder: WeightsFolder, part: str, dtype: torch.dtype) -
             f"the weights in {folder.path / part} are not those of its config.json", found=str(wrong)[:300]
         )
     return loaded
+
+
+def _be_quiet(kind: Any) -> None:
+    """A bar for each file of weights says nothing."""
+    importlib.import_module(f"{kind.__module__.partition('.')[0]}.utils.logging").disable_progress_bar()
 
 
 def scheduler_settings(folder: WeightsFolder) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from einops import rearrange
@@ -41,6 +41,15 @@ class LtxVideo(VideoDiffusion):
         self.layout = LatentLayout(network_config.in_channels, space, time, space * network_config.patch_size)
         self.words_width = network_config.caption_channels
         self._scale = float(vae.scaling_factor)
+
+    @classmethod
+    def load(cls, folder: WeightsFolder, dtype: torch.dtype) -> Self:
+        """From its folder."""
+        from diffusers import AutoencoderKLLTXVideo, LTXVideoTransformer3DModel
+
+        network = load_part(LTXVideoTransformer3DModel, folder, "transformer", dtype)
+        autoencoder = load_part(AutoencoderKLLTXVideo, folder, "vae", torch.float32)
+        return cls(network, autoencoder, shifts=scheduler_settings(folder))
 
     def schedule(self, num_steps: int, num_latents: int) -> Tensor:
         """Equally far apart, then shifted by the number of latents, and stretched to the last level that it names."""
@@ -98,10 +107,4 @@ class LtxVideo(VideoDiffusion):
         return decoded
 
 
-def load_ltx_video(folder: WeightsFolder, dtype: torch.dtype) -> LtxVideo:
-    """From its folder."""
-    from diffusers import AutoencoderKLLTXVideo, LTXVideoTransformer3DModel
-
-    network = load_part(LTXVideoTransformer3DModel, folder, "transformer", dtype)
-    autoencoder = load_part(AutoencoderKLLTXVideo, folder, "vae", torch.float32)
-    return LtxVideo(network, autoencoder, shifts=scheduler_settings(folder))
+FAMILY = LtxVideo

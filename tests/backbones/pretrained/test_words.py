@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_backbones import FAMILIES, loader_of
+from tiny_backbones import FAMILIES
 
 from interpositive.backbones.pretrained import words as module
+from interpositive.backbones.pretrained.families import find_family
 from interpositive.backbones.pretrained.words import encode_words
 from interpositive.errors import MissingWeightsError
 
@@ -24,7 +25,7 @@ def test_a_prompt_is_encoded_as_the_pipeline_does(family: str, tiny_folders: dic
     import diffusers
     import transformers
 
-    folder, kind = tiny_folders[family], loader_of(family)[1]
+    folder, kind = tiny_folders[family], find_family(family)
     assert kind.words is not None
     found = encode_words(kind, str(folder), TEXT, tmp_path)
     encoder = getattr(transformers, kind.words.encoder).from_pretrained(folder / "text_encoder", dtype=torch.bfloat16)
@@ -47,7 +48,7 @@ def test_a_prompt_is_encoded_as_the_pipeline_does(family: str, tiny_folders: dic
 def test_a_prompt_is_encoded_once_for_a_text_and_an_encoder(
     tiny_folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind, folder = loader_of("wan")[1], tmp_path / "weights"
+    kind, folder = find_family("wan"), tmp_path / "weights"
     shutil.copytree(tiny_folders["wan"], folder)
     calls: list[str] = []
     original = module._encoded
@@ -77,4 +78,4 @@ def test_an_encoder_that_is_not_there_is_named(tiny_folders: dict[str, Path], tm
     shutil.rmtree(folder / "text_encoder")
     shutil.rmtree(folder / "tokenizer")
     with pytest.raises(MissingWeightsError, match=r"(?s)tokenizer/ with tokenizer_config.json and text_encoder/ with"):
-        encode_words(loader_of("wan")[1], str(folder), TEXT, tmp_path)
+        encode_words(find_family("wan"), str(folder), TEXT, tmp_path)
