@@ -47,7 +47,8 @@ _SENT = {
     "compute": None,
     "metric": None,
 }
-_WITHHELD = ("weights", "expected_sha256")
+# Places, and what a prompt tells of a film.
+_WITHHELD = ("weights", "expected_sha256", "prompt", "away_from")
 _SHORT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._:+-]{0,99}")
 
 

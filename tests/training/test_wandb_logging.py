@@ -221,7 +221,7 @@ def test_only_listed_keys_and_plain_short_values_are_sent() -> None:
         "metric": {"lpips": {"network": "alex", "weights": "/home/me/alex.pth"}},
         "trainer": {"learning_rate": 0.002, "stop_after": None, "note": "token ghp_x\nand more"},
         "dailies": {"batch_size": 6, "prepared_folder": "prepared"},
-        "mini_model": {"by_take": {"/home/me/A001.mov": 1}},
+        "mini_model": {"by_take": {"/home/me/A001.mov": 1}, "prompt": "the twist of the film", "rank": 4},
         "damage": {"A001": "mask.mov"},
         "run_folder": "runs/x",
         "wandb": {"entity": "me"},
@@ -234,6 +234,7 @@ def test_only_listed_keys_and_plain_short_values_are_sent() -> None:
         "metric": {"lpips": {"network": "alex"}},
         "trainer": {"learning_rate": 0.002, "stop_after": None},
         "dailies": {"batch_size": 6},
+        "mini_model": {"rank": 4},
     }
 
 
