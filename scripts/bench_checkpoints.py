@@ -98,7 +98,7 @@ def train(folder: Path, block: int, num_pairs: int, state_mib: int) -> SavingBlo
         gradient_clip_val=1.0,
         limit_val_batches=0,
         plugins=[writer],
-        callbacks=[AveragedWeights(decay=0.99), Ballast(state_mib), blocks],
+        callbacks=[AveragedWeights(decay=0.99, update_starting_at_step=0), Ballast(state_mib), blocks],
     )
     loader = dailies.train_dataloader()
     dailies.trainer = None

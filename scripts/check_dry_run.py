@@ -18,21 +18,13 @@ import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+if TYPE_CHECKING:
+    from interpositive.records.training_estimate import TrainingEstimate
 
-from interpositive.cli.chatter import quiet_libraries
-from interpositive.cli.hydra_app import config_folder
-from interpositive.cli.training import assemble_training, train_here
-from interpositive.dailies.ingest import ingest
-from interpositive.dailies.splitting import SplitRule
-from interpositive.records.training_estimate import TrainingEstimate
-from interpositive.soundstage.spec import StageSpec
-from interpositive.soundstage.writing import render_production
-from interpositive.training.estimating import estimate_training
-
+# The package is imported where it is used: a worker that prepares windows imports this file first, and is not to take
+# longer to start than one of the command.
 BARS = {"time": 0.33, "memory": 0.25, "checkpoint": 0.25, "prepared": 0.25}
 # Differences that nobody would mind, whatever their share.
 SLACK = {"s": 1.0, "MB": 1e5}
@@ -70,6 +62,11 @@ def main() -> None:
 
 
 def make_production(home: Path) -> None:
+    from interpositive.dailies.ingest import ingest
+    from interpositive.dailies.splitting import SplitRule
+    from interpositive.soundstage.spec import StageSpec
+    from interpositive.soundstage.writing import render_production
+
     if (home / "production").exists():
         return
     spec = StageSpec(width=192, height=108, num_frames=24, scenes=("12A", "44C"), takes_per_scene=2)
@@ -111,6 +108,11 @@ def compare(name: str, home: Path, steps: int) -> list[str]:
 
 
 def composed(home: Path, steps: int, overrides: list[str]) -> dict[str, Any]:
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from interpositive.cli.hydra_app import config_folder
+
     given = [
         *(f"production.workspace={home / 'production'}", f"trainer.max_steps={steps}"),
         *(f"trainer.judge_every={steps // 2}", f"trainer.validate_every={steps // 2}"),
@@ -127,6 +129,10 @@ def in_a_fresh_process(function: Any, *arguments: Any) -> Any:
 
 
 def estimated(plain: dict[str, Any]) -> TrainingEstimate:
+    from interpositive.cli.chatter import quiet_libraries
+    from interpositive.cli.training import assemble_training
+    from interpositive.training.estimating import estimate_training
+
     quiet_libraries()
     parts = assemble_training(plain)
     with tempfile.TemporaryDirectory() as scratch:
@@ -136,6 +142,9 @@ def estimated(plain: dict[str, Any]) -> TrainingEstimate:
 
 
 def trained(plain: dict[str, Any], folder: Path) -> dict[str, float]:
+    from interpositive.cli.chatter import quiet_libraries
+    from interpositive.cli.training import train_here
+
     quiet_libraries()
     record = train_here(plain, folder)
     checkpoints = [sum(file.stat().st_size for file in path.iterdir()) for path in folder.glob("checkpoints/step=*")]
