@@ -28,6 +28,7 @@ from interpositive.backbones.pretrained.adapters import (
 )
 from interpositive.backbones.pretrained.contract import VideoDiffusion, Words
 from interpositive.backbones.pretrained.families import find_family
+from interpositive.backbones.pretrained.loading import need_libraries
 from interpositive.backbones.pretrained.weights_folder import find_weights
 from interpositive.backbones.pretrained.words import encode_words
 from interpositive.errors import ConfigError, IntegrityError
@@ -95,6 +96,7 @@ class PretrainedFill(MiniModel):
         refuse_outside(_BOUNDS, given, "mini_model")
         if precision not in _TYPES:
             raise ConfigError("mini_model.precision is unknown", found=precision, expected=", ".join(_TYPES))
+        need_libraries()
         kind = find_family(family)
         folder = find_weights(weights, kind.parts)
         self.backbone: VideoDiffusion = kind.load(folder, _TYPES[precision])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import pickle
 import shutil
 from collections.abc import Callable
@@ -165,3 +166,10 @@ def test_windows_are_not_prepared_by_workers_and_words_are_heard_first(
         deaf.losses(batch_of(prepared), generator_from("same"))
     with pytest.raises(ConfigError, match="too small"):
         make("wan").prepare(window(side=8), generator_from("prepare"))
+
+
+def test_without_its_packages_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "peft" else found(name))
+    with pytest.raises(ConfigError, match=r"(?s)no peft.*interpositive\[generative\]"):
+        PretrainedFill(**SMALL)

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
 from typing import Any
 
 import torch
 
 from interpositive.backbones.pretrained.weights_folder import WeightsFolder
-from interpositive.errors import MissingWeightsError
+from interpositive.errors import ConfigError, MissingWeightsError
+
+_LIBRARIES = ("diffusers", "peft", "transformers")
+
+
+def need_libraries() -> None:
+    """``ConfigError`` if the packages that pretrained networks are made of are not installed."""
+    missing = [name for name in _LIBRARIES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            "pretrained networks need packages that are not installed",
+            found=f"no {', '.join(missing)}",
+            remedy="pip install 'interpositive[generative]'",
+        )
 
 
 def load_part(kind: Any, folder: WeightsFolder, part: str, dtype: torch.dtype) -> Any:
