@@ -222,10 +222,7 @@ class CandidateFusion(MiniModel):
     @torch.no_grad()
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
         """Restore frames ``keep``; all methods share the window's motion, so that more of them cost little."""
-        wanted = tuple(methods) if methods is not None else self.methods
-        unknown = set(wanted) - set(self.methods)
-        if unknown:
-            raise ConfigError("unknown methods", found=sorted(unknown), expected=list(self.methods))
+        wanted = self.wanted(methods)
         motion = motion_of(example)
         builder = BankBuilder(motion, self.recipe, keep)
         pictures: dict[str, list[NDArray[np.float32]]] = {name: [] for name in wanted}

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
 
 
@@ -71,6 +72,14 @@ class MiniModel(nn.Module, ABC):
     def settle_in(self, folder: Path) -> None:
         """Before training: what is made once for a production is taken from its ``folder``, or made and kept there."""
         del folder
+
+    def wanted(self, methods: Sequence[str] | None) -> tuple[str, ...]:
+        """The methods that were named, all if none were; ``ConfigError`` for one that there is not."""
+        wanted = tuple(methods) if methods is not None else self.methods
+        unknown = set(wanted) - set(self.methods)
+        if unknown:
+            raise ConfigError("unknown methods", found=sorted(unknown), expected=list(self.methods))
+        return wanted
 
     def blocks(self) -> Iterable[nn.Module]:
         """The parts that a large network is sharded by, each run as a whole through its ``forward``; its children.

@@ -96,11 +96,13 @@ class PretrainedFill(MiniModel):
         refuse_outside(_BOUNDS, given, "mini_model")
         if precision not in _TYPES:
             raise ConfigError("mini_model.precision is unknown", found=precision, expected=", ".join(_TYPES))
+        # Refused before anything large is read.
+        learning = AdapterSettings(adapter, rank, alpha, tuple(targets) if targets else None)
         need_libraries()
         kind = find_family(family)
         folder = find_weights(weights, kind.parts)
         self.backbone: VideoDiffusion = kind.load(folder, _TYPES[precision])
-        adapt(self.backbone, AdapterSettings(adapter, rank, alpha, tuple(targets) if targets else None))
+        adapt(self.backbone, learning)
         if gradient_checkpointing:
             self.backbone.network.enable_gradient_checkpointing()
         self.weights, self.licence = weights, folder.licence
@@ -213,10 +215,7 @@ class PretrainedFill(MiniModel):
     @torch.no_grad()
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
         """Restore frames ``keep``; what lies under the mask is not looked at."""
-        wanted = tuple(methods) if methods is not None else self.methods
-        unknown = set(wanted) - set(self.methods)
-        if unknown:
-            raise ConfigError("unknown methods", found=sorted(unknown), expected=list(self.methods))
+        wanted = self.wanted(methods)
         motion = motion_of(example)
         builder = BankBuilder(motion, BankRecipe((), ()), keep)
         low, high = motion.value_range

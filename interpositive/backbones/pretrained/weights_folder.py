@@ -44,7 +44,7 @@ def find_weights(asked: str, parts: Sequence[str]) -> WeightsFolder:
     path = _place(asked)
     lacking = [part for part in parts if not _is_whole(path / part)]
     if lacking:
-        there = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else "no such folder"
+        there = _listed(path) if path.is_dir() else "no such folder"
         raise MissingWeightsError(
             f"the weights of {asked} are not on this machine",
             found=f"{path}: {there}",
@@ -81,6 +81,11 @@ def _is_whole(part: Path) -> bool:
     indices = sorted(part.glob("*.safetensors.index.json"))
     named = {name for index in indices for name in json.loads(index.read_text())["weight_map"].values()}
     return all((part / name).is_file() for name in named) if named else any(part.glob("*.safetensors"))
+
+
+def _listed(path: Path, most: int = 8) -> str:
+    names = sorted(entry.name for entry in path.iterdir())
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "") or "empty"
 
 
 def _described(part: str) -> str:
