@@ -7,17 +7,13 @@ from itertools import pairwise
 
 import cv2
 import numpy as np
-import torch
-from einops import rearrange
 from numpy.typing import NDArray
-from torch import Tensor
 
 from interpositive.errors import ConfigError
-from interpositive.functional.examples import Example
 from interpositive.motion.optical_flow import dis_flow, luma_u8
 from interpositive.records.bounds import Bounds, refuse_outside
-from interpositive.tasks.contract import Task
-from interpositive.tasks.wires import Wire, coverage_to_mask, draw_wires
+from interpositive.tasks.removal import Removal
+from interpositive.tasks.wires import Wire, draw_wires
 
 _HOLDS = ("frame", "set", "performer")
 _BOUNDS: Bounds = {
@@ -34,7 +30,7 @@ _BOUNDS: Bounds = {
 }
 
 
-class WireRemoval(Task):
+class WireRemoval(Removal):
     """Procedural wires over clean frames.
 
     Widths are given for 1080 lines and scale with the raster. ``holds`` is the
@@ -76,24 +72,11 @@ class WireRemoval(Task):
         self.holds = np.asarray(holds, np.float64) / sum(holds)
         self.shutter = shutter
 
-    def example(self, frames: Tensor, generator: torch.Generator, damage: Tensor | None = None) -> Example:
-        """Draw wires into every frame of the window; see :class:`interpositive.tasks.contract.Task`."""
-        seed = int(torch.randint(2**62, (1,), generator=generator))
-        random = np.random.default_rng(seed)
-        clean = rearrange(frames, "t c h w -> t h w c").numpy().astype(np.float32)
-        wires = self.random_wires(clean, random)
-        damaged, coverage = draw_wires(clean, wires, shutter=self.shutter)
-        margin = int(random.integers(self.mask_margin_px[0], self.mask_margin_px[1] + 1))
-        wire_mask = torch.from_numpy(coverage_to_mask(coverage, margin))[:, None]
-        # Traces too faint for the mask to hold are taken back: what is not masked is true.
-        damaged = np.where(wire_mask[:, 0, :, :, None].numpy() > 0, damaged, clean)
-        known_damage = torch.zeros_like(wire_mask) if damage is None else (damage > 0).to(wire_mask.dtype)
-        return Example(
-            input=rearrange(torch.from_numpy(damaged), "t h w c -> t c h w"),
-            mask=torch.maximum(wire_mask, known_damage),
-            target=frames,
-            condition={"judged": wire_mask * (1.0 - known_damage)},
-        )
+    def draw_over(
+        self, clean: NDArray[np.float32], random: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Wires in every frame."""
+        return draw_wires(clean, self.random_wires(clean, random), shutter=self.shutter)
 
     def random_wires(self, clean: NDArray[np.float32], random: np.random.Generator) -> list[Wire]:
         """A rig for a window ``t h w 3``: between two and five wires that share no end."""
