@@ -47,7 +47,7 @@ walk: setup ## the whole road of a user, on the command line
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/walk
 
 lock: ## resolve requirements/lock.txt anew; needs uv
-	uv pip compile pyproject.toml requirements/lock.in --extra dev --extra reports --extra generative --override requirements/lock.overrides \
+	uv pip compile pyproject.toml requirements/lock.in --extra dev --extra reports --extra generative --extra export --override requirements/lock.overrides \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements/lock.txt
 
 clean: ## remove caches and the environment, never footage, runs or deliveries

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from torch import Tensor, nn
 
 
@@ -38,13 +37,11 @@ class CandidateScorer(nn.Module):
 
     def forward(self, features: Tensor, words: Tensor) -> Tensor:
         """Score the candidates of a batch."""
-        num_batch = features.shape[0]
-        flat = rearrange(features, "b n f h w -> (b n) f h w")
-        flat, height, width = _pad_to_multiple(flat, 2)
+        flat, height, width = _pad_to_multiple(features.flatten(0, 1), 2)
         flat = F.pixel_unshuffle(flat, 2).contiguous(memory_format=torch.channels_last)
-        first = self.first(flat) + rearrange(self.words(words), "b n w -> (b n) w 1 1")
+        first = self.first(flat) + self.words(words).flatten(0, 1)[..., None, None]
         score = F.pixel_shuffle(self.last(self.layers(first)), 2)[..., :height, :width]
-        return rearrange(score, "(b n) 1 h w -> b n 1 h w", b=num_batch)
+        return score.reshape(*words.shape[:2], 1, height, width)
 
 
 class ResidualUNet(nn.Module):
@@ -88,4 +85,7 @@ def _double(x: Tensor) -> Tensor:
 def _pad_to_multiple(x: Tensor, multiple: int) -> tuple[Tensor, int, int]:
     height, width = x.shape[-2:]
     down, right = -height % multiple, -width % multiple
-    return (F.pad(x, (0, right, 0, down), mode="replicate") if down or right else x), height, width
+    # Traced for an export, a branch would be frozen as it is for one size.
+    if down or right or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        x = F.pad(x, (0, right, 0, down), mode="replicate")
+    return x, height, width

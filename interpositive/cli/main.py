@@ -18,6 +18,7 @@ VERBS = {
     "reproduce": "train a finished run anew, or say whether that can be done here, and name what is other",
     "apply": "repair a shot inside its mask and deliver it",
     "evaluate": "judge a run on takes it never learned from, or any pictures against others",
+    "export": "write a run's mini-model as TorchScript, ONNX or LoRA, for other programs",
     "conform": "join deliveries into the paperwork of the whole cut",
     "review": "write the page on which a supervisor judges a run, a delivery or an evaluation",
     "soundstage": "shoot a small production with exact truth, to try things on",
@@ -39,6 +40,7 @@ usage: interpositive <verb> [key=value ...] [--config-dir FOLDER] [--multirun] [
   interpositive apply    run=<run folder> shot=shot.mov mask=mask.mov deliver_to=<new folder>
   interpositive evaluate run=<run folder>
   interpositive evaluate result=<pictures> reference=<pictures> mask=<mask>
+  interpositive export   run=<run folder> form=<torchscript, onnx or lora> to=<new folder>
   interpositive conform  deliveries=[<delivery>,<delivery>] cut_list=film.edl output=<new folder>
   interpositive review   path=<run, delivery or evaluation folder>
 

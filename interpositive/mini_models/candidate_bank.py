@@ -18,8 +18,8 @@ KINDS = ("spatial", "flow", "recursive", "camera")
 
 _POOL_SIGMA_OF_HEIGHT = 4.0 / 216.0
 _SMALLEST_POOL_SIGMA_PX = 3.0
-_MAX_LEVEL_SHIFT = 0.08
-_ERROR_WHERE_UNKNOWN = 0.05
+MAX_LEVEL_SHIFT = 0.08
+ERROR_WHERE_UNKNOWN = 0.05
 SPATIAL_ERROR = 0.03
 NUM_SPATIAL = 2
 """The first candidates of a bank are bridged from the frame itself: stiff, then slack."""
@@ -125,7 +125,7 @@ class BankBuilder:
         prefill = motion.prefilled(frame)
         pictures = np.broadcast_to(prefill, (num, *shape, 3)).copy()
         valid = np.zeros((num, *shape), bool)
-        error = np.full((num, *shape), _ERROR_WHERE_UNKNOWN, np.float32)
+        error = np.full((num, *shape), ERROR_WHERE_UNKNOWN, np.float32)
         kinds = np.zeros(num, np.int64)
         distances = np.zeros(num, np.float32)
         for index, bridged in enumerate(motion.bridged(frame)):
@@ -154,16 +154,21 @@ def level_and_compare(candidate: Plane, target: Plane, known: Boolean) -> tuple[
     Returns the levelled candidate ``h w 3`` and its pooled error ``h w``.
     """
     weight = known.astype(np.float32)
-    sigma = max(_SMALLEST_POOL_SIGMA_PX, _POOL_SIGMA_OF_HEIGHT * min(known.shape))
+    sigma = pool_sigma_px(min(known.shape))
     support = _pool(weight, sigma) + 1e-3
     difference = (target - candidate) * weight[..., None]
     shift = _pool(difference, sigma) / support[..., None]
     confidence = np.clip(support / 0.05, 0.0, 1.0)
     remaining = _pool(channel_mean(np.abs(target - candidate - shift)) * weight, sigma) / support
     error = remaining + 0.25 * channel_mean(np.abs(shift))
-    error = np.where(confidence > 0.2, error, _ERROR_WHERE_UNKNOWN).astype(np.float32)
-    levelled = candidate + np.clip(shift, -_MAX_LEVEL_SHIFT, _MAX_LEVEL_SHIFT) * confidence[..., None]
+    error = np.where(confidence > 0.2, error, ERROR_WHERE_UNKNOWN).astype(np.float32)
+    levelled = candidate + np.clip(shift, -MAX_LEVEL_SHIFT, MAX_LEVEL_SHIFT) * confidence[..., None]
     return levelled.astype(np.float32), error
+
+
+def pool_sigma_px(shorter_side: int) -> float:
+    """How wide the surroundings of a hole are that a view is compared in."""
+    return max(_SMALLEST_POOL_SIGMA_PX, _POOL_SIGMA_OF_HEIGHT * shorter_side)
 
 
 def _pool(plane: Plane, sigma_px: float) -> Plane:

@@ -23,6 +23,8 @@ from interpositive.functional.examples import Example
 from interpositive.mini_models.candidate_bank import KINDS, NUM_SPATIAL, Bank, BankBuilder, BankRecipe, motion_of
 from interpositive.mini_models.classical_fills import CLASSICAL_FILLS, classical_fill
 from interpositive.mini_models.contract import MiniModel, Restored
+from interpositive.mini_models.exportable import Exportable
+from interpositive.mini_models.fusion_export import fusion_exportables
 from interpositive.motion.window_motion import WindowMotion, channel_mean
 from interpositive.objectives.pixel import absolute, charbonnier, gradient_difference
 from interpositive.records.bounds import Bounds, refuse_outside
@@ -254,6 +256,10 @@ class CandidateFusion(MiniModel):
                 torch.from_numpy(np.stack(certainty[name]))[:, None],
             )
         return restored
+
+    def exportable(self, plate_height: int) -> Sequence[Exportable]:
+        """The fusion of candidates that are lined up, as it is and as a node of a compositing program."""
+        return fusion_exportables(self, plate_height)
 
     def _restore_frame(
         self,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
+from interpositive.mini_models.exportable import Exportable
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,24 @@ class MiniModel(nn.Module, ABC):
     def settle_in(self, folder: Path) -> None:
         """Before training: what is made once for a production is taken from its ``folder``, or made and kept there."""
         del folder
+
+    def exportable(self, plate_height: int) -> Sequence[Exportable]:
+        """What of it other programs can run, for plates that are about ``plate_height`` rows high.
+
+        ``ConfigError`` if nothing can.
+        """
+        del plate_height
+        raise ConfigError(f"{type(self).__name__} has no part that other programs can run")
+
+    def save_adapter(self, folder: Path) -> Path:
+        """Write what it learned beside somebody else's weights, as programs that have these take it.
+
+        ``ConfigError`` if it is no adapter.
+        """
+        del folder
+        raise ConfigError(
+            f"{type(self).__name__} is a network of its own, and no adapter", remedy="form=torchscript or form=onnx"
+        )
 
     def wanted(self, methods: Sequence[str] | None) -> tuple[str, ...]:
         """The methods that were named, all if none were; ``ConfigError`` for one that there is not."""

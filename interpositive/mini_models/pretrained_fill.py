@@ -25,6 +25,7 @@ from interpositive.backbones.pretrained.adapters import (
     adapt,
     adapter_state,
     load_adapter_state,
+    save_lora,
 )
 from interpositive.backbones.pretrained.contract import VideoDiffusion, Words
 from interpositive.backbones.pretrained.families import find_family
@@ -38,6 +39,7 @@ from interpositive.functional.seeds import generator_from, generators_of
 from interpositive.mini_models.candidate_bank import BankBuilder, BankRecipe, motion_of
 from interpositive.mini_models.classical_fills import CLASSICAL_FILLS, classical_fill
 from interpositive.mini_models.contract import MiniModel, Restored
+from interpositive.mini_models.exportable import Exportable
 from interpositive.mini_models.sampling import PATHS, Guidance, Known, LatentWindows, sample_latents
 from interpositive.objectives.levels import logit_normal_levels
 from interpositive.records.bounds import Bounds, refuse_outside
@@ -155,6 +157,19 @@ class PretrainedFill(MiniModel):
         """The network's layers."""
         network = self.backbone.network
         return list(getattr(network, "blocks", None) or network.transformer_blocks)
+
+    def exportable(self, plate_height: int) -> Sequence[Exportable]:
+        """Nothing: whoever runs it has its weights."""
+        del plate_height
+        raise ConfigError(
+            "a pretrained network does not travel, what it learned does",
+            found=f"{sum(value.numel() for value in self.backbone.parameters()):,} parameters, most of them not ours",
+            expected="form=lora",
+        )
+
+    def save_adapter(self, folder: Path) -> Path:
+        """Its LoRA, as diffusers' ``load_lora_weights`` takes it."""
+        return save_lora(self.backbone, folder)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """An average of the weights shares what does not learn."""

@@ -168,6 +168,15 @@ def test_windows_are_not_prepared_by_workers_and_words_are_heard_first(
         make("wan").prepare(window(side=8), generator_from("prepare"))
 
 
+def test_its_adapter_travels_and_nothing_else(make: Make, tmp_path: Path) -> None:
+    model = make("ltx_video")
+    folder = model.save_adapter(tmp_path).parent
+    assert [path.name for path in folder.glob("*.safetensors")] == ["pytorch_lora_weights.safetensors"]
+    with pytest.raises(ConfigError, match="does not travel") as refused:
+        model.exportable(1080)
+    assert "form=lora" in str(refused.value)
+
+
 def test_without_its_packages_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "peft" else found(name))
