@@ -37,6 +37,8 @@ class MiniModel(nn.Module, ABC):
     reach_frames: int
     methods: tuple[str, ...]
     trained_method: str
+    hides_masked = True
+    """What is masked is damage that must not be seen. A correction of what is there, such as of its light, sees it."""
 
     @property
     def preparation(self) -> object:

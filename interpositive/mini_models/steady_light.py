@@ -1,0 +1,192 @@
+"""Steady light: a gain and an offset that vary slowly over the frame take flicker out, and cannot soften detail.
+
+The *prior* is a joint solve against motion-compensated neighbours. A small network that sees the solve's courses
+learns, from flicker put on the production's own steady frames, how far to believe them where its footage
+moves in ways that flow does not follow, and what the solve took for real light.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from interpositive.backbones.course_network import CourseNetwork
+from interpositive.functional.examples import Example
+from interpositive.functional.light_fields import LightFields, cell_means, on_raster
+from interpositive.mini_models.contract import MiniModel, Restored
+from interpositive.mini_models.light_equalising import EQUALISERS
+from interpositive.motion.flicker_solve import FlickerSolve, solve_flicker
+from interpositive.motion.window_motion import value_range
+from interpositive.objectives.pixel import absolute, charbonnier
+from interpositive.records.bounds import Bounds, refuse_outside
+
+_BOUNDS: Bounds = {
+    "hold_frames": (1, 1000),
+    "reach_frames": (0, 1000),
+    "track_frames": (0.1, 1000.0),
+    "width": (1, 1024),
+}
+_NUM_FEATURES = 3 + 3 + 1 + 3
+_NUM_ANSWERS = 1 + 1 + 3
+_SCALE = 10.0
+_SURE_UNREST = 0.02
+_TRUSTED = (0.02, 0.98)
+
+
+@dataclass(frozen=True)
+class _Solved:
+    """A solve as tensors ``(b) t c rows columns``: what it takes out, what it leaves as real light, and its unrest."""
+
+    flicker: LightFields
+    real: LightFields
+    unrest: Tensor
+
+    def condition(self) -> dict[str, Tensor]:
+        """As entries of an example's condition."""
+        parts = (self.flicker.gain, self.flicker.offset, self.real.gain, self.real.offset)
+        return dict(zip(_FIELDS, parts, strict=True)) | {"unrest": self.unrest}
+
+    @staticmethod
+    def of(condition: Mapping[str, Tensor]) -> _Solved:
+        """What :meth:`condition` gave."""
+        gain, offset, real_gain, real_offset = (condition[name].float() for name in _FIELDS)
+        return _Solved(LightFields(gain, offset), LightFields(real_gain, real_offset), condition["unrest"].float())
+
+
+_FIELDS = ("gain", "offset", "real_gain", "real_offset")
+
+
+class SteadyLight(MiniModel):
+    """A joint solve of the flicker, and a small network's correction of it.
+
+    ``hold_frames`` is how long one jump of flicker may last to a side: a change of light that frames further off
+    bear out is real. ``keep_real_light`` false brings the whole window to one level, fades and lamps included.
+    ``reach_frames`` on either side are solved with. ``track_frames`` smooths the baselines' courses. ``width``
+    is the network's.
+    """
+
+    trained_method = "trained"
+    hides_masked = False
+
+    def __init__(
+        self,
+        *,
+        hold_frames: int = 8,
+        keep_real_light: bool = True,
+        reach_frames: int = 24,
+        track_frames: float = 12.0,
+        width: int = 16,
+    ) -> None:
+        super().__init__()
+        given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
+        refuse_outside(_BOUNDS, given, "mini_model")
+        self.hold_frames = hold_frames
+        self.keep_real_light = keep_real_light
+        self.reach_frames = reach_frames
+        self.track_frames = track_frames
+        self.methods = (*EQUALISERS, "prior", self.trained_method)
+        self.network = CourseNetwork(_NUM_FEATURES, _NUM_ANSWERS, width)
+
+    # -- learning -----------------------------------------------------------------
+
+    def prepare(self, example: Example, generator: torch.Generator) -> Sequence[Example]:
+        """One example a window: the solve, and the window's frames as means of the grid's cells."""
+        del generator
+        assert example.target is not None
+        solved = self._solve(example.input)
+        judged = example.condition["judged"]
+        for frames in (example.input, example.target):
+            inside = (frames > _TRUSTED[0]) & (frames < _TRUSTED[1])
+            judged = judged * inside.all(1, keepdim=True)
+        share = cell_means(judged)
+        cells = [cell_means(f * judged) / share.clamp_min(1e-3) for f in (example.input, example.target)]
+        condition = {**solved.condition(), "judged": (share > 0.25).float()}
+        return [Example(cells[0], torch.ones_like(share), cells[1], condition)]
+
+    def losses(self, example: Example, generator: torch.Generator) -> dict[str, Tensor]:
+        """Charbonnier on the cells, and L1 on how they change from frame to frame, which is what the eye sees."""
+        del generator
+        assert example.target is not None
+        cells, judged = example.input.float(), example.condition["judged"].float()
+        fields = self.corrected(_Solved.of(example.condition), cells)
+        made = cells * (1.0 + fields.gain) + fields.offset
+        error = made - example.target.float()
+        step, both = error[:, 1:] - error[:, :-1], judged[:, 1:] * judged[:, :-1]
+        zero = torch.zeros_like
+        flat = "b t c h w -> b c t (h w)"
+        return {
+            "charbonnier": charbonnier(
+                rearrange(error, flat), zero(rearrange(error, flat)), rearrange(judged, flat), epsilon=1e-4
+            ),
+            "change": absolute(rearrange(step, flat), zero(rearrange(step, flat)), rearrange(both, flat)),
+        }
+
+    # -- restoring ----------------------------------------------------------------
+
+    def corrected(self, solved: _Solved, cells: Tensor) -> LightFields:
+        """The fields of a solve as the network corrects them; ``cells`` are the frames' cell means ``b t 3 r c``.
+
+        It scales what the solve takes out, takes out some of what the solve left as real light, and adds a little.
+        """
+        effects = [f.gain * cells + f.offset for f in (solved.flicker, solved.real)]
+        features = torch.cat((_SCALE * effects[0], _SCALE * effects[1], _SCALE * solved.unrest, cells), 2)
+        answers = rearrange(self.network(rearrange(features, "b t c h w -> b c t h w")), "b c t h w -> b t c h w")
+        scale, real, added = answers.split((1, 1, 3), 2)
+        more, taken = torch.tanh(scale), torch.tanh(real)
+        return LightFields(
+            solved.flicker.gain * (1.0 + more) - solved.real.gain * taken,
+            solved.flicker.offset * (1.0 + more) - solved.real.offset * taken + 0.1 * added,
+        )
+
+    @torch.no_grad()
+    def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
+        """Restore frames ``keep``; all frames of the window help to tell flicker from real light."""
+        wanted = self.wanted(methods)
+        frames = example.input.float()
+        plate, mask = frames[keep.start : keep.stop], example.mask[keep.start : keep.stop] > 0
+        pictures = rearrange(frames.cpu().numpy(), "t c h w -> t h w c")
+        learned = [name for name in wanted if name not in EQUALISERS]
+        fields: dict[str, LightFields] = {}
+        sure = torch.ones_like(plate[:, :1])
+        if learned and bool(mask.any()):
+            solved = self._solve(frames)
+            fields = {"prior": solved.flicker}
+            if self.trained_method in wanted:
+                batched = _Solved.of({name: value[None] for name, value in solved.condition().items()})
+                found = self.corrected(batched, cell_means(frames)[None])
+                fields[self.trained_method] = LightFields(found.gain[0], found.offset[0])
+            unrest = on_raster(solved.unrest[keep.start : keep.stop], (plate.shape[-2], plate.shape[-1]))
+            sure = torch.where(mask, 1.0 / (1.0 + (unrest / _SURE_UNREST).square()), sure)
+        restored = {}
+        low, high = value_range(pictures)
+        for name in wanted:
+            if name in fields:
+                made = fields[name].part(keep).over(plate)
+            elif name in EQUALISERS:
+                equalised = EQUALISERS[name](pictures, keep, self.track_frames)
+                made = rearrange(torch.from_numpy(equalised), "t h w c -> t c h w").to(plate.device)
+            else:
+                made = plate
+            restored[name] = Restored(torch.where(mask, made.clamp(low, high), plate), sure)
+        return restored
+
+    def _solve(self, frames: Tensor) -> _Solved:
+        pictures = rearrange(frames.float().cpu().numpy(), "t c h w -> t h w c")
+        found = solve_flicker(
+            np.ascontiguousarray(pictures), hold=self.hold_frames, keep_real_light=self.keep_real_light
+        )
+        return _as_tensors(found, frames.device)
+
+
+def _as_tensors(found: FlickerSolve, device: torch.device) -> _Solved:
+    gain, offset, real_gain, real_offset = (
+        rearrange(torch.from_numpy(field), "t r c ch -> t ch r c").contiguous().to(device)
+        for field in (found.gain, found.offset, found.real_gain, found.real_offset)
+    )
+    unrest = torch.from_numpy(found.unrest)[:, None].to(device)
+    return _Solved(LightFields(gain, offset), LightFields(real_gain, real_offset), unrest)

@@ -1,0 +1,74 @@
+"""Deflicker: learn to take flicker out by putting flicker on the production's own steady frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from interpositive.errors import ConfigError
+from interpositive.functional.examples import Example
+from interpositive.records.bounds import Bounds, refuse_outside
+from interpositive.tasks.contract import Task
+from interpositive.tasks.flicker import DRAWS, draw_flicker, put_flicker
+
+_BOUNDS: Bounds = {
+    "strength_stops": (0.0, 4.0),
+    "tint": (0.0, 1.0),
+    "steady_share": (0.0, 1.0),
+    "curve": (0.0, 100.0),
+}
+
+
+class Deflicker(Task):
+    """Flicker of a random kind and strength over whole frames.
+
+    ``kinds`` are drawn from alike; ``strength_stops`` is the range of their deviation in stops of light, on a
+    logarithmic scale; channels differ by up to the share ``tint``. ``steady_share`` of the windows stay as
+    they are, so that a steady shot is learned to be left alone. ``curve`` is the power and toe of the
+    footage's encoding, see :func:`~interpositive.tasks.flicker.put_flicker`.
+    """
+
+    name = "deflicker"
+
+    def __init__(
+        self,
+        *,
+        kinds: Sequence[str] = ("gain", "mains_beat", "exposure_steps", "density_drift", "boiling"),
+        strength_stops: Sequence[float] = (0.02, 0.25),
+        tint: float = 0.2,
+        steady_share: float = 0.15,
+        curve: Sequence[float] = (2.2, 0.09),
+    ) -> None:
+        given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
+        refuse_outside(_BOUNDS, given, "task")
+        unknown = sorted(set(kinds) - set(DRAWS))
+        if unknown or not kinds:
+            raise ConfigError("task.kinds names flicker there is not", found=unknown or "none", expected=list(DRAWS))
+        if len(strength_stops) != 2 or not 0.0 < strength_stops[0] <= strength_stops[1]:
+            raise ConfigError("strength_stops is a range above 0", found=list(strength_stops), expected="[low, high]")
+        if len(curve) != 2 or not curve[0] > 0.0:
+            raise ConfigError("curve is a power above 0 and a toe", found=list(curve), expected="such as [2.2, 0.09]")
+        self.kinds = tuple(kinds)
+        self.strength_stops = (float(strength_stops[0]), float(strength_stops[1]))
+        self.tint = tint
+        self.steady_share = steady_share
+        self.curve = (float(curve[0]), float(curve[1]))
+
+    def example(self, frames: Tensor, generator: torch.Generator, damage: Tensor | None = None) -> Example:
+        """Put flicker on the window; the mask is the whole frame. See :class:`interpositive.tasks.contract.Task`."""
+        random = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
+        flickering = frames
+        if random.random() >= self.steady_share:
+            kind = self.kinds[int(random.integers(len(self.kinds)))]
+            low, high = np.log(self.strength_stops)
+            flicker = draw_flicker(kind, len(frames), float(np.exp(random.uniform(low, high))), self.tint, random)
+            clean = rearrange(frames, "t c h w -> t h w c").numpy().astype(np.float32)
+            made = rearrange(torch.from_numpy(put_flicker(clean, flicker, self.curve, random)), "t h w c -> t c h w")
+            flickering = made.clamp(min(0.0, float(frames.min())), max(1.0, float(frames.max()))).contiguous()
+        mask = torch.ones_like(frames[:, :1])
+        known = torch.zeros_like(mask) if damage is None else (damage > 0).to(mask.dtype)
+        return Example(input=flickering, mask=mask, target=frames, condition={"judged": mask - known})
