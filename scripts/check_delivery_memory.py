@@ -49,8 +49,8 @@ def deliver(num_frames: int, method: str) -> int:
 
     from interpositive.delivery.accounting import DeliverySource
     from interpositive.delivery.deliver import DeliverySettings, deliver_shot
-    from interpositive.functional.examples import Example
     from interpositive.mini_models.candidate_fusion import CandidateFusion
+    from interpositive.tasks.wire_removal import WireRemoval
 
     torch.set_num_threads(1)
     mini_model = CandidateFusion(
@@ -62,8 +62,7 @@ def deliver(num_frames: int, method: str) -> int:
         source = DeliverySource("memory", "wire_removal", folder, "", "", [], {})
         settings = DeliverySettings(method=method, compare=False, progress=False)
         began = time.monotonic()
-        request = lambda frames, mask: Example(input=frames, mask=mask)  # noqa: E731
-        manifest = deliver_shot(shot, mask, folder / "delivery", mini_model, request, source, settings)
+        manifest = deliver_shot(shot, mask, folder / "delivery", mini_model, WireRemoval(), source, settings)
         seconds = time.monotonic() - began
     assert len(manifest.frames) == num_frames
     peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

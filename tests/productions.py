@@ -14,6 +14,7 @@ from interpositive.dailies.catalogue import Catalogue
 from interpositive.dailies.ingest import ingest
 from interpositive.dailies.splitting import SplitRule
 from interpositive.dailies.take import Take
+from interpositive.media.contract import ColourTags, Frames, MediaInfo, check_window
 from interpositive.media.movie_writer import MovieWriter
 
 RATE = Fraction(24)
@@ -103,6 +104,32 @@ def write_shot(path: Path, frames: NDArray[np.float32]) -> Path:
     with MovieWriter(path, RATE, frames.shape[2], frames.shape[1], codec="h264_intra", quality=4) as writer:
         writer.write(np.rint(frames * 255).clip(0, 255).astype(np.uint8))
     return path
+
+
+class HeldFrames:
+    """A reader of codes ``t h w 3`` that are in memory."""
+
+    def __init__(self, codes: Frames, start_timecode: str | None = None) -> None:
+        self.codes, self.start_timecode = codes, start_timecode
+
+    @property
+    def info(self) -> MediaInfo:
+        num_frames, height, width = self.codes.shape[:3]
+        tags = ColourTags("rgb", "full", "bt709", "bt709", "rgb")
+        bits = 8 * self.codes.dtype.itemsize
+        return MediaInfo(
+            Path("held"), "sequence", num_frames, RATE, width, height, "png", "rgb", bits, tags, self.start_timecode
+        )
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def window(self, start: int, stop: int) -> Frames:
+        check_window(self.info.path, start, stop, len(self))
+        return self.codes[start:stop]
+
+    def close(self) -> None:
+        pass
 
 
 def make_production(root: Path) -> TinyProduction:

@@ -238,7 +238,7 @@ def judge(damaged: DamagedTake, model: CandidateFusion, work: Path) -> ShotMeasu
     # What a killed judgement left is made again.
     shutil.rmtree(work / "judged" / damaged.name, ignore_errors=True)
     settings = EvaluationSettings(metrics=(Psnr, RelativeWarpError, UntouchedChanged))
-    measures, _ = evaluate_damaged(damaged, model, WireRemoval().request, work / "judged", settings)
+    measures, _ = evaluate_damaged(damaged, model, WireRemoval(), work / "judged", settings)
     return measures
 
 

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from interpositive.cli.assembling import assemble, read_config, refuse_unknown_keys
+from interpositive.cli.fitting import refuse_misfit
 from interpositive.cli.metrics import assemble_metrics
 from interpositive.cli.productions import ProductionConfig
 from interpositive.dailies.data_module import ProductionDataModule
@@ -101,6 +102,7 @@ def assemble_training(plain: Mapping[str, Any]) -> AssembledTraining:
     task: Task = assemble(config.task, "task", Task)
     # Before the mini-model is built, for its first weights are drawn then.
     torch.manual_seed(seed_from("weights", config.seed))
+    refuse_misfit(task, config.mini_model)
     mini_model: MiniModel = assemble(config.mini_model, "mini_model", MiniModel)
     with production.catalogue() as catalogue:
         takes, catalogue_sha256 = catalogue.takes(), catalogue.digest()

@@ -13,12 +13,11 @@ import numpy as np
 
 from interpositive.delivery.frame_formats import format_notes
 from interpositive.delivery.gate import GateResult
-from interpositive.delivery.masks import MaskSource
 from interpositive.delivery.plates import Plate
 from interpositive.delivery.restoring import AS_STORED, RestoredFrame, changed_pixels
 from interpositive.errors import IntegrityError
 from interpositive.media.colour_management import GRADING_SPACE
-from interpositive.media.contract import FrameReader, Frames, MediaInfo
+from interpositive.media.contract import FrameReader, Frames, MaskSource, MediaInfo
 from interpositive.media.opening import open_reader
 from interpositive.media.plate_colour import NATIVE, PlateColour
 from interpositive.media.sequence_writer import stored_codes
@@ -38,6 +37,7 @@ from interpositive.records.digests import sha256_of_file, sha256_of_path
 from interpositive.records.hash_lists.sealing import generation_path, seal_folder
 from interpositive.records.measures import Measures, ShotMeasures
 from interpositive.records.timecode import is_drop_frame, timecode_to_frame, wrapped_timecode
+from interpositive.tasks.laying_out import Asked, LaidOut
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,15 @@ class DeliverySource:
 
 @dataclass(frozen=True)
 class OpenedShot:
-    """A shot and its mask, opened, how its delivered frames are named and numbered, and what its codes mean."""
+    """A shot and its mask, opened, how its delivered frames are named and numbered, and what its codes mean.
+
+    ``footage`` is what was shot, ``laid_out`` how the request lays it out; ``mask_path`` is the user's mask, if any.
+    """
 
     plate: Plate
-    mask_path: Path
-    reader: FrameReader
+    mask_path: Path | None
+    footage: FrameReader
+    laid_out: LaidOut
     mask: MaskSource
     first_frame: int
     colour: PlateColour = AS_STORED
@@ -76,8 +80,13 @@ class OpenedShot:
         return self.plate.path
 
     @property
+    def reader(self) -> FrameReader:
+        """The plate as it is delivered."""
+        return self.laid_out.plate
+
+    @property
     def info(self) -> MediaInfo:
-        """What the plate is."""
+        """What the plate is, as it is delivered."""
         return self.reader.info
 
     @property
@@ -188,12 +197,13 @@ def write_manifest(
     name: str,
     notes: Sequence[str],
     delivered: DeliveredShot,
+    asked: Asked | None = None,
 ) -> DeliveryManifest:
     """Write the manifest over everything that lies in the folder so far, and seal all with an ASC MHL hash list.
 
     ``name`` is the one that the folder will be published under.
     """
-    info, created = shot.info, datetime.now(UTC)
+    info, mask, created = shot.info, shot.mask_path, datetime.now(UTC)
     files = [
         DeliveredFile(
             path=path.relative_to(scratch).as_posix(),
@@ -221,7 +231,7 @@ def write_manifest(
         encoding=_encoding_in_words(shot),
         sources=[
             SourceFile(path=str(shot.path), role="plate", sha256=sha256_of_path(shot.path)),
-            SourceFile(path=str(shot.mask_path), role="mask", sha256=sha256_of_path(shot.mask_path)),
+            *([SourceFile(path=str(mask), role="mask", sha256=sha256_of_path(mask))] if mask else []),
             SourceFile(path=str(source.archive_path), role="mini-model", sha256=source.archive_sha256),
         ],
         config_sha256=source.config_sha256,
@@ -229,6 +239,7 @@ def write_manifest(
         versions=dict(source.versions),
         training_takes=list(source.training_takes),
         gate={f"psnr_hole/{method}": score for method, score in gate.scores.items()},
+        asked=asked.model_dump(mode="json") if asked else {},
         delivered=delivered,
         frames=accounts,
         files=files,

@@ -57,7 +57,8 @@ def event_of(delivered: DeliveredShot, frames_url: str, shot: Shot | None = None
         media_names=[delivered.media],
         source=delivered.used,
         source_drop_frame=delivered.drop_frame,
-        record=delivered.used.model_copy(update={"reel": ""}),
+        record=delivered.used.model_copy(update={"reel": "", "num_frames": delivered.num_frames}),
+        speed=delivered.speed,
     )
     # Frames of a take without timecode are counted by the list alone.
     drop_frame = delivered.drop_frame if delivered.has_timecode else bool(shot.source_drop_frame)
@@ -121,7 +122,7 @@ def _edl_event(
         lines.append(f"M2   {reel:<8}       {frames:0{width}.1f}                {source_in.replace(';', ':')}")
     lines.append(f"* FROM CLIP NAME: {_line(shot.name)}")
     if event.delivered is not None:
-        first, last = event.delivered.first_frame, event.delivered.first_frame + event.delivered.source.num_frames - 1
+        first, last = event.delivered.first_frame, event.delivered.first_frame + event.delivered.num_frames - 1
         lines += [
             f"* SOURCE FILE: {event.frames_url}/{event.delivered.file_name(first)}",
             f"* REPLACES: {_line(event.delivered.media)} FROM {source_in} TO {source_out}",
@@ -206,7 +207,7 @@ def _clip(event: ConformEvent, record: FrameRange) -> otio.schema.Clip:
             rate=float(delivered.source.frame_rate),
             frame_zero_padding=7,
         )
-        repaired.available_range = _range(delivered.listed)
+        repaired.available_range = _range(delivered.listed.model_copy(update={"num_frames": delivered.num_frames}))
         clip.set_media_references({"DEFAULT_MEDIA": repaired, "original": original}, "DEFAULT_MEDIA")
     grade = shot.cdl
     if grade is not None:

@@ -22,14 +22,9 @@ from interpositive.delivery.accounting import (
 from interpositive.delivery.conform_paperwork import event_of, write_conform
 from interpositive.delivery.frame_formats import FormatChoice, as_stored, choose_format, window_to_store
 from interpositive.delivery.gate import GatePlan, GateResult, choose_method
-from interpositive.delivery.masks import open_mask
+from interpositive.delivery.laying_out import MaskChoice, delivered_shot, lay_out, mask_of
 from interpositive.delivery.plates import Plate, plate_at
-from interpositive.delivery.restoring import (
-    Request,
-    WindowPlan,
-    frames_to_float,
-    restore_shot,
-)
+from interpositive.delivery.restoring import WindowPlan, frames_to_float, restore_shot
 from interpositive.delivery.review_movies import ReviewMovies
 from interpositive.errors import ColourError, ConfigError
 from interpositive.media.contract import FrameReader
@@ -52,6 +47,8 @@ from interpositive.records.delivery_manifest import (
     FrameAccount,
 )
 from interpositive.records.publishing import publish_folder, refuse_existing
+from interpositive.tasks.contract import Task
+from interpositive.tasks.laying_out import Asked
 
 
 @dataclass(frozen=True)
@@ -66,6 +63,7 @@ class DeliverySettings:
     ``encoding`` names the plate's colour encoding over what its file says; empty believes the file.
     ``mask_layer`` says which picture of EXR frames is the mask, where they hold several.
     ``cdl`` is the shot's grade over the cut's own, which review pictures show and no delivered pixel has.
+    ``asked`` is what is asked of the task, of its own kind; None asks for nothing in particular.
     """
 
     frame_format: FormatChoice = "plate"
@@ -78,23 +76,26 @@ class DeliverySettings:
     encoding: str = ""
     mask_layer: str | None = None
     cdl: Cdl | None = None
+    asked: Asked | None = None
     seed: int = 0
     progress: bool = True
 
 
 def deliver_shot(
     plate: Plate | Path,
-    mask_path: Path,
+    mask: MaskChoice,
     folder: Path,
     mini_model: MiniModel,
-    request: Request,
+    task: Task,
     source: DeliverySource,
     settings: DeliverySettings,
 ) -> DeliveryManifest:
     """Repair a shot inside its mask and publish the delivery folder by one rename.
 
-    ``plate`` is a movie, a folder of frames, some frames of one, or a shot of the cut. The mask is as long as the
-    frames to repair, or as the take that they are pulled from. Paperwork for the conform lies beside the frames.
+    ``plate`` is a movie, a folder of frames, some frames of one, or a shot of the cut; the task lays it out. A mask
+    that the user brings is as long as the frames to repair, or as the take that they are pulled from; it may be
+    ``"auto"`` where the task finds it, and is None where the request implies it. Paperwork for the conform lies
+    beside the frames.
     Everything is checked before the first frame is restored: shot and mask
     (``MediaError``, ``MaskError``), the folder (``StorageError`` if it exists).
     ``ColourError`` if the mini-model works in an encoding and nobody says which one the plate is in, or for a
@@ -104,28 +105,37 @@ def deliver_shot(
     """
     refuse_existing(folder)
     plate = plate if isinstance(plate, Plate) else plate_at(plate)
-    with closing(plate.open()) as reader:
+    with closing(plate.open()) as footage:
+        colour = PlateColour(settings.encoding or footage.info.encoding, source.encoding)
+        laid_out = lay_out(plate, footage, task, settings.asked, colour)
+        reader = laid_out.plate
         frame_format = choose_format(settings.frame_format, reader.info)
-        colour = PlateColour(settings.encoding or reader.info.encoding, source.encoding)
-        with closing(open_mask(mask_path, reader.info, reader, settings.mask_layer)) as mask:
-            first_frame = _first_number(reader, settings.first_frame)
-            cdl = _grade_to_show(settings.cdl, plate.cdl, colour)
-            shot = OpenedShot(plate, mask_path, reader, mask, first_frame, colour, cdl)
-            return _deliver(shot, folder, mini_model, request, source, settings, frame_format)
+        with closing(mask_of(mask, task, laid_out, colour, settings.mask_layer)) as opened_mask:
+            shot = OpenedShot(
+                plate,
+                mask if isinstance(mask, Path) else None,
+                footage,
+                laid_out,
+                opened_mask,
+                _first_number(footage, settings.first_frame),
+                colour,
+                _grade_to_show(settings.cdl, plate.cdl, colour),
+            )
+            return _deliver(shot, folder, mini_model, task, source, settings, frame_format)
 
 
 def _deliver(
     shot: OpenedShot,
     folder: Path,
     mini_model: MiniModel,
-    request: Request,
+    task: Task,
     source: DeliverySource,
     settings: DeliverySettings,
     frame_format: FrameFormat,
 ) -> DeliveryManifest:
     info = shot.info
     preferred = preference(mini_model)
-    gate = _pass_gate(shot, mini_model, request, preferred, settings)
+    gate = _pass_gate(shot, mini_model, task, preferred, settings)
     methods = [gate.chosen, *(m for m in preferred if m != gate.chosen)] if settings.compare else [gate.chosen]
     with publish_folder(folder) as scratch:
         for name in ("frames", "matte"):
@@ -148,9 +158,9 @@ def _deliver(
             shot.mask.window,
             info.num_frames,
             mini_model,
-            request,
             methods,
             settings.windows,
+            read_condition=shot.laid_out.condition,
             colour=shot.colour,
             device=next((p.device for p in mini_model.parameters()), torch.device("cpu")),
         )
@@ -172,12 +182,22 @@ def _deliver(
                 )
             pictures = {role: f"review/{name}" for role, name in movies.close().items()}
         verify_untouched(scratch, shot, frame_format)
-        delivered = shot.plate.delivered(shot.reader, shot.first_frame, frames_out.extension)
-        notes = colour_notes(shot, source)
+        delivered = delivered_shot(shot.plate, shot.footage, shot.laid_out, shot.first_frame, frames_out.extension)
+        notes = [*shot.laid_out.notes, *colour_notes(shot, source)]
         notes += write_conform(scratch, shot.name, [event_of(delivered, "frames")], delivered.record_drop_frame)
         write_measures(scratch, shot, gate, meter, pictures, notes)
         return write_manifest(
-            scratch, shot, source, frame_format, settings.seed, gate, accounts, folder.name, notes, delivered
+            scratch,
+            shot,
+            source,
+            frame_format,
+            settings.seed,
+            gate,
+            accounts,
+            folder.name,
+            notes,
+            delivered,
+            settings.asked,
         )
 
 
@@ -204,7 +224,7 @@ def preference(mini_model: MiniModel) -> list[str]:
 
 
 def _pass_gate(
-    shot: OpenedShot, mini_model: MiniModel, request: Request, preferred: Sequence[str], settings: DeliverySettings
+    shot: OpenedShot, mini_model: MiniModel, task: Task, preferred: Sequence[str], settings: DeliverySettings
 ) -> GateResult:
     if settings.method == "choose":
         return choose_method(
@@ -212,11 +232,12 @@ def _pass_gate(
             shot.mask.window,
             shot.info.num_frames,
             mini_model,
-            request,
             preferred,
             settings.gate,
             settings.seed,
             shot.colour,
+            read_condition=shot.laid_out.condition,
+            hold_out=task.hold_out,
         )
     if settings.method not in preferred:
         raise ConfigError("no such method", found=settings.method, expected=["choose", *preferred])

@@ -24,7 +24,7 @@ from interpositive.delivery.deliver import preference
 from interpositive.delivery.evaluation_plots import write_plots
 from interpositive.delivery.evaluation_tables import write_tables
 from interpositive.delivery.gate import GatePlan, choose_method
-from interpositive.delivery.restoring import Request, WindowPlan, frames_to_float, frames_to_values, restore_shot
+from interpositive.delivery.restoring import WindowPlan, frames_to_float, frames_to_values, restore_shot
 from interpositive.delivery.review_movies import ReviewMovies
 from interpositive.errors import ConfigError
 from interpositive.functional.seeds import generator_from
@@ -43,6 +43,8 @@ from interpositive.metrics.warp_error import WarpError
 from interpositive.mini_models.contract import MiniModel
 from interpositive.records.measures import Measures, MetricInfo, ShotMeasures
 from interpositive.records.publishing import publish_folder
+from interpositive.tasks.contract import Task
+from interpositive.tasks.laying_out import Condition
 
 MEASURES_NAME = "measures.json"
 CHOSEN = "chosen"
@@ -78,6 +80,11 @@ class DamagedTake:
     clean: Frames
     mask: NDArray[np.float32]
     encoding: str = ""
+    condition: Condition = field(default_factory=dict)
+
+    def condition_of(self, first: int, last: int) -> Condition:
+        """What the task tells of the window ``first <= n < last``; everything is by frame."""
+        return {name: value[first:last] for name, value in self.condition.items()}
 
 
 def damage_take(take: Take, make_example: MakeExample, settings: EvaluationSettings) -> DamagedTake:
@@ -109,6 +116,8 @@ def damage_take(take: Take, make_example: MakeExample, settings: EvaluationSetti
         as_stored(clean),
         example.mask[:, 0].numpy(),
         colour.values_encoding,
+        # Nobody who repairs may see where the truth is known.
+        {name: value for name, value in example.condition.items() if name != "judged"},
     )
 
 
@@ -127,7 +136,7 @@ def to_codes(frames: Tensor, kind: np.dtype[Any] | type[np.unsignedinteger[Any]]
 def evaluate_damaged(
     damaged: DamagedTake,
     mini_model: MiniModel,
-    request: Request,
+    task: Task,
     folder: Path,
     settings: EvaluationSettings,
 ) -> tuple[ShotMeasures, ShotMeter]:
@@ -145,11 +154,23 @@ def evaluate_damaged(
     def read_mask(start: int, stop: int) -> NDArray[np.float32]:
         return damaged.mask[start:stop]
 
-    gate = choose_method(read, read_mask, num_frames, mini_model, request, preferred, settings.gate, settings.seed)
+    gate = choose_method(
+        read,
+        read_mask,
+        num_frames,
+        mini_model,
+        preferred,
+        settings.gate,
+        settings.seed,
+        read_condition=damaged.condition_of,
+        hold_out=task.hold_out,
+    )
     meter = ShotMeter(
         [*preferred, CHOSEN], settings.metrics, rate=damaged.rate, has_reference=True, encoding=damaged.encoding
     )
-    restored = restore_shot(read, read_mask, num_frames, mini_model, request, preferred, settings.windows)
+    restored = restore_shot(
+        read, read_mask, num_frames, mini_model, preferred, settings.windows, read_condition=damaged.condition_of
+    )
     bar = tqdm(
         restored,
         total=num_frames,
@@ -213,8 +234,7 @@ def measures_of(
 def evaluate_run(
     takes: Sequence[Take],
     mini_model: MiniModel,
-    make_example: MakeExample,
-    request: Request,
+    task: Task,
     folder: Path,
     settings: EvaluationSettings,
 ) -> Measures:
@@ -228,8 +248,8 @@ def evaluate_run(
     meters: list[ShotMeter] = []
     with publish_folder(folder) as scratch:
         for take in takes:
-            damaged = damage_take(take, make_example, settings)
-            measured, meter = evaluate_damaged(damaged, mini_model, request, scratch, settings)
+            damaged = damage_take(take, task.example, settings)
+            measured, meter = evaluate_damaged(damaged, mini_model, task, scratch, settings)
             shots.append(measured)
             meters.append(meter)
         measures = measures_of(

@@ -1,7 +1,7 @@
 """Which method to trust on a shot: each is tried on pixels of the same shot whose truth is known.
 
-The shot's own mask is moved aside, so that it hides clean picture of the same
-kind, moving the same way; every method fills that, and the best is chosen. A
+The task hides clean picture of the same kind (by default the shot's own mask is moved
+aside, moving the same way); every method fills that, and the best is chosen. A
 training run that went wrong cannot ship: the untrained prior and the classical
 fills stand in the same row.
 """
@@ -9,23 +9,25 @@ fills stand in the same row.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from interpositive.delivery.restoring import AS_STORED, ReadFrames, ReadMask, Request, frames_to_values
+from interpositive.delivery.restoring import AS_STORED, ReadFrames, ReadMask, frames_to_values
 from interpositive.errors import MediaError
+from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
 from interpositive.media.plate_colour import PlateColour
 from interpositive.mini_models.contract import MiniModel
+from interpositive.tasks.holding_out import hide_elsewhere
+from interpositive.tasks.laying_out import ReadCondition, nothing_more
 
 NOTHING_HELD_OUT = "no pixel of the shot could be held out to choose a method on; {method} is used"
 NOTHING_MASKED = "the mask is empty on every frame that was looked at; nothing to choose on, {method} is used"
 _SAFEST = "prior"
-_NUM_TURNS = 8
+
+HoldOut = Callable[[Example, range, torch.Generator, tuple[float, float]], Example | None]
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,15 @@ def choose_method(
     read_mask: ReadMask,
     num_frames: int,
     mini_model: MiniModel,
-    request: Request,
     methods: Sequence[str],
     plan: GatePlan,
     seed: int,
     colour: PlateColour = AS_STORED,
+    *,
+    read_condition: ReadCondition = nothing_more,
+    hold_out: HoldOut = hide_elsewhere,
 ) -> GateResult:
-    """Try every method on moved masks and choose the best; deterministic for a seed.
+    """Try every method on what ``hold_out`` hides and choose the best; deterministic for a seed.
 
     ``methods`` are in order of preference: a tie within 0.02 dB goes to the earlier. Where nothing can be held out,
     the untrained prior is taken (or the first method, if there is none), and the result's note says so.
@@ -75,18 +79,17 @@ def choose_method(
         stop = min(num_frames, start + plan.num_frames)
         first, last = max(0, start - plan.reach), min(num_frames, stop + plan.reach)
         masks = read_mask(first, last)
-        if not masks.any():
-            continue
-        any_masked = True
-        hidden = _hide_elsewhere(masks, slice(start - first, stop - first), seed, trial, plan.shift_share)
-        if not hidden[start - first : stop - first].any():
-            continue
-        frames = frames_to_values(read_frames(first, last), colour)
-        both = torch.from_numpy(np.maximum(masks > 0, hidden).astype(np.float32))[:, None]
+        any_masked |= bool(masks.any())
         keep = range(start - first, stop - first)
-        judged = torch.from_numpy(hidden[keep.start : keep.stop].astype(np.float32))[:, None]
-        truth = frames[keep.start : keep.stop]
-        restored = mini_model.restore(request(frames, both), keep, methods)
+        condition = dict(read_condition(first, last))
+        plate = frames_to_values(read_frames(first, last), colour)
+        request = Example(plate, torch.from_numpy(masks)[:, None], condition=condition)
+        held_out = hold_out(request, keep, generator_from("gate", seed, trial), plan.shift_share)
+        if held_out is None or held_out.target is None:
+            continue
+        kept = slice(keep.start, keep.stop)
+        truth, judged = held_out.target[kept], held_out.condition["judged"][kept]
+        restored = mini_model.restore(held_out, keep, methods)
         for method in methods:
             totals[method] += float(((restored[method].frames.cpu() - truth).square() * judged).sum())
         count += int(judged.sum()) * truth.shape[1]
@@ -106,50 +109,3 @@ def choose_method(
     best = max(scores.values())
     chosen = next(method for method in methods if scores.get(method, -math.inf) >= best - 0.02)
     return GateResult({method: scores.get(method) for method in methods}, chosen, count // 3)
-
-
-def _hide_elsewhere(
-    masks: NDArray[np.float32], judged: slice, seed: int, trial: int, shift_share: tuple[float, float]
-) -> NDArray[np.bool_]:
-    """Where the moved mask hides clean picture; a wire moved along itself hides little, so it is turned away."""
-    real = _grown(masks)
-    wanted = 0.5 * float((masks[judged] > 0).sum())
-    best = np.zeros_like(real)
-    for turn in range(_NUM_TURNS):
-        hidden = (move_mask(masks, seed, trial, shift_share, turn) > 0) & ~real
-        if hidden[judged].sum() > best[judged].sum():
-            best = hidden
-        if best[judged].sum() >= wanted:
-            break
-    return best
-
-
-def move_mask(
-    masks: NDArray[np.float32], seed: int, trial: int, shift_share: tuple[float, float], turn: int = 0
-) -> NDArray[np.float32]:
-    """The whole mask track moved by one random vector, a share of the shorter side long.
-
-    ``turn`` turns the vector on by eighths of a circle.
-    """
-    height, width = masks.shape[1:]
-    generator = generator_from("gate", seed, trial)
-    angle, length = torch.rand(2, generator=generator).tolist()
-    radius = (shift_share[0] + length * (shift_share[1] - shift_share[0])) * min(height, width)
-    turned = 2 * math.pi * (angle + turn / _NUM_TURNS)
-    dy, dx = round(radius * math.sin(turned)), round(radius * math.cos(turned))
-    moved = np.zeros_like(masks)
-    target = (slice(None), slice(max(0, dy), height + min(0, dy)), slice(max(0, dx), width + min(0, dx)))
-    source = (slice(None), slice(max(0, -dy), height + min(0, -dy)), slice(max(0, -dx), width + min(0, -dx)))
-    moved[target] = masks[source]
-    return moved
-
-
-def _grown(masks: NDArray[np.float32]) -> NDArray[np.bool_]:
-    grown = masks > 0
-    padded = np.pad(grown, ((0, 0), (1, 1), (1, 1)))
-    result: NDArray[np.bool_] = np.zeros_like(grown)
-    height, width = grown.shape[1:]
-    for dy in range(3):
-        for dx in range(3):
-            result |= padded[:, dy : dy + height, dx : dx + width]
-    return result

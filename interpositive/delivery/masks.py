@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -12,21 +12,10 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from interpositive.errors import InterpositiveError, MaskError
-from interpositive.media.contract import FrameReader, MediaInfo, frames_to_mask
+from interpositive.media.contract import FrameReader, MaskSource, MediaInfo, frames_to_mask
 from interpositive.media.opening import open_reader
 from interpositive.media.range_reader import RangeReader, in_sequence
 from interpositive.records.base import Record
-
-
-class MaskSource(Protocol):
-    """Masks by frame number of the shot: ``window(start, stop)`` is ``t h w`` float in [0, 1]."""
-
-    def window(self, start: int, stop: int) -> NDArray[np.float32]:
-        """Frames ``start <= n < stop``."""
-
-    def close(self) -> None:
-        """Close what is open."""
-
 
 # Fixed-point drawing counts sixty-fourths of a pixel in 32 bits.
 Place = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]

@@ -18,11 +18,11 @@ from interpositive.media.colour_management import BRIGHTEST
 from interpositive.media.contract import Frames, code_range
 from interpositive.media.plate_colour import PlateColour
 from interpositive.mini_models.contract import MiniModel
+from interpositive.tasks.laying_out import ReadCondition, nothing_more
 
 AS_STORED = PlateColour()
 ReadFrames = Callable[[int, int], Frames]
 ReadMask = Callable[[int, int], NDArray[np.float32]]
-Request = Callable[[Tensor, Tensor], Example]
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ def restore_shot(
     read_mask: ReadMask,
     num_frames: int,
     mini_model: MiniModel,
-    request: Request,
     methods: Sequence[str],
     plan: WindowPlan,
     *,
+    read_condition: ReadCondition = nothing_more,
     colour: PlateColour = AS_STORED,
     device: torch.device | str = "cpu",
 ) -> Iterator[RestoredFrame]:
@@ -75,7 +75,8 @@ def restore_shot(
         frames, masks = buffered.window(window.first, window.last)
         next_start = windows[index + 1].start if index + 1 < len(windows) else None
         plate = frames_to_values(frames, colour)
-        example = request(plate, torch.from_numpy(masks)[:, None]).to(device)
+        condition = dict(read_condition(window.first, window.last))
+        example = Example(plate, torch.from_numpy(masks)[:, None], condition=condition).to(device)
         restored = mini_model.restore(example, window.keep, methods)
         joined = {
             method: dict(joiners[method].join(window.start, restored[method].frames.cpu(), next_start))

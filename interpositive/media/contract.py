@@ -141,6 +141,16 @@ class FrameReader(Protocol):
         """Close the file."""
 
 
+class MaskSource(Protocol):
+    """Masks by frame number of the shot: ``window(start, stop)`` is ``t h w`` float in [0, 1]."""
+
+    def window(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Frames ``start <= n < stop``."""
+
+    def close(self) -> None:
+        """Close what is open."""
+
+
 def check_window(path: Path, start: int, stop: int, num_frames: int) -> None:
     """Raise ``MediaError`` unless ``0 <= start < stop <= num_frames``."""
     if not 0 <= start < stop <= num_frames:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
 from interpositive.mini_models.exportable import Exportable
+from interpositive.tasks.contract import Lack
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,10 @@ class MiniModel(nn.Module, ABC):
     ``reach_frames`` is how many frames on either side of a frame can help it.
     ``methods`` names the ways it can restore, itself included: what it would do
     untrained, and the fills that learn nothing; a held-out choice picks among them.
+    ``supplies`` is what it can give a shot that lacks it (:class:`interpositive.tasks.contract.Task`).
     """
+
+    supplies: ClassVar[frozenset[Lack]] = frozenset({"pixels"})
 
     reach_frames: int
     methods: tuple[str, ...]

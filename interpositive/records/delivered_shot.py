@@ -14,6 +14,8 @@ class DeliveredShot(Record):
     without timecode they are counted from the beginning of the file and ``has_timecode`` is false. ``head`` and
     ``tail`` are the handles. ``first_frame`` numbers the first of the files ``<stem>.<7 digits>.<extension>``.
     ``shot`` is the shot of the cut ``cut`` that was pulled; None for a take or movie that was repaired for itself.
+    ``num_delivered`` frames come in the place of the source's where their number or their speed is another;
+    ``speed`` is exact text, frames of the source for a delivered one, empty where that changes on the way.
     """
 
     name: str
@@ -30,6 +32,13 @@ class DeliveredShot(Record):
     cut: str = ""
     cut_drop_frame: bool = False
     shot: Shot | None = None
+    num_delivered: int | None = None
+    speed: str = "1/1"
+
+    @property
+    def num_frames(self) -> int:
+        """How many frames are delivered."""
+        return self.source.num_frames if self.num_delivered is None else self.num_delivered
 
     @property
     def record_drop_frame(self) -> bool:
@@ -55,7 +64,8 @@ class DeliveredShot(Record):
         first, end = used.timecodes(self.drop_frame) if self.has_timecode else (str(used.start), str(used.end))
         shot = f" for {self.shot.name} of {self.cut or 'the cut'}" if self.shot else ""
         handles = f", with handles of {self.head} and {self.tail}" if self.head or self.tail else ""
-        return f"{first} to {end} of {self.source.reel or self.media}{shot}{handles}"
+        length = f", as {self.num_frames} frames" if self.num_frames != self.source.num_frames else ""
+        return f"{first} to {end} of {self.source.reel or self.media}{shot}{handles}{length}"
 
     def file_name(self, frame: int) -> str:
         """The delivered file of a frame number."""

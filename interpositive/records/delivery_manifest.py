@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
 from pydantic import Field
 
@@ -46,7 +47,8 @@ class FrameAccount(Record):
 class DeliveryManifest(Record):
     """Digests of plate, mask, model, config and every frame; versions, seeds and per-frame account.
 
-    ``hash_list`` is the ASC MHL generation that seals all files of the delivery, this record among them.
+    ``asked`` is what was asked of the task for this shot. ``hash_list`` is the ASC MHL generation that seals all
+    files of the delivery, this record among them.
     """
 
     schema_version: int = 1
@@ -70,6 +72,7 @@ class DeliveryManifest(Record):
     versions: dict[str, str]
     training_takes: list[str]
     gate: dict[str, float | None] = Field(default_factory=dict)
+    asked: dict[str, Any] = Field(default_factory=dict)
     delivered: DeliveredShot | None = None
     frames: list[FrameAccount]
     files: list[DeliveredFile]

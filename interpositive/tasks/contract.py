@@ -1,19 +1,34 @@
-"""What a fix must say: how it damages clean frames, and how a request for it becomes an example."""
+"""What a fix must say: how it damages clean frames, and how a request for it lays out the plate."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from interpositive.errors import MaskError
 from interpositive.functional.examples import Example
+from interpositive.media.contract import FrameReader, MaskSource
+from interpositive.media.plate_colour import PlateColour
+from interpositive.tasks.holding_out import hide_elsewhere
+from interpositive.tasks.laying_out import Asked, LaidOut
+
+Lack = Literal["pixels", "frames", "borders", "light"]
 
 
 class Task(ABC):
-    """One kind of fix, taught by the production's own clean frames."""
+    """One kind of fix, taught by the production's own clean frames.
+
+    ``lacks`` is what a shot lacks that this fix gives it: pixels within frames, whole frames, what lies beyond their
+    borders, or the right light. Only mini-models that supply it can learn the task. ``asks`` is what may be asked at
+    apply time.
+    """
 
     name: str
+    lacks: ClassVar[Lack] = "pixels"
+    asks: ClassVar[type[Asked]] = Asked
 
     @abstractmethod
     def example(self, frames: Tensor, generator: torch.Generator, damage: Tensor | None = None) -> Example:
@@ -21,9 +36,33 @@ class Task(ABC):
 
         ``damage`` (``t 1 h w``) marks pixels of the window that are themselves
         damaged in the footage: they join the mask, and are never a target.
-        ``condition["judged"]`` is where the target is both hidden and true.
+        ``condition["judged"]`` is where the target is both hidden and true. Everything in ``condition`` is by
+        frame, ``t`` first, so that it can be cut into windows.
         """
 
-    def request(self, frames: Tensor, mask: Tensor) -> Example:
-        """A window of a real shot and its mask, as the same kind of example without a target."""
-        return Example(input=frames, mask=mask)
+    def lay_out(self, reader: FrameReader, asked: Asked, colour: PlateColour) -> LaidOut:
+        """The plate as it will be delivered, with the mask and the condition that the request implies.
+
+        ``asked`` is of the class ``asks``; ``colour`` gives the values that conditions are in. By
+        default it is the plate as it is, and the user's mask. ``ConfigError`` for what does not fit this plate.
+        """
+        del asked, colour
+        return LaidOut(reader)
+
+    def find_mask(self, laid_out: LaidOut, colour: PlateColour) -> MaskSource:
+        """Where the task itself sees something to repair, for ``mask=auto``; ``MaskError`` if it cannot look."""
+        del laid_out, colour
+        raise MaskError(
+            f"{self.name} does not find by itself what is to be repaired",
+            found="mask=auto",
+            expected="mask=<a movie, a folder of frames, or polylines in JSON>",
+        )
+
+    def hold_out(
+        self, request: Example, keep: range, generator: torch.Generator, shift_share: tuple[float, float]
+    ) -> Example | None:
+        """A window of the shot itself with truth, to choose a method on; None where nothing can be held out.
+
+        ``request`` has the window's own mask and condition; what is judged lies in the frames ``keep``.
+        """
+        return hide_elsewhere(request, keep, generator, shift_share)

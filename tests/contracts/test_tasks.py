@@ -7,13 +7,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from productions import panning_shot
+from productions import HeldFrames, panning_shot
 from torch import Tensor
 
+from interpositive.cli.fitting import fitting
+from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
+from interpositive.media.plate_colour import PlateColour
 from interpositive.tasks.contract import Task
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -88,8 +92,28 @@ def test_known_damage_is_hidden_and_never_judged(path: Path) -> None:
     assert not example.condition["judged"][damage > 0].any()
 
 
-def test_a_request_has_the_same_form_without_a_target(path: Path) -> None:
-    frames, mask = clean_window(), torch.zeros(5, 1, 64, 96)
-    request = build(path).request(frames, mask)
-    assert request.target is None
-    assert torch.equal(request.input, frames) and torch.equal(request.mask, mask)
+def test_everything_it_tells_beside_the_frames_is_by_frame(path: Path) -> None:
+    for example in examples(build(path)):
+        assert {value.shape[0] for value in example.condition.values()} == {len(example.input)}
+
+
+def test_a_plate_is_laid_out_and_says_whose_mask_it_is(path: Path) -> None:
+    task, codes = build(path), (clean_window(8).permute(0, 2, 3, 1) * 255).round().byte().numpy()
+    reader = HeldFrames(codes)
+    try:
+        laid_out = task.lay_out(reader, task.asks(), PlateColour())
+    except ConfigError as error:
+        # A task that needs to be asked says for what.
+        assert task.asks.model_fields and "ask" in str(error)
+        return
+    assert len(laid_out.plate) == laid_out.plate.info.num_frames
+    frames = laid_out.plate.window(0, len(laid_out.plate))
+    assert frames.shape[1:3] == (laid_out.plate.info.height, laid_out.plate.info.width) and frames.dtype == np.uint8
+    if laid_out.mask is not None:
+        mask = laid_out.mask.window(1, 3)
+        assert mask.shape == frames[1:3].shape[:3] and 0 <= mask.min() <= mask.max() <= 1
+    assert all(value.isfinite().all() for value in laid_out.condition(1, 3).values())
+
+
+def test_some_mini_model_can_learn_it(path: Path) -> None:
+    assert fitting(build(path))

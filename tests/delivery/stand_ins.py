@@ -23,6 +23,7 @@ from interpositive.media.movie_writer import MovieWriter
 from interpositive.media.sequence_writer import SequenceWriter
 from interpositive.media.still_tags import FrameTags
 from interpositive.mini_models.contract import MiniModel, Restored
+from interpositive.tasks.contract import Task
 
 GREY = 0.5
 ERRORS = {"telea": 0.2, "flow": 0.1, "prior": 0.05, "trained": 0.02}
@@ -80,8 +81,16 @@ class Meddler(KnownErrors):
         return {m: Restored(1.0 - r.frames, r.confidence) for m, r in super().restore(example, keep, methods).items()}
 
 
-def request(frames: Tensor, mask: Tensor) -> Example:
-    return Example(input=frames, mask=mask)
+class NothingDamaged(Task):
+    """Asks for nothing, and damages nothing."""
+
+    name = "nothing_damaged"
+
+    def example(self, frames: Tensor, generator: torch.Generator, damage: Tensor | None = None) -> Example:
+        return Example(frames, torch.zeros_like(frames[:, :1]), frames)
+
+
+TASK = NothingDamaged()
 
 
 def settings(**changes: Any) -> DeliverySettings:

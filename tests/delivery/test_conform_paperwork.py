@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import opentimelineio as otio
 import pytest
-from stand_ins import SOURCE, KnownErrors, bar_mask, noise_codes, request, settings, write_mask, write_movie
+from stand_ins import SOURCE, TASK, KnownErrors, bar_mask, noise_codes, settings, write_mask, write_movie
 
 from interpositive.dailies.catalogue import Catalogue
 from interpositive.dailies.conforming import ConformedCut, conform
@@ -61,7 +61,7 @@ def route(folder: Path, rate: Fraction, start: str, source: tuple[str, str], rec
 
 
 def deliver(plate: Plate, mask: Path, folder: Path) -> DeliveryManifest:
-    return deliver_shot(plate, mask, folder, KnownErrors(), request, SOURCE, settings())
+    return deliver_shot(plate, mask, folder, KnownErrors(), TASK, SOURCE, settings())
 
 
 @pytest.mark.parametrize("case", CASES)

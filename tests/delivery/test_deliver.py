@@ -20,12 +20,12 @@ from stand_ins import (
     GREY,
     HEIGHT,
     SOURCE,
+    TASK,
     WIDTH,
     KnownErrors,
     Meddler,
     bar_mask,
     noise_codes,
-    request,
     settings,
     write_drawing,
     write_mask,
@@ -50,7 +50,7 @@ NTSC = Fraction(30000, 1001)
 def deliver(
     shot: Path, mask: Path, folder: Path, mini_model: MiniModel | None = None, **changes: Any
 ) -> DeliveryManifest:
-    return deliver_shot(shot, mask, folder, mini_model or KnownErrors(), request, SOURCE, settings(**changes))
+    return deliver_shot(shot, mask, folder, mini_model or KnownErrors(), TASK, SOURCE, settings(**changes))
 
 
 def read_file(path: Path, kind: Any) -> NDArray[Any]:
@@ -397,7 +397,7 @@ from interpositive.errors import StorageError
 here = Path({folder!r})
 resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
 try:
-    deliver_shot(here / "plate", here / "mask", here / "out", KnownErrors(), request, SOURCE,
+    deliver_shot(here / "plate", here / "mask", here / "out", KnownErrors(), TASK, SOURCE,
                  settings(frame_format={frame_format!r}))
 except StorageError as error:
     print(error)

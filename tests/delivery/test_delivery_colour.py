@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from stand_ins import HEIGHT, RATE, SOURCE, WIDTH, KnownErrors, bar_mask, request, settings, write_mask, write_sequence
+from stand_ins import HEIGHT, RATE, SOURCE, TASK, WIDTH, KnownErrors, bar_mask, settings, write_mask, write_sequence
 
 from interpositive.delivery.comparability import look_at, refuse_mismatch
 from interpositive.delivery.deliver import deliver_shot
@@ -64,7 +64,7 @@ def _plate(folder: Path, light: NDArray[np.float32], encoding: str = "acescg") -
 def _deliver(shot: Path, folder: Path, model: KnownErrors, model_encoding: str, **changes: Any) -> DeliveryManifest:
     mask = write_mask(folder.parent / f"mask_of_{folder.name}", bar_mask(NUM_FRAMES))
     source = replace(SOURCE, encoding=model_encoding)
-    return deliver_shot(shot, mask, folder, model, request, source, settings(**changes))
+    return deliver_shot(shot, mask, folder, model, TASK, source, settings(**changes))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
@@ -78,7 +78,7 @@ def test_untouched_codes_stay_and_restored_values_come_back_as_codes(dtype: type
     colour = PlateColour("arri_logc3", "acescct")
     found = list(
         restore_shot(
-            lambda a, b: codes[a:b], lambda a, b: mask[a:b], NUM_FRAMES, model, request, ("trained",),
+            lambda a, b: codes[a:b], lambda a, b: mask[a:b], NUM_FRAMES, model, ("trained",),
             WindowPlan(NUM_FRAMES, 0, 0), colour=colour,
         )
     )  # fmt: skip
@@ -155,7 +155,7 @@ def test_a_native_model_says_when_it_learned_from_other_codes(tmp_path: Path) ->
     plate = _plate(tmp_path / "plate", _light())
     mask = write_mask(tmp_path / "mask", bar_mask(NUM_FRAMES))
     source = replace(SOURCE, training_encodings=frozenset({"rec709_display"}))
-    manifest = deliver_shot(plate, mask, tmp_path / "out", Gives(0.4), request, source, settings(frame_format="exr"))
+    manifest = deliver_shot(plate, mask, tmp_path / "out", Gives(0.4), TASK, source, settings(frame_format="exr"))
     assert manifest.notes[1:] == [
         "the mini-model learned from takes whose encoding is rec709_display; this plate is acescg"
     ]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from productions import TinyProduction, panning_shot, write_shot
-from stand_ins import ERRORS, FEW, KnownErrors, noise_codes, request, write_movie
+from stand_ins import ERRORS, FEW, KnownErrors, NothingDamaged, noise_codes, write_movie
 from torch import Tensor
 
 from interpositive.delivery.evaluation import MEASURES_NAME, EvaluationSettings, damage_take, evaluate_run
@@ -32,6 +32,11 @@ def draw_a_bar(frames: Tensor, generator: torch.Generator, damage: Tensor | None
     return Example(input=frames * (1 - mask), mask=mask, target=frames, condition={"judged": mask})
 
 
+class DrawABar(NothingDamaged):
+    def example(self, frames: Tensor, generator: torch.Generator, damage: Tensor | None = None) -> Example:
+        return draw_a_bar(frames, generator, damage)
+
+
 class Oracle(KnownErrors):
     """Knows the clean frames it was given, and misses them by each method's error."""
 
@@ -51,7 +56,7 @@ def test_every_method_is_judged_by_the_truth(tiny_production: TinyProduction, tm
     damaged = damage_take(take, draw_a_bar, SETTINGS)
     assert damaged.damaged.shape == (6, 64, 96, 3) and damaged.first_frame == 9
     mini_model = Oracle(torch.from_numpy(damaged.clean).permute(0, 3, 1, 2) / 255.0)
-    measures = evaluate_run([take], mini_model, draw_a_bar, request, tmp_path / "evaluation", SETTINGS)
+    measures = evaluate_run([take], mini_model, DrawABar(), tmp_path / "evaluation", SETTINGS)
     (shot,) = measures.shots
     assert shot.role == "test" and shot.num_frames == 6
     for method, error in ERRORS.items():
@@ -90,9 +95,7 @@ def test_the_damaged_stretch_has_its_own_timecode(tiny_production: TinyProductio
 def test_an_evaluation_is_never_overwritten(tiny_production: TinyProduction, tmp_path: Path) -> None:
     (tmp_path / "evaluation").mkdir()
     with pytest.raises(StorageError, match="never overwritten"):
-        evaluate_run(
-            tiny_production.takes_of("test"), KnownErrors(), draw_a_bar, request, tmp_path / "evaluation", SETTINGS
-        )
+        evaluate_run(tiny_production.takes_of("test"), KnownErrors(), DrawABar(), tmp_path / "evaluation", SETTINGS)
 
 
 class TestRehearsal:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from stand_ins import (
     HEIGHT,
     SOURCE,
+    TASK,
     WIDTH,
     KnownErrors,
     bar_mask,
     noise_codes,
-    request,
     settings,
     write_mask,
     write_movie,
@@ -38,7 +38,7 @@ NUM_FRAMES = 3
 
 
 def _deliver(shot: Path, mask: Path, folder: Path, **changes: Any) -> DeliveryManifest:
-    return deliver_shot(shot, mask, folder, KnownErrors(), request, SOURCE, settings(**changes))
+    return deliver_shot(shot, mask, folder, KnownErrors(), TASK, SOURCE, settings(**changes))
 
 
 def _stored(path: Path) -> NDArray[Any]:

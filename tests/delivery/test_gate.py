@@ -9,12 +9,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from productions import panning_shot
-from stand_ins import ERRORS, FEW, GREY, HEIGHT, WIDTH, KnownErrors, bar_mask, request
+from stand_ins import ERRORS, FEW, GREY, HEIGHT, WIDTH, KnownErrors, bar_mask
 
-from interpositive.delivery.gate import GatePlan, GateResult, choose_method, move_mask
+from interpositive.delivery.gate import GatePlan, GateResult, choose_method
 from interpositive.errors import MediaError
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.mini_models.contract import MiniModel
+from interpositive.tasks.holding_out import move_mask
 
 NUM_FRAMES = 12
 ORDER = ("trained", "prior", "flow", "telea")
@@ -40,7 +41,7 @@ def choose(
     def masks(start: int, stop: int) -> NDArray[np.float32]:
         return shares[start:stop]
 
-    return choose_method(frames, masks, len(codes), mini_model, request, methods, plan, seed)
+    return choose_method(frames, masks, len(codes), mini_model, methods, plan, seed)
 
 
 @pytest.mark.parametrize("best", ORDER)
@@ -149,11 +150,12 @@ def test_the_mask_moves_as_a_whole_and_by_the_share_it_is_told() -> None:
     mask = np.zeros((3, 60, 80), np.float32)
     for t in range(3):
         mask[t, 28:32, 38 + t] = 0.5
-    for trial in range(5):
-        moved = move_mask(mask, 1, trial, (0.1, 0.2))
+    for angle in (0.0, 0.2, 0.4, 0.7, 0.9):
+        moved = move_mask(mask, angle, 0.15)
         ys, xs = np.nonzero(moved[0])
         shift = np.array([ys.mean() - 29.5, xs.mean() - 38])
-        assert 0.1 * 60 - 1 <= np.hypot(*shift) <= 0.2 * 60 + 1
+        assert np.hypot(*shift) == pytest.approx(0.15 * 60, abs=0.8)
+        assert np.arctan2(*shift) % (2 * np.pi) == pytest.approx(2 * np.pi * angle, abs=0.1)
         for t in range(3):
             np.testing.assert_array_equal(np.argwhere(moved[t]) - [0, t], np.argwhere(moved[0]))
         assert set(np.unique(moved)) == {0.0, 0.5}

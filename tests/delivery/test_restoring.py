@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from stand_ins import ERRORS, GREY, KnownErrors, WindowMean, bar_mask, noise_codes, request
+from stand_ins import ERRORS, GREY, KnownErrors, WindowMean, bar_mask, noise_codes
 
 from interpositive.delivery.restoring import (
     RestoredFrame,
@@ -42,7 +42,7 @@ class Footage:
 
     def restore(self, mini_model: MiniModel, plan: WindowPlan, methods: tuple[str, ...]) -> list[RestoredFrame]:
         num_frames = len(self.codes)
-        return list(restore_shot(self.frames, self.masks, num_frames, mini_model, request, methods, plan))
+        return list(restore_shot(self.frames, self.masks, num_frames, mini_model, methods, plan))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])

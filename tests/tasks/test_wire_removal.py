@@ -80,12 +80,6 @@ def test_a_window_of_one_frame_can_be_damaged() -> None:
     assert example.mask.any()
 
 
-def test_a_request_is_an_example_without_a_target() -> None:
-    frames, mask = clean_window(), torch.ones(6, 1, 64, 96)
-    request = WireRemoval().request(frames, mask)
-    assert request.target is None and torch.equal(request.input, frames) and torch.equal(request.mask, mask)
-
-
 @pytest.mark.parametrize(
     "wrong",
     [{"holds": (1, 1)}, {"holds": (0, 0, 0)}, {"holds": (1, -1, 1)}, {"num_wires": (0, 3)}, {"num_wires": (4, 3)}],

@@ -84,7 +84,8 @@ class ApplyConfig(BaseModel):
     frames: tuple[int, int] | tuple[str, str] | None
     layer: str | None
     rate: str | int | float | None
-    mask: Path
+    mask: Path | None
+    ask: dict[str, Any]
     mask_layer: str | None
     deliver_to: Path
     encoding: str | None
@@ -104,14 +105,15 @@ def run(config: DictConfig) -> None:
     device = find_device(settings.device)
     opened = open_run(settings.run)
     delivery = settings.delivery
+    asked = read_config(opened.task.asks, settings.ask, "ask")
     training_takes = [take for take in opened.record.takes if take.split == "train"]
     plate = find_plate(settings, Path(opened.record.catalogue))
     manifest = deliver_shot(
         plate,
-        settings.mask,
+        "auto" if settings.mask == Path("auto") else settings.mask,
         settings.deliver_to,
         opened.mini_model.to(device),
-        opened.task.request,
+        opened.task,
         DeliverySource(
             production=opened.record.production,
             task=opened.record.task,
@@ -134,6 +136,7 @@ def run(config: DictConfig) -> None:
             encoding=encoding_name(settings.encoding) or (plate.take.encoding if plate.take else ""),
             mask_layer=settings.mask_layer,
             cdl=_grade(settings.cdl, settings.cdl_id),
+            asked=asked,
             seed=settings.seed,
             progress=settings.progress,
         ),

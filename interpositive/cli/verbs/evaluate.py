@@ -118,8 +118,7 @@ def _judge_run(settings: EvaluateConfig, run_folder: Path, folder: Path) -> Meas
     return evaluate_run(
         takes,
         opened.mini_model,
-        opened.task.example,
-        opened.task.request,
+        opened.task,
         folder,
         EvaluationSettings(
             max_frames=settings.max_frames,

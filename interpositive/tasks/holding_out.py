@@ -1,0 +1,71 @@
+"""Pixels of a shot whose truth is known, hidden to find out which method to trust there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from interpositive.functional.examples import Example
+
+_NUM_TURNS = 8
+
+
+def hide_elsewhere(
+    request: Example, keep: range, generator: torch.Generator, shift_share: tuple[float, float]
+) -> Example | None:
+    """Hide clean picture beside the mask, moving as it does: the mask moved by a share of the shorter side.
+
+    ``condition["judged"]`` says which pixels; None where none of the frames ``keep`` could be hidden. A wire
+    moved along itself hides little, so it is turned away.
+    """
+    masks = request.mask[:, 0].numpy()
+    if not masks.any():
+        return None
+    judged = slice(keep.start, keep.stop)
+    angle, length = torch.rand(2, generator=generator).tolist()
+    share = shift_share[0] + length * (shift_share[1] - shift_share[0])
+    real = _grown(masks)
+    wanted = 0.5 * float((masks[judged] > 0).sum())
+    best = np.zeros_like(real)
+    for turn in range(_NUM_TURNS):
+        hidden = (move_mask(masks, angle + turn / _NUM_TURNS, share) > 0) & ~real
+        if hidden[judged].sum() > best[judged].sum():
+            best = hidden
+        if best[judged].sum() >= wanted:
+            break
+    if not best[judged].any():
+        return None
+    hidden_too = torch.from_numpy(best.astype(np.float32))[:, None]
+    return replace(
+        request,
+        mask=torch.maximum((request.mask > 0).float(), hidden_too),
+        target=request.input,
+        condition={**request.condition, "judged": hidden_too},
+    )
+
+
+def move_mask(masks: NDArray[np.float32], angle: float, share: float) -> NDArray[np.float32]:
+    """The whole mask track ``t h w`` moved one way: by a ``share`` of the shorter side, ``angle`` in whole turns."""
+    height, width = masks.shape[1:]
+    radius, turned = share * min(height, width), 2 * math.pi * angle
+    dy, dx = round(radius * math.sin(turned)), round(radius * math.cos(turned))
+    moved = np.zeros_like(masks)
+    target = (slice(None), slice(max(0, dy), height + min(0, dy)), slice(max(0, dx), width + min(0, dx)))
+    source = (slice(None), slice(max(0, -dy), height + min(0, -dy)), slice(max(0, -dx), width + min(0, -dx)))
+    moved[target] = masks[source]
+    return moved
+
+
+def _grown(masks: NDArray[np.float32]) -> NDArray[np.bool_]:
+    grown = masks > 0
+    padded = np.pad(grown, ((0, 0), (1, 1), (1, 1)))
+    result: NDArray[np.bool_] = np.zeros_like(grown)
+    height, width = grown.shape[1:]
+    for dy in range(3):
+        for dx in range(3):
+            result |= padded[:, dy : dy + height, dx : dx + width]
+    return result
