@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from interpositive.motion.flicker_solve import FlickerSolve, solve_flicker
 from interpositive.motion.window_motion import value_range
 from interpositive.objectives.pixel import absolute, charbonnier
 from interpositive.records.bounds import Bounds, refuse_outside
+from interpositive.tasks.contract import Lack
 
 _BOUNDS: Bounds = {
     "hold_frames": (1, 1000),
@@ -72,6 +74,7 @@ class SteadyLight(MiniModel):
 
     trained_method = "trained"
     hides_masked = False
+    supplies: ClassVar[frozenset[Lack]] = frozenset({"light"})
 
     def __init__(
         self,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,9 +13,12 @@ from torch import Tensor
 
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
+from interpositive.media.contract import FrameReader
+from interpositive.media.plate_colour import PlateColour
 from interpositive.records.bounds import Bounds, refuse_outside
-from interpositive.tasks.contract import Task
+from interpositive.tasks.contract import Lack, Task
 from interpositive.tasks.flicker import DRAWS, draw_flicker, put_flicker
+from interpositive.tasks.laying_out import Asked, LaidOut, whole_frames
 
 _BOUNDS: Bounds = {
     "strength_stops": (0.0, 4.0),
@@ -33,6 +38,7 @@ class Deflicker(Task):
     """
 
     name = "deflicker"
+    lacks: ClassVar[Lack] = "light"
 
     def __init__(
         self,
@@ -72,3 +78,15 @@ class Deflicker(Task):
         mask = torch.ones_like(frames[:, :1])
         known = torch.zeros_like(mask) if damage is None else (damage > 0).to(mask.dtype)
         return Example(input=flickering, mask=mask, target=frames, condition={"judged": mask - known})
+
+    def lay_out(self, reader: FrameReader, asked: Asked, colour: PlateColour) -> LaidOut:
+        """The plate as it is; all of it may change."""
+        del asked, colour
+        return LaidOut(reader, whole_frames(reader.info))
+
+    def hold_out(
+        self, request: Example, keep: range, generator: torch.Generator, shift_share: tuple[float, float]
+    ) -> Example | None:
+        """More flicker, put over the shot's own: what takes it out again is to be trusted."""
+        del keep, shift_share
+        return replace(self.example(request.input, generator), condition={"judged": request.mask})
