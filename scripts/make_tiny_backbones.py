@@ -1,6 +1,6 @@
 """Tiny random networks of each pretrained family, saved as diffusers saves pipelines.
 
-    python scripts/make_tiny_backbones.py --output <folder> [--families wan wan_vace ltx_video cogvideox]
+    python scripts/make_tiny_backbones.py --output <folder> [--families wan wan_vace ltx_video ...]
 
 They know nothing and weigh some hundred kilobytes: what loads, trains and samples them is the code that real weights go
 through. The same seed makes the same weights.
@@ -31,6 +31,7 @@ WAN: dict[str, Any] = {
 }  # fmt: skip
 
 
+_EXPERTS = ("transformer", "transformer_2")
 KNOWN_WORDS = "a the of sky water leaves crowd grain plate wire rig stage light dark slow pan"
 
 
@@ -95,6 +96,56 @@ def cogvideox() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def wan_experts() -> dict[str, Any]:
+    return wan() | {"transformer_2": diffusers.WanTransformer3DModel(**WAN)}
+
+
+def looking(kind: Any, **more: Any) -> Any:
+    """A tiny image encoder."""
+    config = transformers.CLIPVisionConfig(
+        hidden_size=32, intermediate_size=32, num_hidden_layers=3, num_attention_heads=4, image_size=224, patch_size=56,
+        **more,
+    )  # fmt: skip
+    return kind(config)
+
+
+def wan_i2v(num_looks: int | None = None) -> dict[str, Any]:
+    """Told of an image by its latents and by its look; ``num_looks`` is two images' tokens, for first and last."""
+    settings = WAN | {"in_channels": 36, "image_dim": 32, "added_kv_proj_dim": 24, "pos_embed_seq_len": num_looks}
+    return wan() | {
+        "transformer": diffusers.WanTransformer3DModel(**settings),
+        "image_encoder": looking(transformers.CLIPVisionModel),
+        "image_processor": transformers.CLIPImageProcessor(),
+    }
+
+
+def wan_i2v_experts() -> dict[str, Any]:
+    experts = {name: diffusers.WanTransformer3DModel(**WAN | {"in_channels": 36}) for name in _EXPERTS}
+    return wan() | experts
+
+
+def svd() -> dict[str, Any]:
+    blocks = ("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal")
+    return {
+        "unet": diffusers.UNetSpatioTemporalConditionModel(
+            block_out_channels=(32, 64), down_block_types=blocks, layers_per_block=1, cross_attention_dim=32,
+            up_block_types=("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"), num_attention_heads=(4, 4),
+            in_channels=8, out_channels=4, addition_time_embed_dim=32, projection_class_embeddings_input_dim=96,
+        ),
+        "vae": diffusers.AutoencoderKLTemporalDecoder(
+            block_out_channels=(32,) * 4, down_block_types=("DownEncoderBlock2D",) * 4, layers_per_block=1,
+            latent_channels=4,
+        ),
+        "scheduler": diffusers.EulerDiscreteScheduler(
+            prediction_type="v_prediction", timestep_type="continuous", use_karras_sigmas=True, sigma_min=0.002,
+            sigma_max=700.0, timestep_spacing="leading", steps_offset=1, interpolation_type="linear",
+            beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012,
+        ),
+        "image_encoder": looking(transformers.CLIPVisionModelWithProjection, projection_dim=32),
+        "feature_extractor": transformers.CLIPImageProcessor(),
+    }  # fmt: skip
+
+
 def words(encoder: str) -> dict[str, Any]:
     """A tokenizer that knows twenty words, and a text encoder."""
     known = ["<pad>", "</s>", "<unk>", *KNOWN_WORDS.split()]
@@ -116,7 +167,15 @@ FAMILIES: dict[str, Callable[[], dict[str, Any]]] = {
     "wan_vace": lambda: wan_vace() | words("UMT5EncoderModel"),
     "ltx_video": lambda: ltx_video() | words("T5EncoderModel"),
     "cogvideox": lambda: cogvideox() | words("T5EncoderModel"),
+    "wan_2_2": lambda: wan_experts() | words("UMT5EncoderModel"),
+    "wan_i2v": lambda: wan_i2v() | words("UMT5EncoderModel"),
+    "svd": svd,
+    # Other weights of the same families.
+    "wan_i2v_ends": lambda: wan_i2v(num_looks=2 * 17) | words("UMT5EncoderModel"),
+    "wan_2_2_i2v": lambda: wan_i2v_experts() | words("UMT5EncoderModel"),
 }
+# What a pipeline's index says beside its parts.
+INDEX: dict[str, dict[str, Any]] = {"wan_2_2": {"boundary_ratio": 0.875}, "wan_2_2_i2v": {"boundary_ratio": 0.9}}
 
 
 def make(family: str, output: Path, seed: int = 0) -> Path:
@@ -128,6 +187,7 @@ def make(family: str, output: Path, seed: int = 0) -> Path:
     for name, part in parts.items():
         part.save_pretrained(folder / name)
     index = {name: [type(part).__module__.partition(".")[0], type(part).__name__] for name, part in parts.items()}
+    index |= INDEX.get(family, {})
     (folder / "model_index.json").write_text(json.dumps(index, indent=1))
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\nRandom weights, for tests.\n")
     return folder

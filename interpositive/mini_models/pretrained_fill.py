@@ -15,7 +15,6 @@ from typing import Any, NoReturn, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -26,8 +25,9 @@ from interpositive.backbones.pretrained.adapters import (
     adapter_state,
     load_adapter_state,
     save_lora,
+    without_lora,
 )
-from interpositive.backbones.pretrained.contract import VideoDiffusion, Words
+from interpositive.backbones.pretrained.contract import Told, VideoDiffusion, Words, chosen
 from interpositive.backbones.pretrained.families import find_family
 from interpositive.backbones.pretrained.loading import need_libraries
 from interpositive.backbones.pretrained.weights_folder import find_weights
@@ -40,8 +40,9 @@ from interpositive.mini_models.candidate_bank import BankBuilder, BankRecipe, mo
 from interpositive.mini_models.classical_fills import CLASSICAL_FILLS, classical_fill
 from interpositive.mini_models.contract import MiniModel, Restored
 from interpositive.mini_models.exportable import Exportable
-from interpositive.mini_models.sampling import PATHS, Guidance, Known, LatentWindows, sample_latents
-from interpositive.objectives.levels import logit_normal_levels
+from interpositive.mini_models.fitting_latents import latent_mask, padded, that_fits
+from interpositive.mini_models.sampling import PATHS, Guidance, Known, LatentWindows, Tell, sample_latents
+from interpositive.objectives.levels import logit_normal_levels, logit_normal_share
 from interpositive.records.bounds import Bounds, refuse_outside
 
 _BOUNDS: Bounds = {
@@ -49,6 +50,7 @@ _BOUNDS: Bounds = {
     "window_frames": (1, 1000),
     "num_steps": (1, 1000),
     "guidance": (0.0, 100.0),
+    "first_guidance": (0.0, 100.0),
     "level_shift": (1e-3, 1e3),
     "keep_weight": (0.0, 1.0),
     "window_latents": (1, 1000),
@@ -58,6 +60,8 @@ _BOUNDS: Bounds = {
 _TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 _GREY = 0.5
 _WORDS_FOLDER = "words"
+_IMAGE_PARTS = ("image_encoder", "image_processor", "feature_extractor")
+_LEAST_LEVEL = 1e-6
 
 
 class PretrainedFill(MiniModel):
@@ -65,8 +69,9 @@ class PretrainedFill(MiniModel):
 
     ``adapter`` (``rank``, ``alpha`` and ``targets`` of LoRA) is what learns, from windows of at most ``window_frames``;
     ``level_shift`` draws learning levels towards noise, and what is not the hole weighs ``keep_weight``. A fill takes
-    ``num_steps``, told ``prompt``, and ``guidance`` away from ``away_from``; shots are cut into stretches of
-    ``window_latents``, of which neighbours share ``shared_latents``.
+    ``num_steps``, told ``prompt``, and ``guidance`` away from ``away_from``, which rises from ``first_guidance`` over a
+    stretch if that is not None; shots are cut into stretches of ``window_latents``, of which neighbours share
+    ``shared_latents``. ``family_settings`` are those of the family's own ``settings`` that are to be otherwise.
     """
 
     trained_method = "trained"
@@ -83,6 +88,7 @@ class PretrainedFill(MiniModel):
         prompt: str = "",
         away_from: str = "",
         guidance: float = 1.0,
+        first_guidance: float | None = None,
         num_steps: int = 30,
         window_frames: int = 49,
         window_latents: int = 13,
@@ -92,6 +98,7 @@ class PretrainedFill(MiniModel):
         keep_weight: float = 0.1,
         precision: str = "bfloat16",
         gradient_checkpointing: bool = True,
+        family_settings: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
@@ -102,13 +109,18 @@ class PretrainedFill(MiniModel):
         learning = AdapterSettings(adapter, rank, alpha, tuple(targets) if targets else None)
         need_libraries()
         kind = find_family(family)
-        folder = find_weights(weights, kind.parts)
-        self.backbone: VideoDiffusion = kind.load(folder, _TYPES[precision])
+        settings = chosen(kind, family_settings or {})
+        if kind.words is None and (prompt or away_from):
+            raise ConfigError(f"{family} hears no words", found=prompt or away_from, expected="an empty prompt")
+        folder = find_weights(weights, kind.parts, kind.perhaps)
+        self.backbone: VideoDiffusion = kind.load(folder, _TYPES[precision], **settings)
         adapt(self.backbone, learning)
         if gradient_checkpointing:
-            self.backbone.network.enable_gradient_checkpointing()
+            for network in self.backbone.networks.values():
+                network.enable_gradient_checkpointing()
         self.weights, self.licence = weights, folder.licence
-        self.prompt, self.away_from, self.guidance = prompt, away_from, guidance
+        self.prompt, self.away_from = prompt, away_from
+        self.guidance, self.first_guidance = guidance, first_guidance
         self.num_steps, self.window_frames = num_steps, window_frames
         self.windows = LatentWindows(window_latents, shared_latents)
         self.reach_frames = reach_frames
@@ -117,8 +129,12 @@ class PretrainedFill(MiniModel):
         self.methods = (*CLASSICAL_FILLS, "prior", self.trained_method)
         # LoRA is put aside instead.
         self._first = {} if adapter == "lora" else adapter_state(self.backbone)
-        assert kind.words is not None
-        heard = torch.zeros(2, kind.words.length, self.backbone.words_width)
+        # What latents and what a network is told are made by, the adapter aside.
+        self._preparation = [kind.__name__, folder.sha256_of("vae"), window_frames, keep_weight]
+        encoders = [part for part in folder.parts if part in _IMAGE_PARTS]
+        if encoders or self.backbone.in_force:
+            self._preparation += [self.backbone.in_force, folder.sha256_of(*encoders), precision]
+        heard = torch.zeros(2, kind.words.length if kind.words else 0, self.backbone.words_width)
         # Saved with the adapter, so that whoever restores needs no text encoder.
         self.register_buffer("word_embeddings", heard)
         self.register_buffer("word_mask", torch.zeros(heard.shape[:2]))
@@ -134,9 +150,7 @@ class PretrainedFill(MiniModel):
     @property
     def preparation(self) -> object:
         """Latents depend on the autoencoder, whatever learns from them: a sweep over adapters encodes once."""
-        family = type(self.backbone)
-        sizes = [self.window_frames, self.keep_weight]
-        return [family.__name__, find_weights(self.weights, ("vae",)).sha256, *sizes]
+        return self._preparation
 
     @property
     def origins(self) -> Sequence[str]:
@@ -147,6 +161,8 @@ class PretrainedFill(MiniModel):
 
     def settle_in(self, folder: Path) -> None:
         """Hear the words, once for a production."""
+        if self.backbone.words is None:
+            return
         for row, text in enumerate((self.prompt, self.away_from)):
             words = encode_words(type(self.backbone), self.weights, text, folder / _WORDS_FOLDER)
             self.word_embeddings[row] = words.embeddings[0].float()
@@ -155,8 +171,7 @@ class PretrainedFill(MiniModel):
 
     def blocks(self) -> Iterable[nn.Module]:
         """The network's layers."""
-        network = self.backbone.network
-        return list(getattr(network, "blocks", None) or network.transformer_blocks)
+        return self.backbone.blocks()
 
     def exportable(self, plate_height: int) -> Sequence[Exportable]:
         """Nothing: whoever runs it has its weights."""
@@ -197,33 +212,55 @@ class PretrainedFill(MiniModel):
         assert example.target is not None
         if torch.cuda.is_available():
             self.backbone.autoencoder.to("cuda")
-        num, height, width = self._that_fits(example.input)
+        num, height, width = that_fits(example.input[: self.window_frames], self.backbone.layout)
         clean, frames, mask = (
             value[:num, :, :height, :width].float() for value in (example.target, example.input, example.mask)
         )
         judged = example.condition.get("judged", example.mask)[:num, :, :height, :width].float()
-        hole = self._of_latents(judged)
+        hole = self._latent_mask(judged)
         # A target shows real damage as it is: there is nothing to be learned there.
-        real = self._of_latents(((mask > 0) & (judged <= 0)).float())
+        real = self._latent_mask(((mask > 0) & (judged <= 0)).float())
         weight = (self.keep_weight + (1.0 - self.keep_weight) * hole) * (1.0 - real)
         told = self.backbone.condition(_without_hole(frames, mask)[None], mask[None])
-        condition = {"weight": weight} if told is None else {"weight": weight, "told": told[0]}
+        condition = {"weight": weight}
+        condition |= {
+            name: value[0] for name, value in (("told", told.latents), ("look", told.look)) if value is not None
+        }
         return [Example(self.backbone.encode(clean[None])[0], hole, condition=condition).to("cpu")]
 
     def losses(self, example: Example, generator: torch.Generator) -> dict[str, Tensor]:
-        """Squared error of the velocity, each latent by its weight (Lipman et al., 2022; Salimans and Ho, 2022)."""
+        """Squared error of the velocity, each latent by its weight (Lipman et al., 2022; Salimans and Ho, 2022).
+
+        Of two experts each learns in every step, at a level of its own, and as much as its levels are likely.
+        """
         clean = example.input
         numbers = torch.arange(len(clean)) if example.numbers is None else example.numbers
         own = generators_of(generator, numbers)
         noise = torch.stack([torch.randn(clean.shape[1:], generator=each) for each in own]).to(clean)
-        straight = shifted(torch.cat([logit_normal_levels(1, each) for each in own]), self.level_shift)
-        level = self.path.sigma_to_level(straight / (1.0 - straight)).to(clean)
+        told = Told(example.condition.get("told"), example.condition.get("look"))
+        ranges = self.backbone.level_ranges
+        if len(ranges) == 1:
+            straight = shifted(torch.cat([logit_normal_levels(1, each) for each in own]), self.level_shift)
+            level = self.path.sigma_to_level(straight / (1.0 - straight))
+            return {"velocity": self._error(clean, noise, level.to(clean), told, example.condition["weight"])}
+        terms = {}
+        for name, (low, high) in zip(self.backbone.networks, ranges, strict=True):
+            ends = shifted(torch.tensor([low, high], dtype=torch.float64), 1.0 / self.level_shift)
+            unshifted = (float(ends[0]), float(ends[1]))
+            straight = torch.cat([logit_normal_levels(1, each, between=unshifted) for each in own])
+            # Rounding is not to hand a level to the other expert.
+            level = shifted(straight, self.level_shift).clamp(low, high - _LEAST_LEVEL)
+            error = self._error(clean, noise, level.to(clean), told, example.condition["weight"])
+            terms[f"velocity_{name}"] = error * logit_normal_share(unshifted)
+        return terms
+
+    def _error(self, clean: Tensor, noise: Tensor, level: Tensor, told: Told, weight: Tensor) -> Tensor:
         at = level[:, None, None, None, None]
-        noisy = self.path.noisy(clean, noise, at)
-        said = self.backbone.velocity(noisy, level, self._words(0), example.condition.get("told"))
-        weight = example.condition["weight"].expand_as(clean)
+        said = self.backbone.velocity(self.path.noisy(clean, noise, at), level, self._words(0), told)
+        weight = weight.expand_as(clean)
         error = (said.float() - self.path.velocity(clean, noise, at)).square() * weight
-        return {"velocity": (error.flatten(1).sum(1) / weight.flatten(1).sum(1).clamp_min(1.0)).mean()}
+        of_each = error.flatten(1).sum(1) / weight.flatten(1).sum(1).clamp_min(1.0)
+        return (of_each * self.backbone.loss_weight(level)).mean()
 
     # -- restoring ----------------------------------------------------------------
 
@@ -252,18 +289,17 @@ class PretrainedFill(MiniModel):
         sure = 1.0 - 0.5 * hole[keep.start : keep.stop]
         if not hole[keep.start : keep.stop].any():
             return example.input[keep.start : keep.stop], sure
-        frames, mask = (self._padded(value.float()) for value in (_without_hole(example.input, hole), hole))
+        layout = self.backbone.layout
+        frames, mask = (padded(value.float(), layout) for value in (_without_hole(example.input, hole), hole))
         plate = self.backbone.encode(frames[None])
-        told = self.backbone.condition(frames[None], mask[None])
         # The same for every stretch of a shot, and wherever it is made.
         noise = torch.randn(plate.shape, generator=generator_from("fill", *plate.shape)).to(plate)
         levels = self.backbone.schedule(self.num_steps, plate.shape[1] * plate.shape[3] * plate.shape[4])
-        known = Known(plate, self._of_latents(mask)[None])
-        guidance = Guidance(self._words(0), self._words(1), self.guidance)
+        known = Known(plate, self._latent_mask(mask)[None])
+        guidance = Guidance(self._words(0), self._words(1), self.guidance, self.first_guidance)
         with nullcontext() if adapted else self._untrained():
-            made = sample_latents(
-                self.backbone, noise, levels, guidance, condition=told, windows=self.windows, known=known
-            )
+            tell = self._tell(frames[None], mask[None])
+            made = sample_latents(self.backbone, noise, levels, guidance, tell, windows=self.windows, known=known)
         height, width = example.input.shape[-2:]
         return self.backbone.decode(made)[0, keep.start : keep.stop, :, :height, :width], sure
 
@@ -271,11 +307,8 @@ class PretrainedFill(MiniModel):
     def _untrained(self) -> Iterator[None]:
         """Inside, the network is as somebody else trained it."""
         if not self._first:
-            self.backbone.network.disable_adapters()
-            try:
+            with without_lora(self.backbone):
                 yield
-            finally:
-                self.backbone.network.enable_adapters()
             return
         learned = adapter_state(self.backbone)
         load_adapter_state(self.backbone, self._first)
@@ -284,41 +317,28 @@ class PretrainedFill(MiniModel):
         finally:
             load_adapter_state(self.backbone, learned)
 
-    def _words(self, row: int) -> Words:
+    def _tell(self, frames: Tensor, mask: Tensor) -> Tell:
+        """What the network is told of each stretch: a part of what there is of all, or of the stretch's first frame."""
+        if not self.backbone.begins_from_frame:
+            return self.backbone.condition(frames, mask).within
+        num = self.backbone.layout.time_frames
+
+        def tell(stretch: slice) -> Told:
+            # A stretch begins at the last frame of its first latent.
+            own = slice(stretch.start * num, (stretch.stop - 1) * num + 1)
+            return self.backbone.condition(frames[:, own], mask[:, own])
+
+        return tell
+
+    def _words(self, row: int) -> Words | None:
+        if self.backbone.words is None:
+            return None
         if not self.has_heard:
             raise ConfigError("a pretrained network has heard no words", remedy="settle_in, or load its archive")
         return Words(self.word_embeddings[row : row + 1], self.word_mask[row : row + 1])
 
-    def _that_fits(self, frames: Tensor) -> tuple[int, int, int]:
-        """How many frames, rows and columns of a window fit the latents; ``ConfigError`` if none do."""
-        layout = self.backbone.layout
-        times = 1 + (min(len(frames), self.window_frames) - 1) // layout.time_frames
-        times -= times % layout.multiple_times
-        height, width = (side - side % layout.multiple_px for side in frames.shape[-2:])
-        if not times or not height or not width:
-            raise ConfigError(
-                "a window is too small for the network's latents",
-                found=f"{len(frames)} frames of {frames.shape[-1]}x{frames.shape[-2]} px",
-                expected=f"sides of {layout.multiple_px} px or more",
-            )
-        return 1 + (times - 1) * layout.time_frames, height, width
-
-    def _padded(self, frames: Tensor) -> Tensor:
-        """Frames ``t c h w`` with the last ones, and the last rows and columns, repeated until they fit."""
-        layout = self.backbone.layout
-        times = -(-(len(frames) - 1) // layout.time_frames) + 1
-        times += -times % layout.multiple_times
-        lacking = 1 + (times - 1) * layout.time_frames - len(frames)
-        height, width = frames.shape[-2:]
-        frames = torch.cat([frames, frames[-1:].expand(lacking, -1, -1, -1)])
-        return F.pad(frames, (0, -width % layout.multiple_px, 0, -height % layout.multiple_px), mode="replicate")
-
-    def _of_latents(self, mask: Tensor) -> Tensor:
-        """A mask ``t 1 h w`` as latents have it ``t' 1 h' w'``: 1 for one that shows any of it."""
-        layout = self.backbone.layout
-        space = F.max_pool2d(mask, layout.space_px)
-        rest = rearrange(space[1:], "(t s) 1 h w -> t s h w", s=layout.time_frames).amax(1, keepdim=True)
-        return torch.cat([space[:1], rest])
+    def _latent_mask(self, mask: Tensor) -> Tensor:
+        return latent_mask(mask, self.backbone.layout)
 
 
 def _without_hole(frames: Tensor, mask: Tensor) -> Tensor:

@@ -1,18 +1,20 @@
-"""From noise to latents with a pretrained network: guided by words, told of plate and mask."""
+"""From noise to latents with a pretrained network: guided by words or an image, told of plate and mask."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from interpositive.backbones.pretrained.contract import PathName, VideoDiffusion, Words
+from interpositive.backbones.pretrained.contract import PathName, Told, VideoDiffusion, Words
 from interpositive.errors import ConfigError
 from interpositive.objectives.paths import CircularPath, Path, SpreadingPath, StraightPath
 from interpositive.objectives.solvers import Solver, euler
 
+Tell = Callable[[slice], Told]
 PATHS: dict[PathName, Path] = {"straight": StraightPath(), "circular": CircularPath(), "spreading": SpreadingPath()}
 
 
@@ -20,12 +22,26 @@ PATHS: dict[PathName, Path] = {"straight": StraightPath(), "circular": CircularP
 class Guidance:
     """Words to keep to, and words to keep away from by ``strength`` (Ho and Salimans, 2022).
 
-    A strength of 1 is the first words alone, and asks the network once a step instead of twice.
+    A network that hears no words (None) is guided towards what it is told, away from being told nothing. A strength of
+    1 is the first words alone, and asks the network once a step instead of twice. ``first_strength`` is that of a
+    stretch's first latent, from which it rises evenly to ``strength`` at the last; None if all have the same.
     """
 
-    words: Words
+    words: Words | None
     away_from: Words | None = None
     strength: float = 1.0
+    first_strength: float | None = None
+
+    @property
+    def asks_twice(self) -> bool:
+        """Whether there is something to keep away from."""
+        is_plain = self.strength == 1.0 and self.first_strength in (None, 1.0)
+        return not is_plain and (self.words is None or self.away_from is not None)
+
+    def strengths(self, num: int) -> Tensor:
+        """Of each latent of a stretch, ``num 1 1 1``."""
+        first = self.strength if self.first_strength is None else self.first_strength
+        return torch.linspace(first, self.strength, num)[:, None, None, None]
 
 
 @dataclass(frozen=True)
@@ -66,25 +82,27 @@ def sample_latents(
     noise: Tensor,
     levels: Tensor,
     guidance: Guidance,
-    condition: Tensor | None = None,
+    tell: Tell | None = None,
     solver: Solver = euler,
     windows: LatentWindows | None = None,
     known: Known | None = None,
 ) -> Tensor:
     """Clean latents ``b t c h w`` from noise of their shape, through ``levels`` of the backbone's path.
 
+    ``tell`` gives what the network is told of a stretch of latents, nothing if it is None.
+
     With ``windows``, shots of any length: at every step each stretch says its velocities, and where stretches share
     latents the mean of these moves them, weighted towards each stretch's middle, so that all agree on one picture
     (MultiDiffusion, Bar-Tal et al., 2023, in time). What is ``known`` moves along its own path, from the same noise.
     """
     stretches = windows.over(noise.shape[1]) if windows else [slice(0, noise.shape[1])]
+    told = [tell(stretch) if tell else Told() for stretch in stretches]
 
     def velocity(noisy: Tensor, level: Tensor) -> Tensor:
         total, weights = torch.zeros_like(noisy), noisy.new_zeros(noisy.shape[1], 1, 1, 1)
-        for stretch in stretches:
-            told = None if condition is None else condition[:, stretch]
+        for stretch, own in zip(stretches, told, strict=True):
             share = _towards_the_middle(stretch.stop - stretch.start).to(noisy)
-            total[:, stretch] += share * _guided(backbone, noisy[:, stretch], level, guidance, told)
+            total[:, stretch] += share * _guided(backbone, noisy[:, stretch], level, guidance, own)
             weights[stretch] += share
         said = total / weights
         return said if known is None else torch.where(known.mask > 0, said, path.velocity(known.latents, noise, level))
@@ -94,20 +112,19 @@ def sample_latents(
 
 
 def _begin(path: Path, noise: Tensor, level: Tensor, known: Known | None) -> Tensor:
-    """Noise, under which what is known shows as it does at the first level."""
-    if known is None:
-        return noise
-    return torch.where(known.mask > 0, noise, path.noisy(known.latents, noise, level.to(noise)))
+    """Noise, as strong as noise and clean latents of unit variance are together; and what is known, at this level."""
+    level = level.to(noise)
+    clean_weight, noise_weight = path.weights(level)
+    begun = noise * (clean_weight.square() + noise_weight.square()).sqrt()
+    return begun if known is None else torch.where(known.mask > 0, begun, path.noisy(known.latents, noise, level))
 
 
-def _guided(
-    backbone: VideoDiffusion, noisy: Tensor, level: Tensor, guidance: Guidance, condition: Tensor | None
-) -> Tensor:
-    towards = backbone.velocity(noisy, level, guidance.words, condition).float()
-    if guidance.away_from is None or guidance.strength == 1.0:
+def _guided(backbone: VideoDiffusion, noisy: Tensor, level: Tensor, guidance: Guidance, told: Told) -> Tensor:
+    towards = backbone.velocity(noisy, level, guidance.words, told).float()
+    if not guidance.asks_twice:
         return towards
-    away = backbone.velocity(noisy, level, guidance.away_from, condition).float()
-    return away + guidance.strength * (towards - away)
+    away = backbone.velocity(noisy, level, guidance.away_from, backbone.untold(told)).float()
+    return away + guidance.strengths(noisy.shape[1]).to(noisy) * (towards - away)
 
 
 def _towards_the_middle(num: int) -> Tensor:

@@ -13,9 +13,35 @@ def uniform_levels(num: int, generator: torch.Generator) -> Tensor:
     return torch.rand(num, generator=generator, device=generator.device)
 
 
-def logit_normal_levels(num: int, generator: torch.Generator, mean: float = 0.0, deviation: float = 1.0) -> Tensor:
-    """Learning levels ``(num,)`` in (0, 1), most of them in the middle (Esser et al., 2024, eq. 19)."""
-    return (mean + deviation * torch.randn(num, generator=generator, device=generator.device)).sigmoid()
+def logit_normal_levels(
+    num: int,
+    generator: torch.Generator,
+    mean: float = 0.0,
+    deviation: float = 1.0,
+    between: tuple[float, float] = (0.0, 1.0),
+) -> Tensor:
+    """Learning levels ``(num,)`` in (0, 1), most of them in the middle (Esser et al., 2024, eq. 19).
+
+    Those ``between`` two levels are as likely among themselves as they are among all.
+    """
+    normal = torch.randn(num, generator=generator, device=generator.device)
+    if between != (0.0, 1.0):
+        low, high = _shares_below(between, mean, deviation)
+        normal = torch.special.ndtri(low + (high - low) * torch.special.ndtr(normal.double())).float()
+    return (mean + deviation * normal).sigmoid()
+
+
+def logit_normal_share(between: tuple[float, float], mean: float = 0.0, deviation: float = 1.0) -> float:
+    """How many of all learning levels lie between two, in [0, 1]."""
+    low, high = _shares_below(between, mean, deviation)
+    return float(high - low)
+
+
+def _shares_below(levels: tuple[float, float], mean: float, deviation: float) -> Tensor:
+    # A level that was reckoned may be 1 and a bit.
+    ends = torch.tensor(levels, dtype=torch.float64).clamp(0.0, 1.0).logit()
+    shares: Tensor = torch.special.ndtr((ends - mean) / deviation)
+    return shares
 
 
 def log_normal_sigmas(num: int, generator: torch.Generator, mean: float = -1.2, deviation: float = 1.2) -> Tensor:

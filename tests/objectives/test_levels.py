@@ -12,6 +12,7 @@ from interpositive.objectives.levels import (
     karras_schedule,
     log_normal_sigmas,
     logit_normal_levels,
+    logit_normal_share,
     uniform_levels,
     uniform_schedule,
 )
@@ -29,6 +30,13 @@ def test_learning_levels_are_distributed_as_they_are_called() -> None:
     )
     assert middle.logit().mean().item() == pytest.approx(0.4, abs=0.02)
     assert middle.logit().std().item() == pytest.approx(0.8, abs=0.02)
+    # 1 and a bit is what comes of shifting 1 there and back.
+    for between in ((0.0, 0.7), (0.7, 1.0 + 2e-16)):
+        some = logit_normal_levels(20_000, generator(), 0.4, 0.8, between)
+        assert some.min() >= between[0] and some.max() <= between[1]
+        of_all = middle[(middle >= between[0]) & (middle < between[1])]
+        assert logit_normal_share(between, 0.4, 0.8) == pytest.approx(len(of_all) / len(middle), abs=0.01)
+        assert some.mean().item() == pytest.approx(of_all.mean().item(), abs=0.01)
     sigmas = log_normal_sigmas(50_000, generator())
     assert sigmas.log().mean().item() == pytest.approx(-1.2, abs=0.02)
     assert sigmas.log().std().item() == pytest.approx(1.2, abs=0.02)

@@ -7,7 +7,15 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from interpositive.backbones.pretrained.contract import LatentLayout, PathName, VideoDiffusion, Words, WordsRecipe
+from interpositive.backbones.pretrained.contract import (
+    LatentLayout,
+    PathName,
+    Told,
+    VideoDiffusion,
+    Words,
+    WordsRecipe,
+    chosen,
+)
 from interpositive.backbones.pretrained.loading import load_part, scheduler_settings
 from interpositive.backbones.pretrained.weights_folder import WeightsFolder
 
@@ -33,8 +41,9 @@ class CogVideoX(VideoDiffusion):
         self.angles: Tensor
 
     @classmethod
-    def load(cls, folder: WeightsFolder, dtype: torch.dtype) -> Self:
+    def load(cls, folder: WeightsFolder, dtype: torch.dtype, **settings: Any) -> Self:
         """From its folder."""
+        chosen(cls, settings)
         from diffusers import AutoencoderKLCogVideoX, CogVideoXDDIMScheduler, CogVideoXTransformer3DModel
 
         network = load_part(CogVideoXTransformer3DModel, folder, "transformer", dtype)
@@ -53,8 +62,9 @@ class CogVideoX(VideoDiffusion):
         """It is told nothing."""
         return 0
 
-    def _velocity(self, noisy: Tensor, level: Tensor, words: Words, condition: Tensor | None) -> Tensor:
-        del condition
+    def _velocity(self, noisy: Tensor, level: Tensor, words: Words | None, told: Told) -> Tensor:
+        del told
+        assert words is not None
         said: Tensor = self.network(
             hidden_states=noisy.to(self._network_type),
             encoder_hidden_states=words.embeddings.to(self._network_type),

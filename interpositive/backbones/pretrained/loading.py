@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Callable
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from torch import Tensor
 
 from interpositive.backbones.pretrained.weights_folder import WeightsFolder
 from interpositive.errors import ConfigError, MissingWeightsError
@@ -49,7 +52,7 @@ def load_part(kind: Any, folder: WeightsFolder, part: str, dtype: torch.dtype) -
             dtype=dtype,
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise MissingWeightsError(f"{folder.path / part} cannot be loaded", found=str(error)[:300]) from error
     wrong = {name: found for name, found in report.items() if found}
     if wrong:
@@ -68,3 +71,24 @@ def scheduler_settings(folder: WeightsFolder) -> dict[str, Any]:
     """What a pipeline says of its noise levels."""
     settings: dict[str, Any] = json.loads((folder.path / "scheduler" / "scheduler_config.json").read_text())
     return settings
+
+
+def image_preprocessing(folder: WeightsFolder, part: str, **changes: Any) -> Callable[[Tensor], Tensor]:
+    """How frames ``b 3 h w`` in [0, 1] become what the weights' image encoder looks at.
+
+    ``changes`` are arguments of transformers' processor, such as ``do_resize``. Unless told not to rescale, it is
+    handed 8 bits, as in the pipelines.
+    """
+    from transformers import CLIPImageProcessor
+
+    try:
+        processor = CLIPImageProcessor.from_pretrained(folder.path / part, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise MissingWeightsError(f"{folder.path / part} cannot be loaded", found=str(error)[:300]) from error
+
+    def preprocessed(frames: Tensor) -> Tensor:
+        given = frames if changes.get("do_rescale") is False else (frames.clamp(0, 1) * 255).round().to(torch.uint8)
+        pixels: Tensor = processor(images=list(given), return_tensors="pt", **changes).pixel_values
+        return pixels
+
+    return preprocessed

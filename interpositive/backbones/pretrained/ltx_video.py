@@ -10,7 +10,15 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from interpositive.backbones.pretrained.contract import LatentLayout, PathName, VideoDiffusion, Words, WordsRecipe
+from interpositive.backbones.pretrained.contract import (
+    LatentLayout,
+    PathName,
+    Told,
+    VideoDiffusion,
+    Words,
+    WordsRecipe,
+    chosen,
+)
 from interpositive.backbones.pretrained.loading import load_part, scheduler_settings
 from interpositive.backbones.pretrained.weights_folder import WeightsFolder
 from interpositive.errors import ConfigError
@@ -43,8 +51,9 @@ class LtxVideo(VideoDiffusion):
         self._scale = float(vae.scaling_factor)
 
     @classmethod
-    def load(cls, folder: WeightsFolder, dtype: torch.dtype) -> Self:
+    def load(cls, folder: WeightsFolder, dtype: torch.dtype, **settings: Any) -> Self:
         """From its folder."""
+        chosen(cls, settings)
         from diffusers import AutoencoderKLLTXVideo, LTXVideoTransformer3DModel
 
         network = load_part(LTXVideoTransformer3DModel, folder, "transformer", dtype)
@@ -69,8 +78,9 @@ class LtxVideo(VideoDiffusion):
         """It is told nothing."""
         return 0
 
-    def _velocity(self, noisy: Tensor, level: Tensor, words: Words, condition: Tensor | None) -> Tensor:
-        del condition
+    def _velocity(self, noisy: Tensor, level: Tensor, words: Words | None, told: Told) -> Tensor:
+        del told
+        assert words is not None
         num_times, height, width = noisy.shape[1], *noisy.shape[-2:]
         mask = torch.ones(words.embeddings.shape[:2], device=noisy.device) if words.mask is None else words.mask
         said: Tensor = self.network(

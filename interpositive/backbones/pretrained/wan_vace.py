@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
+from interpositive.backbones.pretrained.contract import Told
 from interpositive.backbones.pretrained.wan import Wan
 
 
@@ -24,7 +25,7 @@ class WanVace(Wan):
         """Two sets of latents, and a mask's pixels of one latent."""
         return 2 * self.layout.channels + self.layout.space_px**2
 
-    def _told(self, frames: Tensor, mask: Tensor) -> Tensor:
+    def _told(self, frames: Tensor, mask: Tensor) -> Told:
         hole = (mask > 0.5).to(frames.dtype)
         # Grey is 0 in the autoencoder's range.
         stays = self.encode(torch.where(hole > 0, 0.5, frames))
@@ -32,13 +33,13 @@ class WanVace(Wan):
         side = self.layout.space_px
         folded = rearrange(mask.to(frames.dtype), "b t 1 (h p) (w q) -> b (p q) t h w", p=side, q=side)
         folded = F.interpolate(folded, size=(stays.shape[1], *folded.shape[-2:]), mode="nearest-exact")
-        return torch.cat([stays, changes, rearrange(folded, "b c t h w -> b t c h w")], dim=2)
+        return Told(torch.cat([stays, changes, rearrange(folded, "b c t h w -> b t c h w")], dim=2))
 
-    def _beside(self, condition: Tensor | None) -> dict[str, Any]:
-        assert condition is not None
+    def _also(self, told: Told) -> dict[str, Any]:
+        assert told.latents is not None
         layers = len(self.network.config.vace_layers)
-        told = rearrange(condition, "b t c h w -> b c t h w").to(self._network_type)
-        return {"control_hidden_states": told, "control_hidden_states_scale": told.new_ones(layers)}
+        control = rearrange(told.latents, "b t c h w -> b c t h w").to(self._network_type)
+        return {"control_hidden_states": control, "control_hidden_states_scale": control.new_ones(layers)}
 
 
 FAMILY = WanVace

@@ -5,19 +5,27 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from interpositive.backbones.pretrained.remembered_digests import sha256_of_weights
 from interpositive.errors import MissingWeightsError
-from interpositive.records.digests import sha256_of_file, sha256_of_value
+from interpositive.records.digests import sha256_of_value
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _LICENCE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE")
 _LONGEST_README = 1 << 20
 _CONFIG = "config.json"
 # Of the parts that have no weights.
-_CONFIGS = {"scheduler": "scheduler_config.json", "tokenizer": "tokenizer_config.json"}
+_CONFIGS = {
+    "scheduler": "scheduler_config.json",
+    "tokenizer": "tokenizer_config.json",
+    "feature_extractor": "preprocessor_config.json",
+    "image_processor": "preprocessor_config.json",
+}
+_INDEX = "model_index.json"
 _SUFFIXES = (".json", ".safetensors", ".model", ".txt")
 
 
@@ -25,24 +33,40 @@ _SUFFIXES = (".json", ".safetensors", ".model", ".txt")
 class WeightsFolder:
     """A folder as diffusers saves pipelines: a subfolder for each part, each with ``config.json`` and safetensors.
 
-    ``origin`` is what was asked for, ``sha256`` one digest over the parts' files, and ``licence`` the name that the
-    folder gives itself, or None.
+    ``origin`` is what was asked for, ``parts`` the subfolders that are used, ``digests`` those of their files,
+    and ``licence`` the name that the folder gives itself, or None.
     """
 
     path: Path
     origin: str
-    sha256: str
+    parts: tuple[str, ...]
+    digests: Mapping[str, str]
     licence: str | None
 
+    @property
+    def sha256(self) -> str:
+        """One digest over all files of the parts."""
+        return sha256_of_value(self.digests)
 
-def find_weights(asked: str, parts: Sequence[str]) -> WeightsFolder:
+    def sha256_of(self, *parts: str) -> str:
+        """One digest over the files of some parts; of those that are not here, none."""
+        return sha256_of_value({name: value for name, value in self.digests.items() if name.split("/")[0] in parts})
+
+    @property
+    def index(self) -> dict[str, Any]:
+        """What the folder says of the pipeline as a whole; nothing, if it says nothing."""
+        return _index(self.path)
+
+
+def find_weights(asked: str, parts: Sequence[str], perhaps: Sequence[str] = ()) -> WeightsFolder:
     """The folder of a path or of a hub id that is in the hub's cache on this machine; nothing is fetched.
 
-    ``parts`` are the subfolders that are needed. ``MissingWeightsError`` names the folder that was looked in, and what
-    belongs there.
+    ``parts`` are the subfolders that are needed, and so are those of ``perhaps`` that the folder's index names (or that
+    are there, if it has no index). ``MissingWeightsError`` names the folder that was looked in, and what belongs there.
     """
     path = _place(asked)
-    lacking = [part for part in parts if not _is_whole(path / part)]
+    needed = (*parts, *(part for part in perhaps if _has(path, part)))
+    lacking = [part for part in needed if not _is_whole(path / part)]
     if lacking:
         there = _listed(path) if path.is_dir() else "no such folder"
         raise MissingWeightsError(
@@ -53,10 +77,21 @@ def find_weights(asked: str, parts: Sequence[str]) -> WeightsFolder:
             if _HUB_ID.fullmatch(asked)
             else "put there what diffusers' save_pretrained writes, or name another folder",
         )
-    everything = (file for part in parts for file in (path / part).iterdir())
+    everything = (file for part in needed for file in (path / part).iterdir())
     files = sorted(file for file in everything if file.suffix in _SUFFIXES)
-    digests = {str(file.relative_to(path)): sha256_of_file(file) for file in files}
-    return WeightsFolder(path, asked, sha256_of_value(digests), _licence(path))
+    digests = {str(file.relative_to(path)): sha256_of_weights(file) for file in files}
+    return WeightsFolder(path, asked, needed, digests, _licence(path))
+
+
+def _index(path: Path) -> dict[str, Any]:
+    index = path / _INDEX
+    return dict(json.loads(index.read_text())) if index.is_file() else {}
+
+
+def _has(path: Path, part: str) -> bool:
+    index = _index(path)
+    # A part that a pipeline is without is there as [null, null].
+    return any(index.get(part) or []) if index else (path / part).is_dir()
 
 
 def _place(asked: str) -> Path:

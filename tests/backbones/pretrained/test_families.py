@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_backbones import FAMILIES, load, words
+from tiny_backbones import BACKBONES, FAMILY_OF, load, words
 
+from interpositive.backbones.pretrained.contract import Told, Words, first_frame
 from interpositive.backbones.pretrained.families import family_names, find_family
 from interpositive.backbones.pretrained.weights_folder import find_weights
 from interpositive.errors import ConfigError, MaskError, MissingWeightsError
 
-EACH_FAMILY = pytest.mark.parametrize("family", FAMILIES)
+EACH_FAMILY = pytest.mark.parametrize("family", FAMILY_OF)
 PARTS = ("transformer", "vae", "scheduler")
 
 
@@ -41,21 +42,22 @@ def test_a_velocity_depends_on_noise_level_words_and_condition(family: str, tiny
     found = backbone.velocity(noisy, level, words(1, backbone), told)
     assert found.shape == noisy.shape and found.isfinite().all()
     others = [
-        backbone.velocity(noisy + 0.1, level, words(1, backbone), told),
-        backbone.velocity(noisy, torch.tensor(0.9), words(1, backbone), told),
-        backbone.velocity(noisy, level, words(2, backbone), told),
+        backbone.velocity(noisy + 0.1, torch.tensor(0.95), words(1, backbone), told),
+        backbone.velocity(noisy, torch.tensor(0.6), words(1, backbone), told),
     ]
-    if told is not None:
-        assert tuple(told.shape) == (1, noisy.shape[1], backbone.condition_channels(), *noisy.shape[-2:])
-        others.append(backbone.velocity(noisy, level, words(1, backbone), backbone.condition(frames, 0 * mask)))
+    if backbone.words is not None:
+        others.append(backbone.velocity(noisy, level, words(2, backbone), told))
+    if told.latents is not None:
+        assert tuple(told.latents.shape) == (1, noisy.shape[1], backbone.condition_channels(), *noisy.shape[-2:])
+        others.append(backbone.velocity(noisy, level, words(1, backbone), Told(1 + told.latents, told.look)))
+    if told.look is not None:
+        others.append(backbone.velocity(noisy, level, words(1, backbone), Told(told.latents, told.look.flip(-1))))
     for other in others:
         assert (found - other).abs().max() > 1e-6
-    pair = backbone.velocity(
-        torch.cat([noisy, noisy + 0.1]),
-        torch.tensor([0.5, 0.5]),
-        words(1, backbone),
-        None if told is None else told.expand(2, -1, -1, -1, -1),
-    )
+    # Each of a batch at its own level, by its own expert where there are two.
+    twice = Told(*(None if value is None else torch.cat([value, value]) for value in (told.latents, told.look)))
+    both = torch.cat([noisy, noisy + 0.1])
+    pair = backbone.velocity(both, torch.tensor([0.5, 0.95]), words(1, backbone), twice)
     torch.testing.assert_close(pair, torch.cat([found, others[0]]), rtol=1e-4, atol=1e-5)
 
 
@@ -69,18 +71,28 @@ def test_levels_fall_from_noise_to_nothing(family: str, tiny_folders: dict[str, 
 def test_shapes_that_do_not_fit_are_refused_with_both(family: str, tiny_folders: dict[str, Path]) -> None:
     backbone = load(family, tiny_folders[family])
     frames = torch.rand(1, 9, 3, 32, 32)
-    with pytest.raises(ConfigError, match=r"(?s)8 frames of 32x32 px.*multiples of"):
-        backbone.encode(frames[:, :8])
+    if backbone.layout.time_frames > 1:
+        with pytest.raises(ConfigError, match=r"(?s)8 frames of 32x32 px.*multiples of"):
+            backbone.encode(frames[:, :8])
     with pytest.raises(ConfigError, match="33x32"):
         backbone.encode(torch.rand(1, 9, 3, 32, 33))
     with pytest.raises(MaskError, match=r"(?s)mask \(1, 9, 1, 16, 16\).*mask \(1, 9, 1, 32, 32\)"):
         backbone.condition(frames, torch.ones(1, 9, 1, 16, 16))
     noisy = torch.randn(1, *backbone.layout.shape(9, 32, 32))
-    strange = torch.zeros(1, noisy.shape[1], backbone.condition_channels() + 1, *noisy.shape[-2:])
-    with pytest.raises(ConfigError, match=rf"(?s)condition.*{backbone.condition_channels() + 1}"):
-        backbone.velocity(noisy, torch.tensor(0.5), words(1, backbone), strange)
     told = backbone.condition(frames, torch.ones(1, 9, 1, 32, 32))
+    strange = torch.zeros(1, noisy.shape[1], backbone.condition_channels() + 1, *noisy.shape[-2:])
+    expected = rf"\(1, {noisy.shape[1]}, {backbone.condition_channels()}," if told.latents is not None else "nothing"
+    with pytest.raises(ConfigError, match=rf"(?s)condition.*{backbone.condition_channels() + 1}.*{expected}"):
+        backbone.velocity(noisy, torch.tensor(0.5), words(1, backbone), Told(strange, told.look))
+    if told.look is not None:
+        wide = torch.zeros(1, 1, told.look.shape[-1] + 1)
+        with pytest.raises(ConfigError, match=rf"(?s)look.*{told.look.shape[-1] + 1}.*{told.look.shape[-1]}"):
+            backbone.velocity(noisy, torch.tensor(0.5), words(1, backbone), Told(told.latents, wide))
     narrow = words(1, backbone)
+    if narrow is None:
+        with pytest.raises(ConfigError, match="no words"):
+            backbone.velocity(noisy, torch.tensor(0.5), Words(torch.zeros(1, 2, 3)), told)
+        return
     with pytest.raises(ConfigError, match=rf"(?s)words \(1, \d+, {backbone.words_width - 1}\).*{backbone.words_width}"):
         backbone.velocity(noisy, torch.tensor(0.5), type(narrow)(narrow.embeddings[..., 1:]), told)
 
@@ -90,7 +102,9 @@ def test_the_autoencoder_learns_nothing(family: str, tiny_folders: dict[str, Pat
     backbone = load(family, tiny_folders[family]).train()
     assert not backbone.autoencoder.training and backbone.network.training
     trainable = {name for name, value in backbone.named_parameters() if value.requires_grad}
-    assert trainable and all(name.startswith("network.") for name in trainable)
+    names = ("network.", "low_noise_network.")
+    assert trainable and all(name.startswith(names) for name in trainable)
+    assert all(not module.training for name, module in backbone.named_children() if f"{name}." not in names)
 
 
 @EACH_FAMILY
@@ -99,18 +113,24 @@ def test_weights_that_are_not_there_are_named_with_the_folder(
 ) -> None:
     folder = tmp_path / "weights"
     shutil.copytree(tiny_folders[family], folder)
-    whole = find_weights(str(folder), PARTS)
-    assert whole.licence == "apache-2.0" and whole.sha256 == find_weights(str(tiny_folders[family]), PARTS).sha256
-    weights = folder / "transformer" / "diffusion_pytorch_model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-8])
-    kind = find_family(family)
-    damaged = find_weights(str(folder), PARTS)
-    assert damaged.sha256 != whole.sha256
-    with pytest.raises(MissingWeightsError, match="transformer cannot be loaded"):
-        kind.load(damaged, torch.float32)
-    weights.rename(weights.with_suffix(".bin"))
-    with pytest.raises(MissingWeightsError, match=rf"(?s){folder}.*transformer/ with config.json and \*.safetensors"):
-        find_weights(str(folder), PARTS)
+    kind = find_family(FAMILY_OF[family])
+    whole = find_weights(str(folder), kind.parts, kind.perhaps)
+    assert whole.licence == "apache-2.0"
+    assert whole.sha256 == find_weights(str(tiny_folders[family]), kind.parts, kind.perhaps).sha256
+    with_weights = [part for part in whole.parts if any((folder / part).glob("*.safetensors"))]
+    for part in with_weights:
+        (weights,) = (folder / part).glob("*.safetensors")
+        before = weights.read_bytes()
+        weights.write_bytes(before[:-8])
+        damaged = find_weights(str(folder), kind.parts, kind.perhaps)
+        assert damaged.sha256 != whole.sha256
+        with pytest.raises(MissingWeightsError, match=f"{part} cannot be loaded"):
+            kind.load(damaged, torch.float32)
+        weights.unlink()
+        with pytest.raises(MissingWeightsError, match=rf"(?s){folder}.*{part}/ with config.json and \*.safetensors"):
+            find_weights(str(folder), kind.parts, kind.perhaps)
+        weights.write_bytes(before)
+    assert len(with_weights) >= 2
 
 
 def test_another_familys_folder_is_refused_by_name(tiny_folders: dict[str, Path]) -> None:
@@ -153,6 +173,59 @@ def test_a_file_of_a_split_network_that_is_missing_is_noticed(tiny_folders: dict
 
 
 def test_families_are_the_files_that_hold_one() -> None:
-    assert family_names() == sorted(FAMILIES)
-    with pytest.raises(ConfigError, match=r"(?s)sora.*cogvideox, ltx_video, wan, wan_vace"):
+    assert family_names() == sorted(set(BACKBONES.values()))
+    with pytest.raises(ConfigError, match=r"(?s)sora.*cogvideox, ltx_video, svd, wan, wan_i2v, wan_vace"):
         find_family("sora")
+
+
+def test_an_image_shows_under_its_hole_what_the_next_frame_shows_there() -> None:
+    frames = torch.arange(3.0)[None, :, None, None, None].expand(1, 3, 3, 2, 4).clone()
+    frames[0, 0, 0, :, 3] = 8.0
+    mask = torch.zeros(1, 3, 1, 2, 4)
+    mask[:, :1, ..., 0] = 1
+    mask[:, :2, ..., 1] = 1
+    mask[..., 2] = 1
+    found = first_frame(frames, mask)
+    assert found.shape == (1, 3, 2, 4)
+    # Shown by the second, by the third, by none (the mean of what the first shows), and by itself.
+    assert found[0, 0, 0].tolist() == [1.0, 2.0, 8.0, 8.0] and found[0, 1, 0].tolist() == [1.0, 2.0, 0.0, 0.0]
+
+
+def test_an_image_encoder_that_the_index_does_not_name_is_asked_for(
+    tiny_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder, kind = tmp_path / "weights", find_family("wan_i2v")
+    shutil.copytree(tiny_folders["wan_i2v"], folder)
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps(index | {"image_encoder": [None, None]}))
+    found = find_weights(str(folder), kind.parts, kind.perhaps)
+    assert "image_encoder" not in found.parts
+    with pytest.raises(MissingWeightsError, match=rf"(?s){folder}.*image_encoder/ with config.json"):
+        kind.load(found, torch.float32)
+    # Without an index the folders themselves say what there is.
+    (folder / "model_index.json").unlink()
+    whole = find_weights(str(folder), kind.parts, kind.perhaps)
+    assert set(whole.parts) == {*kind.parts, "image_encoder", "image_processor"}
+    assert kind.load(whole, torch.float32).look_width == 32
+
+
+def test_settings_that_a_family_or_its_weights_do_not_have_are_refused(tiny_folders: dict[str, Path]) -> None:
+    with pytest.raises(ConfigError, match=r"(?s)Wan has no such settings.*motion_bucket.*none"):
+        load("wan", tiny_folders["wan"], motion_bucket=3)
+    with pytest.raises(ConfigError, match=r"(?s)Svd has no such settings.*\['frames'\].*motion_bucket"):
+        load("svd", tiny_folders["svd"], frames="first")
+    with pytest.raises(ConfigError, match=r"(?s)such frames.*ends.*first"):
+        load("wan_i2v", tiny_folders["wan_i2v"], frames="ends")
+    with pytest.raises(ConfigError, match=r"(?s)such frames.*middle.*first or ends"):
+        load("wan_2_2_i2v", tiny_folders["wan_2_2_i2v"], frames="middle")
+
+
+def test_a_network_that_is_told_a_time_for_each_latent_is_refused(
+    tiny_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "weights"
+    shutil.copytree(tiny_folders["wan"], folder)
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps(index | {"expand_timesteps": True}))
+    with pytest.raises(ConfigError, match="expand_timesteps"):
+        load("wan", folder)
