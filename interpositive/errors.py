@@ -120,6 +120,12 @@ class CannotReproduceError(InterpositiveError):
     exit_code = 10
 
 
+class RightsError(InterpositiveError):
+    """Something learned that may not be used here, for want of a grant."""
+
+    exit_code = 11
+
+
 class TrainingStopped(InterpositiveError):
     """Training that was asked to stop and left a checkpoint; the same command goes on from it.
 

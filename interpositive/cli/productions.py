@@ -14,6 +14,7 @@ from interpositive.dailies.splitting import SplitRule
 from interpositive.dailies.vouching import HashListRule
 from interpositive.errors import CatalogueError
 from interpositive.media.plate_colour import NATIVE
+from interpositive.records.rights import PRODUCTION_NAME, Grant
 
 
 def _regular(pattern: str) -> str:
@@ -46,7 +47,7 @@ class ProductionConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(min_length=1, pattern=PRODUCTION_NAME)
     workspace: Path
     training_height: int = Field(default=216, ge=32, le=8640)
     proxy_height: int | None = Field(default=None, le=8640)
@@ -57,6 +58,7 @@ class ProductionConfig(BaseModel):
     layers: dict[str, str] = Field(default_factory=dict)
     rates: dict[str, str | int | float] = Field(default_factory=dict)
     training_encoding: str = NATIVE
+    grants: list[Grant] = Field(default_factory=list)
 
     def footage_rules(self) -> FootageRules:
         """What the production names for its takes; ``ColourError`` or ``TimecodeError`` for what cannot be."""

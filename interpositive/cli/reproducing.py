@@ -12,8 +12,10 @@ from typing import Any
 import torch
 
 from interpositive.cli.runs import read_run
+from interpositive.cli.starting import find_archive
 from interpositive.cli.training import assemble_training
 from interpositive.errors import ConfigError, InterpositiveError
+from interpositive.mini_models.archive import archive_digest
 from interpositive.records.digests import sha256_of_file
 from interpositive.records.held_out_course import HeldOutCourse
 from interpositive.records.provenance import ENVIRONMENT_NAME, installed_distributions, read_environment
@@ -27,7 +29,7 @@ from interpositive.training.surroundings import measure_provenance
 
 # Where things lie, how they are watched and how often they are saved: the same numbers come of any of them.
 HARMLESS = (
-    *("production.workspace", "run_folder", "dry_run", "progress", "wandb.", "damage."),
+    *("production.workspace", "start_from", "run_folder", "dry_run", "progress", "wandb.", "damage."),
     *("trainer.judge_seconds", "trainer.held_out_windows"),
     *("dailies.num_workers", "dailies.num_prepare_workers", "dailies.prepared_folder", "compute.threads"),
 )
@@ -38,9 +40,11 @@ _GPUS = ("gpu", "cuda")
 
 @dataclass(frozen=True)
 class Moved:
-    """Where things are now: the catalogue's folder, masks of known damage by take, and a device to use instead."""
+    """Where things are now: the catalogue's folder, what the run began with, masks of known damage by take; and a
+    device to use instead."""
 
     workspace: Path | None = None
+    start_from: Path | None = None
     damage: Mapping[str, str] | None = None
     accelerator: str | None = None
 
@@ -79,6 +83,7 @@ def plan_reproduction(run: Path, output: Path, moved: Moved, progress: bool) -> 
     findings += compare_provenance(record.starts, here, then, packages)
     findings += _devices(plain)
     workspace = Path(plain["production"]["workspace"])
+    findings += _beginning(record, plain)
     findings += compare_data(record, workspace / "catalogue.sqlite", plain["damage"], progress)
     if not first_of_weight(findings, "no run"):
         findings += _assembly(plain)
@@ -94,6 +99,10 @@ def _here(record: RunRecord, recorded: dict[str, Any], output: Path, moved: Move
             found=unknown,
             expected=f"of {sorted(plain['damage'])}, those whose mask lies elsewhere now",
         )
+    if moved.start_from is not None:
+        if not record.begun_with:
+            raise ConfigError("the run began with nothing", found=f"start_from={moved.start_from}", expected="null")
+        plain["start_from"] = str(moved.start_from)
     plain["production"]["workspace"] = str(moved.workspace or Path(record.catalogue).parent)
     plain["damage"] = {**plain["damage"], **(moved.damage or {})}
     # Prepared anew, for the windows are part of what is to be reproduced.
@@ -126,6 +135,23 @@ def _windows_judged(run: Path, recorded: Mapping[str, Any]) -> dict[str, Any]:
     if recorded["trainer"].get("judge_seconds") is None:
         return {}
     return {"judge_seconds": None, "held_out_windows": len(HeldOutCourse.read(run).windows)}
+
+
+def _beginning(record: RunRecord, plain: Mapping[str, Any]) -> list[Finding]:
+    """Whether what the run began with is here, as it was."""
+    if not record.begun_with:
+        return []
+    recorded = record.begun_with[0].archive_sha256
+    try:
+        found = archive_digest(find_archive(Path(plain["start_from"])))
+        here = f"archive sha256 {found[:12]}"
+    except InterpositiveError as error:
+        found, here = "", f"{error.what}: {error.found}" if error.found else error.what
+    if found == recorded:
+        return []
+    remedy = "restore it from a copy, or name where it lies now: start_from=<folder>"
+    pair = {"recorded": f"archive sha256 {recorded[:12]}", "here": here}
+    return [Finding(part="data", what="what the run began with", **pair, weight="no run", remedy=remedy)]
 
 
 def _devices(plain: Mapping[str, Any]) -> list[Finding]:

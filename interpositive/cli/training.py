@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,19 @@ import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from interpositive.backbones.adapters import AdapterSettings, adapt_network
 from interpositive.cli.assembling import assemble, read_config, refuse_unknown_keys
 from interpositive.cli.fitting import refuse_misfit
 from interpositive.cli.metrics import assemble_metrics
 from interpositive.cli.productions import ProductionConfig
+from interpositive.cli.starting import begin, footage_of, read_adapter
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.errors import ConfigError
 from interpositive.functional.seeds import seed_from
 from interpositive.metrics.contract import MakeMetric
 from interpositive.mini_models.contract import MiniModel
 from interpositive.records.digests import sha256_of_value
+from interpositive.records.rights import Beginning, Footage
 from interpositive.records.run_record import RunRecord
 from interpositive.tasks.contract import Task
 from interpositive.training.rank_watch import EndProcess, RankWatch, watched_ranks
@@ -52,11 +55,13 @@ class TrainConfig(BaseModel):
     production: dict[str, Any]
     task: dict[str, Any]
     mini_model: dict[str, Any]
+    adapter: dict[str, Any] = Field(default_factory=dict)
     dailies: DailiesConfig
     trainer: dict[str, Any]
     compute: dict[str, Any]
     wandb: dict[str, Any]
     metric: dict[str, dict[str, Any]]
+    start_from: Path | None = None
     damage: dict[str, str]
     run_folder: Path | None
     dry_run: bool = False
@@ -72,6 +77,9 @@ class AssembledTraining:
     production: ProductionConfig
     task: Task
     mini_model: MiniModel
+    adapter: AdapterSettings
+    begun_with: list[Beginning]
+    footage: Footage
     dailies: ProductionDataModule
     settings: TrainSettings
     compute: ComputeSettings
@@ -104,6 +112,9 @@ def assemble_training(plain: Mapping[str, Any]) -> AssembledTraining:
     torch.manual_seed(seed_from("weights", config.seed))
     refuse_misfit(task, config.mini_model)
     mini_model: MiniModel = assemble(config.mini_model, "mini_model", MiniModel)
+    adapter = read_adapter(config.adapter, config.start_from)
+    begun_with = begin(mini_model, config.start_from, production)
+    adapt_network(mini_model, adapter, config.seed)
     with production.catalogue() as catalogue:
         takes, catalogue_sha256 = catalogue.takes(), catalogue.digest()
         unknown = sorted(name for name in config.damage if name not in catalogue)
@@ -133,14 +144,30 @@ def assemble_training(plain: Mapping[str, Any]) -> AssembledTraining:
         production=production,
         task=task,
         mini_model=mini_model,
+        adapter=adapter,
+        begun_with=begun_with,
+        footage=footage_of(takes),
         dailies=dailies,
         settings=settings,
         compute=compute,
         metrics=list(metrics),
         wandb=wandb,
         catalogue_sha256=catalogue_sha256,
-        config_text=f"# catalogue {catalogue_sha256}\n{yaml.safe_dump(dict(plain), sort_keys=False)}",
+        config_text=_config_text(plain, config.start_from, catalogue_sha256, begun_with),
     )
+
+
+def _config_text(
+    plain: Mapping[str, Any], start_from: Path | None, catalogue_sha256: str, begun_with: Sequence[Beginning]
+) -> str:
+    """What a run is, for its folder: the digests of what it learns from and begins with, then its keys."""
+    digests = [
+        f"# catalogue {catalogue_sha256}",
+        *(f"# begins with {found.archive_sha256}" for found in begun_with[:1]),
+    ]
+    # A run may be gone on with, or asked for again, from elsewhere.
+    said = {**plain, "start_from": str(start_from.resolve())} if start_from else dict(plain)
+    return "\n".join([*digests, yaml.safe_dump(said, sort_keys=False)])
 
 
 def train_here(plain: Mapping[str, Any], folder: Path, end: EndProcess | None = None) -> RunRecord:
@@ -176,4 +203,7 @@ def _train(parts: AssembledTraining, folder: Path, stop: StopRequests, watch: Ra
             loggers=loggers,
             stop=stop,
             watch=watch,
+            footage=parts.footage,
+            begun_with=parts.begun_with,
+            adapter=parts.adapter.words,
         )

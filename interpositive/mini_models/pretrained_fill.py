@@ -18,9 +18,8 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from interpositive.backbones.adapters import AdapterKind, AdapterSettings
 from interpositive.backbones.pretrained.adapters import (
-    AdapterKind,
-    AdapterSettings,
     adapt,
     adapter_state,
     load_adapter_state,

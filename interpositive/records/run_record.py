@@ -13,10 +13,11 @@ from interpositive.records.base import Record
 from interpositive.records.digests import sha256_of_file, sha256_of_value
 from interpositive.records.provenance import Provenance
 from interpositive.records.publishing import write_file_whole
+from interpositive.records.rights import Beginning
 
 RUN_RECORD_NAME = "run.json"
 _SEAL = "record_sha256"
-_VERSIONS = (1, 2)
+_VERSIONS = (1, 2, 3)
 
 
 class RunTake(Record):
@@ -52,12 +53,13 @@ class RunRecord(Record):
     ``encoding`` is what the mini-model works in: native (each plate's own codes), or a colour encoding.
     ``damage`` has the SHA-256 of each take's known damage, ``prepared`` the windows of each split. ``starts`` say under
     what code, packages and arithmetic it was begun, and gone on with where they were others. ``files`` are the digests
-    of what lies beside the record. The last four are empty in records of version 1. ``seconds_training`` are those of
-    all starts of the run, each up to the checkpoint that was gone on from, with the preparing of windows; scores that
-    are shares of time are of the last start alone.
+    of what lies beside the record. The last four are empty in records of version 1. ``begun_with`` is what was learned
+    before, nearest first, and by what right it is used; ``adapter`` what learned from there (both since version 3).
+    ``seconds_training`` are those of all starts of the run, each up to the checkpoint that was gone on from, with the
+    preparing of windows; scores that are shares of time are of the last start alone.
     """
 
-    schema_version: int = 2
+    schema_version: int = 3
     production: str
     task: str
     mini_model: str
@@ -68,6 +70,8 @@ class RunRecord(Record):
     seconds_training: float
     encoding: str = "native"
     num_parameters: int
+    begun_with: list[Beginning] = Field(default_factory=list)
+    adapter: str = "full"
     takes: list[RunTake]
     catalogue: str
     catalogue_sha256: str

@@ -69,7 +69,8 @@ def _training(run: RunRecord) -> list[Html]:
 def _run_facts(run: RunRecord) -> list[Html]:
     facts = [
         ("Mini-model", run.mini_model),
-        ("Parameters", f"{run.num_parameters:,}"),
+        *(("Began with", beginning.words().removeprefix("begins with ")) for beginning in run.begun_with),
+        ("What learned", f"{run.adapter}: {run.num_parameters:,} parameters"),
         ("Seed", str(run.seed)),
         ("Steps", f"{run.steps:,}" + ("" if run.finished else " (not finished)")),
         ("Time training", f"{run.seconds_training / 60:.1f} minutes"),

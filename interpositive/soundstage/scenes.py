@@ -49,9 +49,10 @@ def _built(spec_of_set: StageSpec, scene: SceneName) -> Carpenter:
     return SETS[scene](spec_of_set)
 
 
-def build_set(spec: StageSpec, scene: SceneName) -> Carpenter:
-    """The set of one scene; kept, since all its takes share it. Only seed and frame size matter to it."""
-    return _built(StageSpec(seed=spec.seed, width=spec.width, height=spec.height), scene)
+def build_set(spec: StageSpec, scene: SceneName, take: int = 1) -> Carpenter:
+    """The set of one scene that a take is shot on; kept for all takes that share it. Only its seed and the frame size
+    matter to it."""
+    return _built(StageSpec(seed=spec.set_seed(take), width=spec.width, height=spec.height), scene)
 
 
 def stage_take(spec: StageSpec, scene: SceneName, take: int) -> StagedTake:
@@ -65,7 +66,7 @@ def stage_take(spec: StageSpec, scene: SceneName, take: int) -> StagedTake:
             found=f"scene {scene!r}, take {take}",
             expected=f"a scene among {', '.join(SCENE_NAMES)} and a take from 1",
         )
-    built = build_set(spec, scene)
+    built = build_set(spec, scene, take)
     rng = stream(spec.seed, scene, "take", take)
     duration = float(spec.num_frames / spec.rate)
     return StagedTake(

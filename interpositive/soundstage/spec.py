@@ -20,6 +20,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "height": (48, 4096),
     "num_frames": (1, 4096),
     "takes_per_scene": (1, 99),
+    "takes_per_set": (1, 99),
     "grain": (0, 8),
     "softness_px": (0, 4),
     "shutter": (0, 1),
@@ -32,7 +33,8 @@ class StageSpec:
     """One production on the soundstage; equal specs give bitwise equal frames on one machine.
 
     ``width`` and ``height`` in pixels (even, for the movie codec), ``rate`` in frames per second (anything
-    ``Fraction`` reads), ``num_frames`` per take. ``shutter`` is the open part of the frame time (0.5 is a
+    ``Fraction`` reads), ``num_frames`` per take. After ``takes_per_set`` takes a scene's set is built and lit anew;
+    None keeps one for all. ``shutter`` is the open part of the frame time (0.5 is a
     180-degree shutter). ``grain`` scales the film grain (0 switches it off), ``softness_px`` is the standard
     deviation of the lens blur at 384 pixels of width, ``vignette`` the fall-off in the corners.
 
@@ -46,6 +48,7 @@ class StageSpec:
     rate: Fraction = Fraction(24)
     scenes: tuple[SceneName, ...] = SCENE_NAMES
     takes_per_scene: int = 2
+    takes_per_set: int | None = None
     grain: float = 1.0
     softness_px: float = 0.55
     shutter: float = 0.5
@@ -57,6 +60,8 @@ class StageSpec:
         object.__setattr__(self, "scenes", tuple(self.scenes))
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
+            if value is None and name == "takes_per_set":
+                continue
             if not low <= value <= high:
                 raise ConfigError(
                     f"the soundstage cannot work with this {name}", found=value, expected=f"{low} to {high}"
@@ -84,6 +89,11 @@ class StageSpec:
     def scale(self) -> float:
         """Size of the frame against the 384-pixel frame that optics are designed for."""
         return self.width / 384.0
+
+    def set_seed(self, take: int) -> int:
+        """The seed of the set that a take is shot on; the first set's is the production's."""
+        number = 0 if self.takes_per_set is None else (take - 1) // self.takes_per_set
+        return self.seed if number == 0 else int(stream(self.seed, "set", number).integers(2**31))
 
     def slates(self) -> list[tuple[SceneName, int]]:
         """Every (scene, take) of the production, takes counted from 1."""

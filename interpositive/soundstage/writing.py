@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from tqdm import tqdm
 
 from interpositive.errors import ConfigError
 from interpositive.media.movie_writer import MovieWriter
+from interpositive.records.digests import sha256_of_file
 from interpositive.records.publishing import publish_folder
 from interpositive.soundstage.rendering import RenderedTake, render_take
 from interpositive.soundstage.scenes import CAMERA_MOVES, stage_take
@@ -43,12 +45,12 @@ def render_production(
 ) -> list[Path]:
     """Shoot every take and publish ``folder`` whole; returns the movies in slate order.
 
-    ``folder/dailies/<slate>.mov`` are H.264 movies (4:2:0, BT.709) for ingest to read;
-    ``folder/stage.json`` holds the spec, lights, cameras and performers' anchors per take. With
-    ``with_truth`` (large: about 1 MB a frame) ``folder/truth/<slate>/truth.npz`` holds the arrays of
-    :class:`~interpositive.soundstage.truth.Truth`: light, alpha, shadow, depth and flow as float16,
-    ``layer_alpha`` uint8, ``visible`` int16, hidden masks bool. Frames do not depend on ``num_workers``,
-    which are processes started afresh (spawn).
+    ``folder/dailies/<slate>.mov`` are H.264 movies (4:2:0, BT.709) for ingest to read; ``folder/stage.json`` holds the
+    spec, and of each take lights, cameras, performers' anchors and the movie's SHA-256. With ``with_truth`` (large:
+    about 1 MB a frame) ``folder/truth/<slate>/truth.npz`` holds the arrays of
+    :class:`~interpositive.soundstage.truth.Truth`: light, alpha, shadow, depth and flow as float16, ``layer_alpha``
+    uint8, ``visible`` int16, hidden masks bool. Frames do not depend on ``num_workers``, which are processes started
+    afresh (spawn).
 
     Raises ``StorageError`` if ``folder`` exists or the disk refuses, ``ConfigError`` for ``num_workers``
     below 1.
@@ -85,8 +87,9 @@ def _shoot_job(job: Job) -> dict[str, object]:
     for take in takes:
         rendered = render_take(spec, scene, take, with_truth=with_truth)
         name = take_name(scene, take)
+        path = folder / DAILIES / f"{name}.mov"
         with MovieWriter(
-            folder / DAILIES / f"{name}.mov",
+            path,
             spec.rate,
             spec.width,
             spec.height,
@@ -99,8 +102,22 @@ def _shoot_job(job: Job) -> dict[str, object]:
             movie.write(rendered.frames)
         if with_truth:
             write_truth(rendered, folder / TRUTH / name)
-        written[name] = _entry(spec, rendered)
+        written[name] = {**_entry(spec, rendered), "sha256": sha256_of_file(path)}
     return written
+
+
+def is_of_the_stage(movie: Path, sha256: str) -> bool:
+    """Whether the ``stage.json`` above a movie's folder says that a movie of this digest was rendered there."""
+    return sha256 in _rendered(movie.parent.parent / STAGE_FILE)
+
+
+@lru_cache(maxsize=64)
+def _rendered(stage_file: Path) -> frozenset[str]:
+    try:
+        takes = json.loads(stage_file.read_text())["takes"].values()
+        return frozenset(str(take["sha256"]) for take in takes)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return frozenset()
 
 
 def write_truth(rendered: RenderedTake, folder: Path) -> Path:

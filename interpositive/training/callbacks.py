@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
-from pytorch_lightning.callbacks import EMAWeightAveraging
+import torch
+from pytorch_lightning.callbacks import WeightAveraging
+from torch import Tensor
 
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.mini_models.contract import MiniModel
@@ -22,15 +25,22 @@ from interpositive.training.sharding import ShardedStrategy, whole
 from interpositive.training.wandb_logging import log_preview
 
 
-class AveragedWeights(EMAWeightAveraging):
-    """Lightning's exponential average of the weights, to be had outside its validation, and of sharded ones too.
+class AveragedWeights(WeightAveraging):
+    """Lightning's average of the weights, an exponential one, to be had outside its validation, of sharded ones too.
 
-    Sharded weights are averaged share by share: each process keeps the average of what it keeps.
+    What does not learn is left as it is, to the last bit. Sharded weights are averaged share by share: each process
+    keeps the average of what it keeps.
     """
 
     def __init__(self, decay: float, update_starting_at_step: int) -> None:
-        super().__init__(decay=decay, update_starting_at_step=update_starting_at_step)
+        super().__init__(avg_fn=partial(_moved, decay))
+        self.update_starting_at_step = update_starting_at_step
         self._whole: FineTuner | None = None
+
+    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
+        """With every step from the first that counts."""
+        del epoch_idx
+        return step_idx is not None and step_idx >= self.update_starting_at_step
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Keep the average where the weights are, in shares if they are."""
@@ -59,6 +69,12 @@ class AveragedWeights(EMAWeightAveraging):
         average = self._average_model.module
         assert isinstance(average, FineTuner)
         return average
+
+
+def _moved(decay: float, average: Tensor, now: Tensor, num_averaged: Tensor | int) -> Tensor:
+    del num_averaged
+    # Shares of the same number add up to that number only nearly.
+    return torch.where(average == now, average, decay * average + (1.0 - decay) * now)
 
 
 class Validation(lightning.Callback):

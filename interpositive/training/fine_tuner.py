@@ -103,9 +103,9 @@ class FineTuner(lightning.LightningModule):
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def configure_optimizers(self) -> Any:
-        """AdamW, and the schedule stepped with every batch."""
+        """AdamW on what learns, and the schedule stepped with every batch."""
         optimizer = torch.optim.AdamW(
-            self.mini_model.parameters(),
+            [parameter for parameter in self.mini_model.parameters() if parameter.requires_grad],
             lr=self.learning_rate,
             betas=self.betas,
             weight_decay=self.weight_decay,

@@ -46,7 +46,8 @@ class HeldOutJudge(lightning.Callback):
 
     Belongs after the averaging and the wait meter, which ``pause`` stops, and before the checkpoints: one of step n
     then holds all that was judged up to n, with the kept weights, so that a run taken up again decides as it
-    would have. No clock is read but to be written down, and once for the time budget: what it
+    would have. With ``judge_start`` what training begins with is judged before the first step, and may be what is kept.
+    No clock is read but to be written down, and once for the time budget: what it
     decides is written to ``held_out.json`` at the first evaluation, and read there. Of several ranks the first
     judges while the others wait, and all end with its course; it alone has the kept weights.
     """
@@ -61,6 +62,7 @@ class HeldOutJudge(lightning.Callback):
         folder: Path,
         pause: Callable[[], None],
         stop: StopRequests | None = None,
+        judge_start: bool = False,
     ) -> None:
         """``windows`` are set afterwards, before training; ``ConfigError`` if no metric gives the score."""
         infos = [info for make in metrics for info in make().infos]
@@ -74,6 +76,7 @@ class HeldOutJudge(lightning.Callback):
         self.methods = mini_model.methods
         self.pause = pause
         self.stop = stop or StopRequests()
+        self.judge_start = judge_start
         self.seconds = 0.0
         self.made_up = False
         self.kept_weights: dict[str, Tensor] = {}
@@ -90,12 +93,13 @@ class HeldOutJudge(lightning.Callback):
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Go on from the checkpoint's course; the budget's decision outlives a run that left no checkpoint.
 
-        A run that was asked to stop at the judgement of its step makes up for it here, and has ``made_up`` then.
+        A run that was asked to stop at the judgement of its step makes up for it here, and has ``made_up`` then. What
+        is judged before the first step is in no checkpoint, and judged again by a run that is begun again.
         """
         if is_first():
             self._take_up()
             log_earlier(trainer.loggers, self.course, self.folder / METRICS_NAME)
-        self.made_up = self.is_due(trainer.global_step)
+        self.made_up = trainer.global_step > 0 and self.is_due(trainer.global_step)
         self.on_train_batch_end(trainer, pl_module)
 
     def _take_up(self) -> None:
@@ -118,7 +122,8 @@ class HeldOutJudge(lightning.Callback):
 
     def is_due(self, step: int) -> bool:
         """Whether this step is one of those to be judged, and has not been."""
-        last = self.course.points[-1].step if self.course.points else 0
+        before = -1 if self.judge_start else 0
+        last = self.course.points[-1].step if self.course.points else before
         return step > last and (step % self.settings.judge_every == 0 or step == self.settings.max_steps)
 
     def _judged(self, trainer: lightning.Trainer, tuner: FineTuner, step: int) -> HeldOutCourse:

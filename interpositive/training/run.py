@@ -12,6 +12,7 @@ import interpositive.training  # noqa: F401  isort: skip
 import pytorch_lightning as lightning
 from pytorch_lightning.loggers import Logger
 
+from interpositive.backbones.adapters import fold_adapter
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.dailies.prepared_windows import MakeExample
 from interpositive.dailies.selection import take_columns
@@ -26,6 +27,7 @@ from interpositive.records.digests import sha256_of_value
 from interpositive.records.held_out_course import HeldOutCourse
 from interpositive.records.provenance import Starts
 from interpositive.records.publishing import retire_folder
+from interpositive.records.rights import Beginning, Footage
 from interpositive.records.run_record import RunPrepared, RunRecord, RunTake
 from interpositive.training import surroundings
 from interpositive.training.callbacks import AveragedWeights, Stopwatch, Validation, WaitMeter
@@ -83,12 +85,17 @@ def train_mini_model(
     loggers: Sequence[Logger] = (),
     stop: StopRequests | None = None,
     watch: RankWatch | None = None,
+    footage: Footage = "camera",
+    begun_with: Sequence[Beginning] = (),
+    adapter: str = "full",
 ) -> RunRecord:
     """Train, resuming what a killed run left in ``folder``, then archive the kept checkpoint, and record.
 
-    ``metrics`` measure the held-out windows. ``StorageError`` if the folder already holds a finished run, or is being
-    trained by another process; its config must be the one the run was started with. ``ConfigError`` for a score that
-    no metric gives. ``TrainingStopped`` once ``stop`` is asked for; ``watch`` follows the other ranks.
+    ``begun_with`` is what the mini-model's weights were learned from before, ``adapter`` says in words what learns of
+    it; both are recorded, and LoRA is folded into the archived weights. ``metrics`` measure the held-out windows.
+    ``StorageError`` if the folder already holds a finished run, or is being trained by another process; its config must
+    be the one the run was started with. ``ConfigError`` for a score that no metric gives. ``TrainingStopped`` once
+    ``stop`` is asked for; ``watch`` follows the other ranks.
     Every process of the run calls this, once it has joined the others (``ranks.joined``). In the first of them
     the mini-model ends with the weights that are archived, if it was not sharded.
     """
@@ -102,13 +109,16 @@ def train_mini_model(
     windows_log = WindowsLog(folder, dailies)
     validation = Validation(dailies, averaging, settings, folder, metrics_log.report, wait_meter.pause)
     stop = stop or StopRequests()
-    judge = HeldOutJudge(mini_model, metrics, dailies, averaging, settings, folder, wait_meter.pause, stop)
+    judge = HeldOutJudge(
+        mini_model, metrics, dailies, averaging, settings, folder, wait_meter.pause, stop, bool(begun_with)
+    )
     starts = by_first(lambda: _begin(folder, config_text))
     # Read before training: afterwards the catalogue may hold other takes.
     run_takes = [
         RunTake(**dict(zip(_RECORDED, values, strict=True))) for values in take_columns(dailies.takes, *_RECORDED)
     ]
-    notes = [*mini_model.origins, *encoding_notes(dailies.encoding, {take.encoding for take in run_takes})]
+    notes = [beginning.words() for beginning in begun_with]
+    notes += [*mini_model.origins, *encoding_notes(dailies.encoding, {take.encoding for take in run_takes})]
     found = _resume_point(folder / CHECKPOINTS_NAME)
     for message in found.damaged:
         notes.append(f"a checkpoint was damaged and left out: {message.splitlines()[0]}")
@@ -182,9 +192,19 @@ def train_mini_model(
     mini_model = averaging.whole_mini_model or mini_model
     mini_model.load_state_dict(judge.kept_weights)
     mini_model.to("cpu").eval()
+    num_parameters = mini_model.num_parameters
+    fold_adapter(mini_model)
     # One that a killed start left is not looked at, but made again.
     retire_folder(folder / ARCHIVE_NAME)
-    save_archive(mini_model, folder / ARCHIVE_NAME, arguments=dict(arguments), production=production, task=task)
+    save_archive(
+        mini_model,
+        folder / ARCHIVE_NAME,
+        arguments=dict(arguments),
+        production=production,
+        task=task,
+        footage=footage,
+        begun_with=begun_with,
+    )
     record = RunRecord(
         production=production,
         task=task,
@@ -195,7 +215,9 @@ def train_mini_model(
         steps=max(trainer.global_step, dailies.start_batch),
         seconds_training=round(seconds, 1),
         encoding=dailies.encoding,
-        num_parameters=mini_model.num_parameters,
+        num_parameters=num_parameters,
+        begun_with=list(begun_with),
+        adapter=adapter,
         takes=run_takes,
         catalogue=str(catalogue_path),
         catalogue_sha256=catalogue_sha256,

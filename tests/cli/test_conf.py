@@ -20,6 +20,7 @@ from interpositive.cli.assembling import assemble, find_target, read_config
 from interpositive.cli.hydra_app import config_folder
 from interpositive.cli.main import VERBS
 from interpositive.cli.productions import ProductionConfig, SplitConfig
+from interpositive.cli.starting import AdapterConfig
 from interpositive.cli.sweeps.plugins import OWN_SWEEPERS
 from interpositive.cli.training import DailiesConfig, TrainConfig
 from interpositive.cli.verbs.apply import ApplyConfig, DeliveryConfig, GateConfig, WindowsConfig
@@ -70,6 +71,7 @@ GROUP_KEYS: dict[str, set[str]] = {
     "production": set(ProductionConfig.model_fields),
     "dailies": set(DailiesConfig.model_fields),
     "trainer": {f.name for f in fields(TrainSettings)} - {"seed", "progress"},
+    "adapter": set(AdapterConfig.model_fields),
     "compute": {f.name for f in fields(ComputeSettings)},
     "wandb": set(WandbSettings.model_fields),
     "delivery": set(DeliveryConfig.model_fields),

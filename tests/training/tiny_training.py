@@ -15,6 +15,7 @@ from pytorch_lightning.loggers import Logger
 
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.mini_models.candidate_fusion import CandidateFusion
+from interpositive.records.rights import Beginning
 from interpositive.records.run_record import RunRecord
 from interpositive.tasks.wire_removal import WireRemoval
 from interpositive.training.rank_watch import RankWatch
@@ -59,6 +60,8 @@ def train_tiny(
     num_workers: int = 0,
     stop: StopRequests | None = None,
     watch: RankWatch | None = None,
+    begun_with: Sequence[Beginning] = (),
+    adapter: str = "full",
     **changes: Any,
 ) -> RunRecord:
     """Start (or resume) a run in a folder, always from the same weights; other keywords change the settings."""
@@ -97,4 +100,6 @@ def train_tiny(
         loggers=loggers,
         stop=stop,
         watch=watch,
+        begun_with=begun_with,
+        adapter=adapter,
     )

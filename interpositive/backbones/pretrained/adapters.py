@@ -9,42 +9,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from interpositive.backbones.adapters import AdapterSettings, norms_and_biases
 from interpositive.backbones.pretrained.contract import VideoDiffusion
 from interpositive.errors import ConfigError, IntegrityError
 from interpositive.records.publishing import write_file_whole
 
-AdapterKind = Literal["lora", "norms", "full"]
 LORA_NAME = "pytorch_lora_weights.safetensors"
 _NAME = "default"
 # Diffusers' words for a network within a pipeline, and for the header with the ranks.
 _IN_PIPELINE = "transformer"
 _HEADER = "lora_adapter_metadata"
-
-
-@dataclass(frozen=True)
-class AdapterSettings:
-    """``kind`` of what learns; of LoRA ``rank``, ``alpha`` (rank, if None) and ``targets`` (the family's own, if None).
-
-    A target is the end of a linear layer's name. What LoRA adds is scaled by ``alpha / rank``.
-    """
-
-    kind: AdapterKind = "lora"
-    rank: int = 16
-    alpha: float | None = None
-    targets: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        if self.kind not in ("lora", "norms", "full"):
-            raise ConfigError("unknown adapter", found=self.kind, expected="lora, norms or full")
-        if self.rank < 1:
-            raise ConfigError("an adapter needs a rank", found=self.rank, expected="1 or more")
 
 
 def adapt(backbone: VideoDiffusion, settings: AdapterSettings) -> None:
@@ -56,7 +36,7 @@ def adapt(backbone: VideoDiffusion, settings: AdapterSettings) -> None:
     for network in backbone.networks.values():
         network.requires_grad_(settings.kind == "full")
         if settings.kind == "norms":
-            for parameter in _norms_and_biases(network):
+            for parameter in norms_and_biases(network):
                 parameter.requires_grad_(True)
         if settings.kind == "lora":
             _add_lora(network, settings, list(settings.targets or backbone.adapter_targets))
@@ -142,14 +122,6 @@ def _write_lora(network: Any, prefix: str, path: Path) -> None:
 
 def _learning(backbone: VideoDiffusion) -> dict[str, nn.Parameter]:
     return {name: value for name, value in backbone.named_parameters() if value.requires_grad}
-
-
-def _norms_and_biases(network: nn.Module) -> list[nn.Parameter]:
-    found = []
-    for module in network.modules():
-        is_norm = type(module).__name__.endswith("Norm")
-        found += [value for name, value in module.named_parameters(recurse=False) if is_norm or name == "bias"]
-    return found
 
 
 def _refuse_unknown(network: nn.Module, targets: list[str]) -> None:

@@ -40,6 +40,7 @@ class ReproduceConfig(BaseModel):
     check_only: bool
     tolerance: float = Field(ge=0)
     workspace: Path | None
+    start_from: Path | None
     damage: dict[str, str]
     accelerator: str | None
     progress: bool
@@ -55,7 +56,7 @@ def run(config: DictConfig) -> None:
     settings = read_config(ReproduceConfig, plain, "reproduce")
     output = settings.output or _new_folder(settings.run)
     _refuse_inside(output, settings.run)
-    moved = Moved(settings.workspace, settings.damage, settings.accelerator)
+    moved = Moved(settings.workspace, settings.start_from, settings.damage, settings.accelerator)
     rank = rank_of(os.environ)
     # Of many that were started as ranks, one tells.
     tells = rank is None or rank.number == 0

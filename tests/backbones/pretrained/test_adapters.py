@@ -12,14 +12,8 @@ from safetensors import safe_open
 from tiny_backbones import BACKBONES, load, words
 from torch import Tensor
 
-from interpositive.backbones.pretrained.adapters import (
-    LORA_NAME,
-    AdapterSettings,
-    adapt,
-    adapter_state,
-    load_adapter_state,
-    save_lora,
-)
+from interpositive.backbones.adapters import AdapterSettings
+from interpositive.backbones.pretrained.adapters import LORA_NAME, adapt, adapter_state, load_adapter_state, save_lora
 from interpositive.backbones.pretrained.contract import VideoDiffusion
 from interpositive.errors import ConfigError, IntegrityError
 
