@@ -16,7 +16,8 @@ from interpositive.training.looking_over import look_over
 def tell_dry_run(parts: AssembledTraining) -> None:
     """Print what the run would take."""
     checked = _look_over(parts)
-    print(estimate_screen(f"{parts.production.name}/{parts.task.name}", checked, _estimate(parts)).text())
+    name = f"{parts.production.name}/{parts.task.name}"
+    print(estimate_screen(name, checked, _estimate(parts), parts.begun_with).text())
 
 
 def tell_dry_sweep(trials: Iterable[tuple[str, AssembledTraining]]) -> None:

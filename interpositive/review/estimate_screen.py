@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from interpositive.records.rights import Beginning
 from interpositive.records.training_estimate import DataCheck, MemoryEstimate, TimeEstimate, TrainingEstimate
 from interpositive.review.screens import Screen
 
@@ -13,11 +14,14 @@ _RIGHTS = (
 )
 
 
-def estimate_screen(name: str, checked: DataCheck, estimate: TrainingEstimate) -> Screen:
-    """Data, rights, parameters, processes, memory, time and disk; then what the numbers assume."""
+def estimate_screen(
+    name: str, checked: DataCheck, estimate: TrainingEstimate, begun_with: Sequence[Beginning] = ()
+) -> Screen:
+    """Data, rights, what is begun with, parameters, processes, memory, time and disk; then what the numbers assume."""
     rows = [
         ("data", _data(checked)),
         ("rights", _RIGHTS),
+        *(("begins with", beginning.words().removeprefix("begins with ")) for beginning in begun_with),
         ("parameters", f"{estimate.num_trainable:,} trainable, {estimate.num_frozen:,} frozen"),
         ("processes", _processes(estimate)),
         ("memory", _memory(estimate.memory)),

@@ -259,9 +259,9 @@ class TestRunsThatCannotBeHad:
         assert not list(run.parent.glob("*.reproduced"))
 
     def test_a_record_of_a_later_version_is_refused(self, command: Command, run: Path) -> None:
-        reseal(run, schema_version=3)
+        reseal(run, schema_version=4)
         ended = asked(command, run)
-        assert ended.code == 3 and "of another version" in ended.err and "schema_version 3" in ended.err
+        assert ended.code == 3 and "of another version" in ended.err and "schema_version 4" in ended.err
 
     def test_a_folder_that_is_no_runs_is_not_written_into(self, command: Command, run: Path, tmp_path: Path) -> None:
         for text, code in (("[1, 2]\n", 2), ("a: !evil x\n", 2), ("a: 1\n", 5)):

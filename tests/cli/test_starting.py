@@ -57,6 +57,8 @@ def train(command: Command, settings: list[str]) -> Callable[..., Any]:
 def test_a_run_goes_on_from_the_production_s_own_and_is_trained_anew_from_there(
     train: Callable[..., Any], command: Command, base: Path, tmp_path: Path
 ) -> None:
+    ended = train("tiny", base, "adapter=norms", "dry_run=true")
+    assert ended.code == 0 and "begins with what tiny learned" in " ".join(ended.out.split())
     start, run = Path(shutil.copytree(base, tmp_path / "start")), tmp_path / "run"
     ended = train("tiny", start, "adapter=lora", "adapter.rank=2", f"run_folder={run}")
     assert ended.code == 0, ended.err
