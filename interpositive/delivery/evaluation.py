@@ -195,6 +195,9 @@ def evaluate_damaged(
         pictures = {role: f"{damaged.name}/{name}" for role, name in movies.close().items()}
     values, curves = meter.compute()
     scores = ", ".join(f"{m} {s:.2f} dB" for m, s in gate.scores.items() if s is not None)
+    comments = [gate.note] if gate.note else []
+    if gate.num_pixels:
+        comments.append(f"chosen on {gate.num_pixels} held-out pixels of the damaged take: {scores}")
     measures = ShotMeasures(
         name=damaged.name,
         role=damaged.role,
@@ -208,7 +211,7 @@ def evaluate_damaged(
         worst_frames=[damaged.first_frame + n for n in worst_frames(curves[CHOSEN])],
         pictures=pictures,
         encoding=measured_encoding(damaged.encoding),
-        comments=[gate.note or f"chosen on {gate.num_pixels} held-out pixels of the damaged take: {scores}"],
+        comments=comments,
     )
     return measures, meter
 

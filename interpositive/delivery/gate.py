@@ -24,8 +24,13 @@ from interpositive.tasks.holding_out import hide_elsewhere
 from interpositive.tasks.laying_out import ReadCondition, nothing_more
 
 NOTHING_HELD_OUT = "no pixel of the shot could be held out to choose a method on; {method} is used"
+MADE_UP = (
+    "{share:.0%} of the hole is shown by no frame: {method} makes it up there, and is {other} elsewhere, which was "
+    "chosen; PSNR, which rewards blur, has no say in what is made up"
+)
 NOTHING_MASKED = "the mask is empty on every frame that was looked at; nothing to choose on, {method} is used"
 _SAFEST = "prior"
+_ENOUGH_TO_MAKE_UP = 0.02
 
 HoldOut = Callable[[Example, range, torch.Generator, tuple[float, float]], Example | None]
 
@@ -68,8 +73,12 @@ def choose_method(
     ``methods`` are in order of preference: a tie within 0.02 dB goes to the earlier. Where nothing can be held out,
     the untrained prior is taken (or the first method, if there is none), and the result's note says so.
     ``MediaError`` where no method gives finite values.
-    PSNR is of the values that the mini-model works on.
+    PSNR is of the values that the mini-model works on. It cannot judge what is made up: a method that does so takes the
+    place of the one that it otherwise equals, if that one is chosen and more than a fiftieth of the hole is shown by no
+    frame; the note says so.
     """
+    making_up = {other: method for method, other in mini_model.makes_up.items() if {method, other} <= set(methods)}
+    num_hidden = num_made_up = 0
     totals = {method: 0.0 for method in methods}
     count = 0
     any_masked = False
@@ -90,6 +99,11 @@ def choose_method(
         kept = slice(keep.start, keep.stop)
         truth, judged = held_out.target[kept], held_out.condition["judged"][kept]
         restored = mini_model.restore(held_out, keep, methods)
+        own = torch.from_numpy(masks[kept] > 0)[:, None]
+        for method in making_up.values():
+            made_up = restored[method].made_up
+            num_made_up += 0 if made_up is None else int((made_up.cpu() & own).sum())
+            num_hidden += int(own.sum())
         for method in methods:
             totals[method] += float(((restored[method].frames.cpu() - truth).square() * judged).sum())
         count += int(judged.sum()) * truth.shape[1]
@@ -108,4 +122,8 @@ def choose_method(
         )
     best = max(scores.values())
     chosen = next(method for method in methods if scores.get(method, -math.inf) >= best - 0.02)
-    return GateResult({method: scores.get(method) for method in methods}, chosen, count // 3)
+    note = ""
+    if chosen in making_up and num_made_up > _ENOUGH_TO_MAKE_UP * num_hidden:
+        note = MADE_UP.format(share=num_made_up / num_hidden, method=making_up[chosen], other=chosen)
+        chosen = making_up[chosen]
+    return GateResult({method: scores.get(method) for method in methods}, chosen, count // 3, note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpositive.functional.examples import Example
+from interpositive.functional.seeds import seed_from
 from interpositive.functional.windows import WindowJoiner, plan_windows
 from interpositive.media.colour_management import BRIGHTEST
 from interpositive.media.contract import Frames, code_range
@@ -62,6 +64,7 @@ def restore_shot(
 ) -> Iterator[RestoredFrame]:
     """Restore every frame by each method, in order; the confidence is the first method's.
 
+    Windows say which shot's they are, and where in it they begin (``condition["shot"]``, ``["first_frame"]``).
     Codes outside the mask are the plate's own; what is restored comes back through ``colour`` from
     the values that the mini-model works on. Windows overlap and fade into one another.
     """
@@ -75,7 +78,10 @@ def restore_shot(
         frames, masks = buffered.window(window.first, window.last)
         next_start = windows[index + 1].start if index + 1 < len(windows) else None
         plate = frames_to_values(frames, colour)
+        if index == 0:
+            shot = seed_from("shot", num_frames, hashlib.sha256(np.ascontiguousarray(frames[0]).tobytes()).hexdigest())
         condition = dict(read_condition(window.first, window.last))
+        condition |= {"shot": torch.tensor(shot), "first_frame": torch.tensor(window.first)}
         example = Example(plate, torch.from_numpy(masks)[:, None], condition=condition).to(device)
         restored = mini_model.restore(example, window.keep, methods)
         joined = {

@@ -34,7 +34,8 @@ def directions(num_channels: int) -> Tensor:
     draw = generator_from("patch distance", num_channels)
     drawn = torch.randn(NUM_DIRECTIONS, num_channels, PATCH_PX**2, generator=draw, dtype=torch.float64)
     flat = (drawn - drawn.mean(-1, keepdim=True)).flatten(1)
-    return (flat / flat.norm(dim=1, keepdim=True)).float()
+    unit: Tensor = flat / flat.norm(dim=1, keepdim=True)
+    return unit.float()
 
 
 def patch_distance(result: Tensor, reference: Tensor, hole: Tensor, num_scales: int = 2) -> float:

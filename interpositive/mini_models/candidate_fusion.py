@@ -121,9 +121,13 @@ class CandidateFusion(MiniModel):
 
     def prepare(self, example: Example, generator: torch.Generator) -> Sequence[Example]:
         """Crops around the synthetic hole of a few frames, each with its whole bank (half precision)."""
+        return self.prepare_moving(example, motion_of(example), generator)
+
+    def prepare_moving(self, example: Example, motion: WindowMotion, generator: torch.Generator) -> Sequence[Example]:
+        """As :meth:`prepare`, with the window's motion given."""
         assert example.target is not None
         synthetic = example.condition.get("judged", example.mask)[:, 0].numpy() > 0
-        builder = BankBuilder(motion_of(example), self.recipe)
+        builder = BankBuilder(motion, self.recipe)
         frames = [t for t in range(example.input.shape[0]) if synthetic[t].any()]
         order = torch.randperm(len(frames), generator=generator).tolist()
         prepared: list[Example] = []
@@ -224,12 +228,22 @@ class CandidateFusion(MiniModel):
     @torch.no_grad()
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
         """Restore frames ``keep``; all methods share the window's motion, so that more of them cost little."""
+        return self.restore_moving(motion_of(example), keep, methods)[0]
+
+    @torch.no_grad()
+    def restore_moving(
+        self, motion: WindowMotion, keep: range, methods: Sequence[str] | None = None
+    ) -> tuple[Mapping[str, Restored], Sequence[NDArray[np.bool_]]]:
+        """As :meth:`restore`, with the window's motion given; and where each frame's hole shows in no other, ``h w``.
+
+        The latter is known if a method looks at the bank, and else as if the bank were empty.
+        """
         wanted = self.wanted(methods)
-        motion = motion_of(example)
         builder = BankBuilder(motion, self.recipe, keep)
+        never_seen = [motion.holes[frame] for frame in keep]
         pictures: dict[str, list[NDArray[np.float32]]] = {name: [] for name in wanted}
         certainty: dict[str, list[NDArray[np.float32]]] = {name: [] for name in wanted}
-        for frame in keep:
+        for index, frame in enumerate(keep):
             hole = motion.holes[frame]
             for name in wanted:
                 if name in CLASSICAL_FILLS:
@@ -242,7 +256,9 @@ class CandidateFusion(MiniModel):
                 certainty[name].append(confidence)
             learned = [name for name in wanted if name not in CLASSICAL_FILLS]
             if learned and hole.any():
-                self._restore_frame(builder, frame, learned, pictures, certainty)
+                bank = builder.build(frame).showing(hole)
+                never_seen[index] = hole & ~bank.valid[NUM_SPATIAL:].any(0)
+                self._restore_frame(builder, bank, frame, learned, pictures, certainty)
         restored = {}
         for name in wanted:
             frames = pictures[name]
@@ -255,7 +271,7 @@ class CandidateFusion(MiniModel):
                 rearrange(torch.from_numpy(stacked), "t h w c -> t c h w").clamp(*motion.value_range),
                 torch.from_numpy(np.stack(certainty[name]))[:, None],
             )
-        return restored
+        return restored, never_seen
 
     def exportable(self, plate_height: int) -> Sequence[Exportable]:
         """The fusion of candidates that are lined up, as it is and as a node of a compositing program."""
@@ -264,6 +280,7 @@ class CandidateFusion(MiniModel):
     def _restore_frame(
         self,
         builder: BankBuilder,
+        bank: Bank,
         frame: int,
         methods: Sequence[str],
         pictures: dict[str, list[NDArray[np.float32]]],
@@ -272,7 +289,6 @@ class CandidateFusion(MiniModel):
         device = self.log_temperature.device
         hole = builder.motion.holes[frame]
         box = _box_around(hole, margin_px=24)
-        bank = builder.build(frame).showing(hole)
         condition = {name: value[None].to(device) for name, value in _bank_tensors(bank, box, half=False).items()}
         prefill = _picture(builder.motion.prefilled(frame)[box]).to(device)
         inside = torch.from_numpy(hole[box].astype(np.float32))[None, None].to(device)

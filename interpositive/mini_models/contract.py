@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 import torch
@@ -22,10 +23,12 @@ class Restored:
     """Restored frames ``t 3 h w`` and how sure the model is, ``t 1 h w`` in [0, 1].
 
     Frames go no further beyond [0, 1] than the input does. Outside the mask the frames equal the input exactly.
+    ``made_up`` (``t 1 h w``, bool) is where a method that makes up what no frame shows did so; None for the others.
     """
 
     frames: Tensor
     confidence: Tensor
+    made_up: Tensor | None = None
 
 
 class MiniModel(nn.Module, ABC):
@@ -44,6 +47,8 @@ class MiniModel(nn.Module, ABC):
     trained_method: str
     hides_masked = True
     """What is masked is damage that must not be seen. A correction of what is there, such as of its light, sees it."""
+    makes_up: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Methods that make up what no frame shows, and for each the one that it equals wherever one does."""
 
     @property
     def preparation(self) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -96,19 +96,27 @@ def sample_latents(
     (MultiDiffusion, Bar-Tal et al., 2023, in time). What is ``known`` moves along its own path, from the same noise.
     """
     stretches = windows.over(noise.shape[1]) if windows else [slice(0, noise.shape[1])]
-    told = [tell(stretch) if tell else Told() for stretch in stretches]
+    told = {stretch.start: tell(stretch) if tell else Told() for stretch in stretches}
 
     def velocity(noisy: Tensor, level: Tensor) -> Tensor:
-        total, weights = torch.zeros_like(noisy), noisy.new_zeros(noisy.shape[1], 1, 1, 1)
-        for stretch, own in zip(stretches, told, strict=True):
-            share = _towards_the_middle(stretch.stop - stretch.start).to(noisy)
-            total[:, stretch] += share * _guided(backbone, noisy[:, stretch], level, guidance, own)
-            weights[stretch] += share
-        said = total / weights
+        def of(stretch: slice) -> Tensor:
+            return _guided(backbone, noisy[:, stretch], level, guidance, told[stretch.start])
+
+        said = averaged_over(stretches, noisy, of)
         return said if known is None else torch.where(known.mask > 0, said, path.velocity(known.latents, noise, level))
 
     path = PATHS[backbone.path]
     return solver(velocity, _begin(path, noise, levels[0], known), levels, path)
+
+
+def averaged_over(stretches: Sequence[slice], like: Tensor, say: Callable[[slice], Tensor]) -> Tensor:
+    """What is said of each stretch of ``b t ...``, and their mean where some overlap, weighted towards the middles."""
+    total, weights = torch.zeros_like(like), like.new_zeros(like.shape[1], 1, 1, 1)
+    for stretch in stretches:
+        share = _towards_the_middle(stretch.stop - stretch.start).to(like)
+        total[:, stretch] += share * say(stretch)
+        weights[stretch] += share
+    return total / weights
 
 
 def _begin(path: Path, noise: Tensor, level: Tensor, known: Known | None) -> Tensor:

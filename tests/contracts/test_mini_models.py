@@ -38,6 +38,9 @@ SMALLER: dict[str, Any] = {
     "rank": 4,
     "precision": "float32",
     "window_frames": 5,
+    "video_widths": [8, 8, 8],
+    "film_px": 32,
+    "film_frames": 3,
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from stand_ins import ERRORS, FEW, GREY, HEIGHT, WIDTH, KnownErrors, bar_mask
 
 from interpositive.delivery.gate import GatePlan, GateResult, choose_method
 from interpositive.errors import MediaError
+from interpositive.functional.examples import Example
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.mini_models.contract import MiniModel
 from interpositive.tasks.holding_out import move_mask
@@ -51,6 +54,34 @@ def test_the_planted_best_method_is_chosen_and_scored(best: str) -> None:
     assert result.chosen == best and result.note == "" and result.num_pixels > 100
     for method, score in result.scores.items():
         assert score == pytest.approx(-20 * np.log10(errors[method]), abs=0.02)
+
+
+class MakesUp(KnownErrors):
+    """Its ``trained`` is ``prior`` where a frame shows the hole, and worse by PSNR elsewhere, in a share of it."""
+
+    makes_up = MappingProxyType({"trained": "prior"})
+
+    def __init__(self, share: float) -> None:
+        super().__init__({**ERRORS, "prior": 0.01, "trained": 0.2})
+        self.share = share
+
+    def restore(self, example: Example, keep: range, methods: Any = None) -> Any:
+        restored = dict(super().restore(example, keep, methods))
+        hole = example.mask[keep.start : keep.stop] > 0
+        rows = torch.arange(hole.shape[-2])[:, None] < self.share * hole.shape[-2]
+        restored["trained"] = replace(restored["trained"], made_up=hole & rows)
+        return restored
+
+
+@pytest.mark.parametrize(("share", "chosen"), [(0.0, "prior"), (0.5, "trained")])
+def test_what_is_made_up_is_taken_where_psnr_cannot_judge_and_the_note_says_so(share: float, chosen: str) -> None:
+    result = choose(MakesUp(share), grey_codes(), bar_mask(NUM_FRAMES))
+    assert result.chosen == chosen and result.scores["trained"] < result.scores["prior"]  # type: ignore[operator]
+    assert (result.note == "") == (share == 0) and ("50%" in result.note) == (share == 0.5)
+    errors = {**ERRORS, "flow": 0.001, "prior": 0.05, "trained": 0.2}
+    beaten = MakesUp(share)
+    beaten.errors = errors
+    assert choose(beaten, grey_codes(), bar_mask(NUM_FRAMES)).chosen == "flow", "what it copies must itself be best"
 
 
 def test_a_tie_goes_to_the_preferred_method_but_a_clear_win_does_not() -> None:
