@@ -96,6 +96,8 @@ def choose_method(
         held_out = hold_out(request, keep, generator_from("gate", seed, trial), plan.shift_share)
         if held_out is None or held_out.target is None:
             continue
+        looked_at = held_out.condition["judged"].flatten(1).any(1).nonzero()
+        keep = range(int(looked_at[0]), int(looked_at[-1]) + 1)
         kept = slice(keep.start, keep.stop)
         truth, judged = held_out.target[kept], held_out.condition["judged"][kept]
         restored = mini_model.restore(held_out, keep, methods)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Preset = Literal["ultrafast", "fast", "medium"]
+Preset = Literal["ultrafast", "fast", "medium", "fine"]
 
 LEAST_SIDE_PX, LEAST_LONG_SIDE_PX = 32, 96
 """Smaller frames are padded: OpenCV would take other settings for them, keep these for all frames after, or crash."""
@@ -18,12 +18,17 @@ _PRESETS: dict[str, int] = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
     "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
     "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
+    "fine": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
 }
 
 
 @lru_cache(maxsize=4)
 def _engine(preset: Preset) -> cv2.DISOpticalFlow:
-    return cv2.DISOpticalFlow.create(_PRESETS[preset])
+    engine = cv2.DISOpticalFlow.create(_PRESETS[preset])
+    if preset == "fine":
+        # To the last pixel, where the others stop at half or a quarter of the raster.
+        engine.setFinestScale(0)
+    return engine
 
 
 def luma_u8(rgb: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -63,6 +63,7 @@ class Task(ABC):
     ) -> Example | None:
         """A window of the shot itself with truth, to choose a method on; None where nothing can be held out.
 
-        ``request`` has the window's own mask and condition; what is judged lies in the frames ``keep``.
+        ``request`` has the window's own mask and condition, and the choice is for the frames ``keep``; the frames
+        that ``condition["judged"]`` marks are restored and judged.
         """
         return hide_elsewhere(request, keep, generator, shift_share)

@@ -88,5 +88,7 @@ class Deflicker(Task):
         self, request: Example, keep: range, generator: torch.Generator, shift_share: tuple[float, float]
     ) -> Example | None:
         """More flicker, put over the shot's own: what takes it out again is to be trusted."""
-        del keep, shift_share
-        return replace(self.example(request.input, generator), condition={"judged": request.mask})
+        del shift_share
+        looked_at = torch.zeros_like(request.mask)
+        looked_at[keep.start : keep.stop] = 1.0
+        return replace(self.example(request.input, generator), condition={"judged": looked_at})

@@ -40,11 +40,13 @@ def hide_elsewhere(
     if not best[judged].any():
         return None
     hidden_too = torch.from_numpy(best.astype(np.float32))[:, None]
+    looked_at = torch.zeros_like(hidden_too)
+    looked_at[judged] = hidden_too[judged]
     return replace(
         request,
         mask=torch.maximum((request.mask > 0).float(), hidden_too),
         target=request.input,
-        condition={**request.condition, "judged": hidden_too},
+        condition={**request.condition, "judged": looked_at},
     )
 
 

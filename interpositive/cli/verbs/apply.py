@@ -85,7 +85,7 @@ class ApplyConfig(BaseModel):
     layer: str | None
     rate: str | int | float | None
     mask: Path | None
-    ask: dict[str, Any]
+    ask: dict[str, Any] | None
     mask_layer: str | None
     deliver_to: Path
     encoding: str | None
@@ -105,7 +105,7 @@ def run(config: DictConfig) -> None:
     device = find_device(settings.device)
     opened = open_run(settings.run)
     delivery = settings.delivery
-    asked = read_config(opened.task.asks, settings.ask, "ask")
+    asked = read_config(opened.task.asks, settings.ask or {}, "ask")
     training_takes = [take for take in opened.record.takes if take.split == "train"]
     plate = find_plate(settings, Path(opened.record.catalogue))
     manifest = deliver_shot(

@@ -1,0 +1,118 @@
+"""Fusion by evidence: a prior says how far each candidate is to be believed, and what was learned corrects that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from interpositive.backbones.fusion_network import CandidateScorer, ResidualUNet
+from interpositive.errors import ConfigError
+from interpositive.functional.examples import Example
+from interpositive.objectives.pixel import absolute, charbonnier, gradient_difference
+
+_NUM_FEATURES = 3 + 1 + 1 + 1 + 1
+_NUM_RESIDUAL = 3 + 3 + 3 + 1 + 1
+_BLOCKED = -30.0
+_SURE = 0.04
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """The prior's picture, the learned choice and the final estimate (``b 3 h w``), and certainty (``b 1 h w``)."""
+
+    prior: Tensor
+    fused: Tensor
+    final: Tensor
+    certainty: Tensor
+
+
+class EvidenceFusion(nn.Module):
+    """A softmax over candidates, and a residual; both corrections are zero until they have learned.
+
+    A bank is a mapping: ``candidates`` ``b n 3 h w``; ``valid``, ``weight`` (what the prior gives it, above 0),
+    ``error`` (how badly it fits, in code values) and ``gap`` (another measure of that, for the network alone)
+    ``b n 1 h w``; ``words`` ``b n w`` and ``bias`` ``b n`` about each candidate as a whole. Candidates ``anchors``
+    are shown to the residual network.
+    """
+
+    def __init__(
+        self,
+        num_words: int,
+        scorer_width: int,
+        residual_widths: Sequence[int],
+        temperature: float,
+        anchors: tuple[int, int],
+    ) -> None:
+        super().__init__()
+        if len(residual_widths) != 3:
+            raise ConfigError("mini_model.residual_widths are the widths of three levels", found=list(residual_widths))
+        self.scorer = CandidateScorer(_NUM_FEATURES, num_words, scorer_width)
+        first, second, third = residual_widths
+        self.residual = ResidualUNet(_NUM_RESIDUAL, (first, second, third))
+        self.log_temperature = nn.Parameter(torch.tensor(float(np.log(temperature))))
+        self._initial_log_temperature = float(np.log(temperature))
+        self.anchors = list(anchors)
+
+    def forward(self, bank: Mapping[str, Tensor]) -> Weighed:
+        """Fuse the candidates of a batch of banks."""
+        candidates = bank["candidates"].float()
+        valid, error, weight = (bank[name].float() for name in ("valid", "error", "weight"))
+        evidence = torch.log(weight) + bank["bias"].float()[..., None, None, None] + _BLOCKED * (1.0 - valid)
+        prior_share = torch.softmax(evidence - error * torch.exp(-error.new_tensor(self._initial_log_temperature)), 1)
+        prior = (prior_share * candidates).sum(1)
+        unlike = 4.0 * (candidates - prior[:, None])
+        features = torch.cat((unlike, bank["gap"].float(), 10.0 * error, weight, valid), 2)
+        scores = self.scorer(features, bank["words"].float())
+        share = torch.softmax(evidence - error * torch.exp(-self.log_temperature) + scores, 1)
+        fused = (share * candidates).sum(1)
+        spread = torch.sqrt((share * (candidates - fused[:, None]).square()).sum(1).mean(1, keepdim=True) + 1e-6)
+        doubt = (share * error).sum(1)
+        sides = candidates[:, self.anchors] - fused[:, None]
+        residual = self.residual(torch.cat((fused, *sides.unbind(1), 5.0 * spread, 5.0 * doubt), 1))
+        return Weighed(prior, fused, fused + residual, torch.exp(-(doubt + spread) / _SURE))
+
+    def losses(self, example: Example) -> dict[str, Tensor]:
+        """Charbonnier on the result, L1 on the choice, L1 on gradients; where ``judged``. The bank is the condition."""
+        assert example.target is not None
+        target, judged = example.target[:, 0].float(), example.condition["judged"][:, 0].float()
+        weighed = self(example.condition)
+        return {
+            "charbonnier": charbonnier(weighed.final, target, judged),
+            "fused_l1": 0.5 * absolute(weighed.fused, target, judged),
+            "gradient": 0.5 * gradient_difference(weighed.final, target, judged),
+        }
+
+
+def crop_corners(likely: Tensor, crop_px: int, num: int, generator: torch.Generator) -> list[tuple[int, int]]:
+    """Corners of crops about pixels drawn from ``likely`` (``h w``, above 0); ``ConfigError`` if none fits."""
+    height, width = likely.shape
+    if height < crop_px or width < crop_px:
+        raise ConfigError(
+            "frames are smaller than the training crop",
+            found=f"{width}x{height} px",
+            expected=f"at least {crop_px}x{crop_px} px",
+            remedy="raise the training height or lower mini_model.crop_px",
+        )
+    corners = []
+    for place in torch.multinomial(likely.flatten(), num, generator=generator).tolist():
+        top, left = place // width - crop_px // 2, place % width - crop_px // 2
+        corners.append((int(np.clip(top, 0, height - crop_px)), int(np.clip(left, 0, width - crop_px))))
+    return corners
+
+
+def crop_example(
+    bank: Mapping[str, Tensor], target: Tensor, judged: Tensor, corner: tuple[int, int], crop_px: int
+) -> Example:
+    """A prepared example: a crop of a frame's bank, of its truth ``1 3 h w`` and of what is judged ``1 1 h w``."""
+    box = (..., slice(corner[0], corner[0] + crop_px), slice(corner[1], corner[1] + crop_px))
+    cut = {name: value[box] if value.ndim > 2 else value for name, value in bank.items()}
+    return Example(
+        input=cut["candidates"][:1],
+        mask=torch.ones_like(cut["valid"][:1]),
+        target=target[box].half(),
+        condition={**cut, "judged": judged[box]},
+    )

@@ -1,0 +1,135 @@
+"""Missing frames: learn to make up frames from both sides by leaving out the production's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from interpositive.errors import ConfigError
+from interpositive.functional.examples import Example
+from interpositive.media.contract import FrameReader
+from interpositive.media.plate_colour import PlateColour
+from interpositive.records.bounds import Bounds, refuse_outside
+from interpositive.tasks.contract import Lack, Task
+from interpositive.tasks.laying_out import Asked, LaidOut
+from interpositive.tasks.retiming import Speed, gap_opened, retimed
+
+_BOUNDS: Bounds = {"gap_frames": (1, 64), "known_between": (2, 64)}
+_AROUND = 2
+
+
+class FramesAsked(Asked):
+    """What may be asked for: frames to be made anew, frames to be put in, or another speed.
+
+    ``gaps`` are half-open ranges of the shot's own frames, counted from 0, that are missing or spoilt. ``insert``
+    is pairs of a frame and how many to put in after it. ``speed`` is frames of the footage for a delivered
+    frame: one number, or pairs of a delivered frame and its speed, between which it changes evenly. ``shutter`` is
+    the share of a delivered frame's time that its shutter is open.
+    """
+
+    gaps: list[tuple[int, int]] = Field(default_factory=list)
+    insert: list[tuple[int, int]] = Field(default_factory=list)
+    speed: Speed | None = None
+    shutter: float = Field(default=0.0, ge=0.0, le=1.0)
+
+
+class MissingFrames(Task):
+    """Frames left out of a window; ``gap_frames`` at a time, with at least ``known_between`` between two gaps."""
+
+    name = "missing_frames"
+    lacks: ClassVar[Lack] = "frames"
+    asks: ClassVar[type[Asked]] = FramesAsked
+
+    def __init__(self, *, gap_frames: Sequence[int] = (1, 7), known_between: int = 3) -> None:
+        given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
+        refuse_outside(_BOUNDS, given, "task")
+        if len(gap_frames) != 2 or gap_frames[0] > gap_frames[1]:
+            raise ConfigError("gap_frames is a range from short to long", found=list(gap_frames))
+        self.gap_frames = (int(gap_frames[0]), int(gap_frames[1]))
+        self.known_between = known_between
+
+    def example(self, frames: Tensor, generator: torch.Generator, damage: Tensor | None = None) -> Example:
+        """Leave frames out, short gaps as often as long ones; the frame that is nearest stands in their place."""
+        num_frames = len(frames)
+        left_out = np.zeros(num_frames, bool)
+        around = _AROUND if num_frames >= 4 * _AROUND else 1
+        place = around + int(torch.randint(3, (), generator=generator)) * (num_frames > 4)
+        while place < num_frames - 1:
+            low, high = np.log(self.gap_frames[0]), np.log(self.gap_frames[1] + 1)
+            drawn = int(np.exp(low + float(torch.rand((), generator=generator)) * (high - low)))
+            room = num_frames - place - around
+            if room < 1:
+                break
+            length = min(drawn, room)
+            left_out[place : place + length] = True
+            place += length + self.known_between + int(torch.randint(3, (), generator=generator))
+        made_up = torch.from_numpy(left_out.astype(np.float32))[:, None, None, None].expand_as(frames[:, :1])
+        known = torch.zeros_like(frames[:, :1]) if damage is None else (damage > 0).to(torch.float32)
+        return Example(
+            input=frames[torch.from_numpy(nearest_known(left_out))],
+            mask=torch.maximum(made_up, known),
+            target=frames,
+            condition={"judged": made_up * (1.0 - known)},
+        )
+
+    def lay_out(self, reader: FrameReader, asked: Asked, colour: PlateColour) -> LaidOut:
+        """Gaps opened, or every delivered frame at its moment; ``ConfigError`` for what this shot does not have."""
+        assert isinstance(asked, FramesAsked)
+        if asked.speed is not None and not (asked.gaps or asked.insert):
+            return retimed(reader, asked.speed, asked.shutter, colour)
+        if asked.speed is None and (asked.gaps or asked.insert) and not asked.shutter:
+            return gap_opened(reader, asked.gaps, asked.insert)
+        raise ConfigError(
+            "missing_frames needs to be asked for frames: either some of them, or another speed",
+            found=f"ask={asked.model_dump(exclude_defaults=True)}",
+            expected="ask={gaps: [[first,end]]}, ask={insert: [[after,num]]} or ask={speed: 0.5, shutter: 0.5}",
+        )
+
+    def hold_out(
+        self, request: Example, keep: range, generator: torch.Generator, shift_share: tuple[float, float]
+    ) -> Example | None:
+        """Known frames left out, as many in a row as the longest gap; of a retime, frames of the footage."""
+        del shift_share
+        if "sources" in request.condition:
+            sources = request.condition["sources"]
+            request = Example(sources, torch.zeros_like(sources[:, :1]))
+            keep = range(len(sources))
+        missing = request.mask.flatten(1).mean(1).numpy() > 0.5
+        longest = max(1, max((len(run) for run in "".join("x" if m else " " for m in missing).split()), default=1))
+        places: list[int] = []
+        for length in (longest, 1):
+            ends = range(max(1, keep.start), min(len(missing) - 1, keep.stop) - length + 1)
+            places = [first for first in ends if not missing[first - 1 : first + length + 1].any()]
+            if places:
+                break
+        if not places:
+            return None
+        first = places[int(torch.randint(len(places), (), generator=generator))]
+        judged = torch.zeros_like(request.mask)
+        judged[first : first + length] = 1.0
+        left_out = missing.copy()
+        left_out[first : first + length] = True
+        return replace(
+            request,
+            input=request.input[torch.from_numpy(nearest_known(left_out))],
+            mask=torch.maximum(request.mask, judged),
+            target=request.input,
+            condition={"judged": judged},
+        )
+
+
+def nearest_known(left_out: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """For each frame the nearest that is not left out, itself if it is known; the earlier of two."""
+    known = np.flatnonzero(~left_out)
+    numbers = np.arange(len(left_out))
+    if not len(known):
+        return numbers
+    nearest: NDArray[np.int64] = known[np.abs(numbers[:, None] - known[None]).argmin(1)]
+    return nearest

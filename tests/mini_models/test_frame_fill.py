@@ -1,0 +1,68 @@
+"""Whole frames made up: better than mixing, unsure where nothing is known, blurred by an open shutter."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from productions import panning_shot
+from torch import Tensor
+
+from interpositive.functional.examples import Example
+from interpositive.mini_models.frame_fill import FrameFill
+
+
+def shot(num_frames: int = 8) -> Tensor:
+    frames = panning_shot(5, num_frames, speed_px=(3.5, 0.5))
+    return torch.from_numpy(frames.transpose(0, 3, 1, 2).copy())
+
+
+def gap(frames: Tensor, first: int, end: int) -> Example:
+    mask = torch.zeros_like(frames[:, :1])
+    mask[first:end] = 1
+    return Example(torch.where(mask > 0, 0.3, frames), mask, frames)
+
+
+def psnr(one: Tensor, other: Tensor) -> float:
+    return float(-10 * torch.log10((one - other).square().mean()))
+
+
+def test_motion_beats_mixing_and_holding() -> None:
+    frames = shot()
+    restored = FrameFill().restore(gap(frames, 3, 5), range(3, 5))
+    found = {name: psnr(result.frames, frames[3:5]) for name, result in restored.items()}
+    assert found["prior"] > found["blend"] + 3 and found["prior"] > found["hold"] + 3
+    assert found["prior"] >= found["dis_interpolation"] - 0.1
+    assert torch.equal(restored["prior"].frames, restored["trained"].frames), "untrained, it is its prior"
+
+
+def test_a_gap_at_the_end_is_held_and_unsure() -> None:
+    frames = shot()
+    (result,) = FrameFill().restore(gap(frames, 6, 8), range(7, 8), ["trained"]).values()
+    assert torch.equal(result.frames[0], frames[5]) and result.confidence.max() == 0
+
+
+def test_moments_between_frames_come_from_the_sources_and_a_shutter_blurs() -> None:
+    frames = shot()
+    times = torch.tensor([2.0, 2.5])
+    for opened in (0.0, 2.0):
+        condition = {
+            "sources": frames,
+            "source_times": torch.arange(8, dtype=torch.float64),
+            "times": times,
+            "shutter": torch.full((2,), opened),
+        }
+        request = Example(torch.zeros(2, *frames.shape[1:]), torch.ones(2, 1, *frames.shape[2:]), condition=condition)
+        (result,) = FrameFill(shutter_moments=4).restore(request, range(2), ["trained"]).values()
+        detail = (result.frames[0, :, :, 1:] - result.frames[0, :, :, :-1]).abs().mean()
+        full = (frames[2, :, :, 1:] - frames[2, :, :, :-1]).abs().mean()
+        if opened:
+            assert detail < 0.8 * full
+        else:
+            assert torch.equal(result.frames[0], frames[2])
+            assert psnr(result.frames[1], 0.5 * (frames[2] + frames[3])) < 35, "no mixture"
+
+
+@pytest.mark.parametrize("wrong", [{"crop_px": 20}, {"residual_widths": [4]}, {"shutter_moments": 1}])
+def test_sizes_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"frame_fill|mini_model"):
+        FrameFill(**wrong)  # type: ignore[arg-type]
