@@ -15,8 +15,10 @@ from omegaconf import OmegaConf
 from productions import SMALL_TRAINING, TinyProduction
 
 from interpositive.cli.hydra_app import config_folder
+from interpositive.cli.runs import open_run
 from interpositive.cli.starting import footage_of
 from interpositive.cli.training import train_here
+from interpositive.cli.verbs.export import _about
 from interpositive.dailies.take import Take
 from interpositive.mini_models.archive import archive_digest, load_archive
 from interpositive.records.run_record import RunRecord
@@ -68,6 +70,7 @@ def test_a_run_goes_on_from_the_production_s_own_and_is_trained_anew_from_there(
     assert record.adapter == "lora of rank 2" and 0 < record.num_parameters < RunRecord.read(base).num_parameters
     assert (run / "config.yaml").read_text().splitlines()[1] == f"# begins with {begun.archive_sha256}"
     assert load_archive(run / "archive")[1].begun_with == [begun]
+    assert begun.words() in _about(open_run(run)).origins, "what is exported from it says so too"
 
     anew = ["reproduce", f"run={run}", "progress=false", "check_only=true"]
     shutil.move(start, tmp_path / "elsewhere")

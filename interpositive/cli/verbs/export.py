@@ -61,7 +61,7 @@ def _about(opened: OpenedRun) -> ExportManifest:
         archive_sha256=record.archive_sha256,
         encoding=record.encoding,
         training_takes=[take.name for take in record.takes if take.split == "train"],
-        origins=list(opened.mini_model.origins),
+        origins=[*(beginning.words() for beginning in record.begun_with), *opened.mini_model.origins],
         rights=f"Learned from {record.production}'s own dailies, for {record.production} alone",
         versions=software_versions(),
         tolerance=TOLERANCE,
