@@ -90,6 +90,8 @@ def draw(points: Sequence[Point], path: Path, title: str) -> None:
     figure, axes = pyplot.subplots(figsize=(6.4, 3.8), dpi=110)
     for variant in dict.fromkeys(point.variant for point in points):
         steps = sorted({point.steps for point in points if point.variant == variant})
+        if len(steps) < 2:
+            continue
         gains = [pooled(points, variant, step, QUALITY) for step in steps]
         means = [float(np.mean(gain)) for gain in gains]
         (drawn,) = axes.plot(steps, means, marker="o", markersize=3, label=variant)

@@ -9,6 +9,7 @@ repeated, so that a killed or longer run goes on; the table goes to <folder>/tab
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import sys
@@ -22,18 +23,21 @@ from footage import PRODUCTIONS, HeldOut, bring_in
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
-from reporting import Point, draw, format_table
+from reporting import QUALITY, STEADINESS, Point, draw, format_table
 
 from interpositive.cli.hydra_app import config_folder
-from interpositive.cli.training import train_here
+from interpositive.cli.training import assemble_training, train_here
 from interpositive.dailies.ingest import ingest
 from interpositive.dailies.splitting import SplitRule
 from interpositive.records.held_out_course import HeldOutCourse
+from interpositive.records.publishing import write_file_whole
 from interpositive.records.run_record import RUN_RECORD_NAME, RunRecord
 from interpositive.soundstage.spec import StageSpec
 from interpositive.soundstage.writing import render_production
+from interpositive.training.held_out import held_out_windows, measure_window
 
-STEPS = (25, 50, 100, 200, 400, 800)
+NUMBERS = (QUALITY, STEADINESS)
+STEPS = (0, 25, 50, 100, 200, 400, 800)
 # Chosen once, before anything was measured: weights that know something are moved less.
 VARIANTS: dict[str, list[str]] = {
     "from scratch": ["trainer.learning_rate=0.002"],
@@ -77,7 +81,9 @@ def main() -> None:
     # The shortest first: what is there so far is a whole table.
     for steps in sorted(options.steps):
         for production in there:
-            for variant in VARIANTS:
+            if steps == 0:
+                points += at_the_start(production, base, output, shared)
+            for variant in VARIANTS if steps else ():
                 points += measured(production, variant, steps, base, output, shared)
             report(points, base, output)
 
@@ -102,18 +108,34 @@ def train_base(output: Path, workers: str) -> Path:
     return run
 
 
+def at_the_start(production: HeldOut, base: Path, output: Path, shared: list[str]) -> list[Point]:
+    """What the base does in a production before it learns there."""
+    kept = output / "starts" / f"{production.name}.json"
+    if not kept.exists():
+        parts = assemble_training(plain_config("train", [*keys_of(production, output), *shared, f"start_from={base}"]))
+        settings, dailies, model = parts.settings, parts.dailies, parts.mini_model.eval()
+        num, frames, seed = settings.held_out_windows, settings.held_out_frames, settings.seed
+        windows = held_out_windows(dailies.window_groups("val"), parts.task.example, num, frames, seed, {})
+        methods = ("prior", model.trained_method)
+        found = [measure_window(model, window, methods, parts.metrics).values for window in windows]
+        both = {method: {name: [v[method][name] for v in found] for name in NUMBERS} for method in methods}
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_file_whole(kept, json.dumps(both))
+    both = json.loads(kept.read_text())
+    return [Point(production.name, production.is_stage, "base", 0, both["trained"], both["prior"], 0, 0.0)]
+
+
 def measured(production: HeldOut, variant: str, steps: int, base: Path, output: Path, shared: list[str]) -> list[Point]:
     """A run's last point, and the point before its first step: what the base does, or the prior."""
     run = output / "runs" / production.name / variant.replace(" ", "") / f"steps_{steps}"
     if not (run / RUN_RECORD_NAME).exists():
-        workspace = output / "productions" / production.name
         every = [
             f"trainer.{name}={steps}" for name in ("max_steps", "judge_every", "validate_every", "checkpoint_every")
         ]
-        keys = [f"production.name={production.name}", f"production.workspace={workspace}", *shared, *every]
+        keys = [*keys_of(production, output), *shared, *every, *VARIANTS[variant]]
         if variant != "from scratch":
             keys.append(f"start_from={base}")
-        train_here(plain_config("train", ["production=default", *keys, *VARIANTS[variant]]), run)
+        train_here(plain_config("train", keys), run)
     course, record = HeldOutCourse.read(run), RunRecord.read(run)
     first, last = course.points[0], course.points[-1]
     prior, trained = first.by_window["prior"], last.by_window[course.method]
@@ -123,6 +145,12 @@ def measured(production: HeldOut, variant: str, steps: int, base: Path, output: 
         Point(*names, 0, before, prior, 0, 0.0),
         Point(*names, steps, trained, prior, record.num_parameters, record.seconds_training),
     ]
+
+
+def keys_of(production: HeldOut, output: Path) -> list[str]:
+    """Which production it is, and where it is kept."""
+    workspace = output / "productions" / production.name
+    return ["production=default", f"production.name={production.name}", f"production.workspace={workspace}"]
 
 
 def plain_config(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
