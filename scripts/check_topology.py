@@ -66,13 +66,15 @@ class Left:
     state_sha256: str
 
 
-def train(conf: Path, folder: Path, parts: tuple[tuple[str, ...], ...], steps: int) -> Left:
+def train(
+    conf: Path, folder: Path, parts: tuple[tuple[str, ...], ...], steps: int, choices: tuple[str, ...] = SMALL
+) -> Left:
     """Train in as many parts as there are computes, each but the last stopped by SIGTERM at a step of its own."""
     command = [sys.executable, "-m", "interpositive.cli.main", "train", "--config-dir", str(conf), "production=tiny"]
     common = [f"run_folder={folder}", f"trainer.max_steps={steps}", f"trainer.validate_every={steps}"]
     for number, compute in enumerate(parts, 1):
         with folder.with_suffix(f".{number}.log").open("w") as log:
-            given = [*command, *SMALL, *common, f"trainer.judge_every={steps}", *compute]
+            given = [*command, *choices, *common, f"trainer.judge_every={steps}", *compute]
             process = subprocess.Popen(given, stdout=log, stderr=subprocess.STDOUT)
             if number < len(parts):
                 wait_for_step(process, folder, number * steps // len(parts))
@@ -90,6 +92,16 @@ def train(conf: Path, folder: Path, parts: tuple[tuple[str, ...], ...], steps: i
         load_file(folder / "archive" / "weights.safetensors"),
         sha256_of_file(last / "tensors.safetensors"),
     )
+
+
+def make_conf(root: Path) -> Path:
+    """A tiny production, and the folder of a configuration that knows it."""
+    production, conf = make_production(root), root / "conf"
+    (conf / "production").mkdir(parents=True)
+    (conf / "production" / "tiny.yaml").write_text(
+        f"defaults: [default, _self_]\nname: tiny\nworkspace: {production.folder}\ntraining_height: 64\n"
+    )
+    return conf
 
 
 def wait_for_step(process: subprocess.Popen[bytes], folder: Path, step: int) -> None:
@@ -114,12 +126,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         root = arguments.keep or Path(scratch)
-        production = make_production(root)
-        conf = root / "conf"
-        (conf / "production").mkdir(parents=True)
-        (conf / "production" / "tiny.yaml").write_text(
-            f"defaults: [default, _self_]\nname: tiny\nworkspace: {production.folder}\ntraining_height: 64\n"
-        )
+        conf = make_conf(root)
         left = {
             name: train(conf, root / f"run_{number}", parts, arguments.steps)
             for number, (name, parts) in enumerate(RUNS.items())

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
 import torch
-from pytorch_lightning.callbacks import WeightAveraging
-from torch import Tensor
+from pytorch_lightning.callbacks import EMAWeightAveraging
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.mini_models.contract import MiniModel
@@ -25,22 +25,47 @@ from interpositive.training.sharding import ShardedStrategy, whole
 from interpositive.training.wandb_logging import log_preview
 
 
-class AveragedWeights(WeightAveraging):
-    """Lightning's average of the weights, an exponential one, to be had outside its validation, of sharded ones too.
+class LearningAverage(AveragedModel):
+    """torch's average, of what learns and of buffers; frozen parameters are let alone.
+
+    They would cost a pass at every step. What does not change stays as it is, to the last bit: the weighted mean of a
+    number with itself is rounded, and a digest or 16-bit weights that model and average share would wander off by it.
+    """
+
+    def __init__(self, model: nn.Module, decay: float, device: torch.device) -> None:
+        super().__init__(model, device=device, use_buffers=True)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Take in the weights as they are now."""
+        is_first_time = bool(self.n_averaged == 0)
+        for average, value in _averaged_pairs(self.module, model):
+            now = value.detach().to(average.device)
+            if is_first_time or not average.is_floating_point():
+                average.copy_(now)
+            else:
+                average.add_((now - average) * (1.0 - self.decay))
+        self.n_averaged += 1
+
+
+class AveragedWeights(EMAWeightAveraging):
+    """Lightning's exponential average of the weights, to be had outside its validation, and of sharded ones too.
 
     What does not learn is left as it is, to the last bit. Sharded weights are averaged share by share: each process
     keeps the average of what it keeps.
     """
 
     def __init__(self, decay: float, update_starting_at_step: int) -> None:
-        super().__init__(avg_fn=partial(_moved, decay))
-        self.update_starting_at_step = update_starting_at_step
+        super().__init__(decay=decay, update_starting_at_step=update_starting_at_step)
+        self._decay = decay
         self._whole: FineTuner | None = None
 
-    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
-        """With every step from the first that counts."""
-        del epoch_idx
-        return step_idx is not None and step_idx >= self.update_starting_at_step
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """Begin with the weights as they are."""
+        del trainer
+        if stage == "fit":
+            self._average_model = LearningAverage(pl_module, self._decay, pl_module.device)
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Keep the average where the weights are, in shares if they are."""
@@ -71,10 +96,11 @@ class AveragedWeights(WeightAveraging):
         return average
 
 
-def _moved(decay: float, average: Tensor, now: Tensor, num_averaged: Tensor | int) -> Tensor:
-    del num_averaged
-    # Shares of the same number add up to that number only nearly.
-    return torch.where(average == now, average, decay * average + (1.0 - decay) * now)
+def _averaged_pairs(average: nn.Module, model: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
+    parameters = zip(average.parameters(), model.parameters(), strict=True)
+    buffers = zip(average.buffers(), model.buffers(), strict=True)
+    yield from ((ours, theirs) for ours, theirs in parameters if theirs.requires_grad)
+    yield from ((ours, theirs) for ours, theirs in buffers if ours is not theirs)
 
 
 class Validation(lightning.Callback):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from pytorch_lightning.loggers import Logger
 
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.mini_models.candidate_fusion import CandidateFusion
+from interpositive.mini_models.contract import MiniModel
 from interpositive.records.rights import Beginning
 from interpositive.records.run_record import RunRecord
 from interpositive.tasks.wire_removal import WireRemoval
@@ -56,7 +57,9 @@ def train_tiny(
     config_text: str = "a: 1\n",
     loggers: Sequence[Logger] = (),
     compute: ComputeSettings = COMPUTE,
-    make_mini_model: Callable[..., CandidateFusion] = CandidateFusion,
+    make_mini_model: Callable[..., MiniModel] = CandidateFusion,
+    arguments: Mapping[str, Any] = ARGUMENTS,
+    batch_size: int = 3,
     num_workers: int = 0,
     stop: StopRequests | None = None,
     watch: RankWatch | None = None,
@@ -68,18 +71,18 @@ def train_tiny(
     settings = replace(SETTINGS, **changes)
     task = WireRemoval(width_px_at_1080=(30.0, 60.0))
     torch.manual_seed(99)
-    mini_model = make_mini_model(**ARGUMENTS)
+    mini_model = make_mini_model(**arguments)
     dailies = ProductionDataModule(
         production.takes,
         task.example,
         mini_model.prepare,
         folder=prepared_folder,
-        recipe_digest="tests",
+        recipe_digest=f"tests {mini_model.preparation}",
         height=64,
         window_frames=8,
         num_windows=3,
         num_val_windows=1,
-        batch_size=3,
+        batch_size=batch_size,
         num_workers=num_workers,
         num_prepare_workers=0,
         progress=False,
@@ -91,7 +94,7 @@ def train_tiny(
         folder=folder,
         production="tiny",
         task=task.name,
-        arguments=ARGUMENTS,
+        arguments=arguments,
         catalogue_path=production.catalogue_path,
         catalogue_sha256="0" * 64,
         config_text=config_text,

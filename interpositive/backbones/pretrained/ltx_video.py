@@ -65,7 +65,8 @@ class LtxVideo(VideoDiffusion):
         levels = torch.linspace(1.0, 1.0 / num_steps, num_steps, dtype=torch.float64)
         shift = math.exp(self._log_shift(num_latents)) if self.shifts["use_dynamic_shifting"] else self.shifts["shift"]
         levels = shifted(levels, shift)
-        if self.shifts.get("shift_terminal"):
+        # A single level is the noisiest, and leads to clean at once.
+        if self.shifts.get("shift_terminal") and num_steps > 1:
             levels = 1.0 - (1.0 - levels) * ((1.0 - self.shifts["shift_terminal"]) / (1.0 - levels[-1]))
         return torch.cat([levels, levels.new_zeros(1)])
 

@@ -63,8 +63,10 @@ def test_a_velocity_depends_on_noise_level_words_and_condition(family: str, tiny
 
 @EACH_FAMILY
 def test_levels_fall_from_noise_to_nothing(family: str, tiny_folders: dict[str, Path]) -> None:
-    levels = load(family, tiny_folders[family]).schedule(7, 600)
-    assert len(levels) == 8 and levels[-1] == 0 and (levels.diff() < 0).all()
+    backbone = load(family, tiny_folders[family])
+    for num_steps in (1, 7):
+        levels = backbone.schedule(num_steps, 600)
+        assert len(levels) == num_steps + 1 and levels[-1] == 0 and (levels.diff() < 0).all()
 
 
 @EACH_FAMILY
