@@ -29,7 +29,7 @@ from interpositive.training.surroundings import measure_provenance
 
 # Where things lie, how they are watched and how often they are saved: the same numbers come of any of them.
 HARMLESS = (
-    *("production.workspace", "start_from", "run_folder", "dry_run", "progress", "wandb.", "damage."),
+    *("production.workspace", "start_from", "run_folder", "dry_run", "progress", "wandb.", "damage.", "device_kind."),
     *("trainer.judge_seconds", "trainer.held_out_windows"),
     *("dailies.num_workers", "dailies.num_prepare_workers", "dailies.prepared_folder", "compute.threads"),
 )

@@ -22,6 +22,7 @@ from interpositive.errors import ConfigError
 from interpositive.functional.seeds import seed_from
 from interpositive.metrics.contract import MakeMetric
 from interpositive.mini_models.contract import MiniModel
+from interpositive.records.device_kind import DeviceKind
 from interpositive.records.digests import sha256_of_value
 from interpositive.records.rights import Beginning, Footage
 from interpositive.records.run_record import RunRecord
@@ -63,6 +64,7 @@ class TrainConfig(BaseModel):
     metric: dict[str, dict[str, Any]]
     start_from: Path | None = None
     damage: dict[str, str]
+    device_kind: dict[str, dict[str, Any]] = {}
     run_folder: Path | None
     dry_run: bool = False
     seed: int
@@ -85,6 +87,7 @@ class AssembledTraining:
     compute: ComputeSettings
     metrics: list[MakeMetric]
     wandb: WandbSettings
+    device_kinds: dict[str, DeviceKind]
     catalogue_sha256: str
     config_text: str
 
@@ -152,6 +155,9 @@ def assemble_training(plain: Mapping[str, Any]) -> AssembledTraining:
         compute=compute,
         metrics=list(metrics),
         wandb=wandb,
+        device_kinds={
+            name: assemble(given, f"device_kind.{name}", DeviceKind) for name, given in config.device_kind.items()
+        },
         catalogue_sha256=catalogue_sha256,
         config_text=_config_text(plain, config.start_from, catalogue_sha256, begun_with),
     )

@@ -251,6 +251,15 @@ def _work(index: int) -> None:
 
 def _make_and_write(recipe: WindowRecipe, index: int, folder: Path) -> None:
     examples = make_prepared_window(recipe, index)
+    path = prepared_path(folder, index)
+    write_file_whole(path, window_content(examples))
+    take, first_frame = window_frames(recipe, index)
+    note = WindowNote(take=take, first_frame=first_frame, num_examples=len(examples)).vouching(path)
+    write_file_whole(path.with_suffix(".json"), note.model_dump_json())
+
+
+def window_content(examples: Sequence[Example]) -> bytes:
+    """What a prepared window is on disk."""
     tensors: dict[str, Tensor] = {}
     if examples:
         for name in _FIELDS:
@@ -259,11 +268,7 @@ def _make_and_write(recipe: WindowRecipe, index: int, folder: Path) -> None:
                 tensors[name] = torch.stack(values).contiguous()
         for name in examples[0].condition:
             tensors[f"condition.{name}"] = torch.stack([e.condition[name] for e in examples]).contiguous()
-    path = prepared_path(folder, index)
-    write_file_whole(path, save(tensors))
-    take, first_frame = window_frames(recipe, index)
-    note = WindowNote(take=take, first_frame=first_frame, num_examples=len(examples)).vouching(path)
-    write_file_whole(path.with_suffix(".json"), note.model_dump_json())
+    return save(tensors)
 
 
 def prepared_path(folder: Path, index: int) -> Path:

@@ -49,6 +49,8 @@ class MiniModel(nn.Module, ABC):
     """What is masked is damage that must not be seen. A correction of what is there, such as of its light, sees it."""
     makes_up: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """Methods that make up what no frame shows, and for each the one that it equals wherever one does."""
+    anew_argument: ClassVar[str | None] = None
+    """The argument that lets blocks compute their inside anew in the backward pass; None if they always keep it."""
 
     @property
     def preparation(self) -> object:
@@ -85,6 +87,15 @@ class MiniModel(nn.Module, ABC):
     def settle_in(self, folder: Path) -> None:
         """Before training: what is made once for a production is taken from its ``folder``, or made and kept there."""
         del folder
+
+    def outline(self, num_frames: int, height: int, width: int) -> Example | None:
+        """A prepared example of such a window as shapes on the device ``meta``; None if only preparing one tells."""
+        del num_frames, height, width
+        return None
+
+    def compute_anew(self, anew: bool) -> None:
+        """Keep the inside of blocks for the backward pass, or compute it anew there; see ``anew_argument``."""
+        del anew
 
     def exportable(self, plate_height: int) -> Sequence[Exportable]:
         """What of it other programs can run, for plates that are about ``plate_height`` rows high.

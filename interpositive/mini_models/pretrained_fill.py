@@ -11,7 +11,7 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 import numpy as np
 import torch
@@ -74,6 +74,7 @@ class PretrainedFill(MiniModel):
     """
 
     trained_method = "trained"
+    anew_argument: ClassVar[str | None] = "gradient_checkpointing"
 
     def __init__(
         self,
@@ -114,9 +115,7 @@ class PretrainedFill(MiniModel):
         folder = find_weights(weights, kind.parts, kind.perhaps)
         self.backbone: VideoDiffusion = kind.load(folder, _TYPES[precision], **settings)
         adapt(self.backbone, learning)
-        if gradient_checkpointing:
-            for network in self.backbone.networks.values():
-                network.enable_gradient_checkpointing()
+        self.compute_anew(gradient_checkpointing)
         self.weights, self.licence = weights, folder.licence
         self.prompt, self.away_from = prompt, away_from
         self.guidance, self.first_guidance = guidance, first_guidance
@@ -126,8 +125,8 @@ class PretrainedFill(MiniModel):
         self.level_shift, self.keep_weight = level_shift, keep_weight
         self.path = PATHS[kind.path]
         self.methods = (*CLASSICAL_FILLS, "prior", self.trained_method)
-        # LoRA is put aside instead.
-        self._first = {} if adapter == "lora" else adapter_state(self.backbone)
+        # LoRA is put aside instead, and an outline has no weights.
+        self._first = {} if adapter == "lora" or folder.is_outline else adapter_state(self.backbone)
         # What latents and what a network is told are made by, the adapter aside.
         self._preparation = [kind.__name__, folder.sha256_of("vae"), window_frames, keep_weight]
         encoders = [part for part in folder.parts if part in _IMAGE_PARTS]
@@ -172,6 +171,26 @@ class PretrainedFill(MiniModel):
         """The network's layers."""
         return self.backbone.blocks()
 
+    def outline(self, num_frames: int, height: int, width: int) -> Example | None:
+        """Latents, weights and what the network is told, as :meth:`prepare` gives them; not of one told of a look."""
+        if self.backbone.look_width is not None:
+            return None
+        frames = torch.empty(min(num_frames, self.window_frames), 3, height, width, device="meta")
+        fits = that_fits(frames, self.backbone.layout)
+        times, channels, rows, columns = self.backbone.layout.shape(*fits)
+
+        def planes(num: int) -> Tensor:
+            return torch.empty(times, num, rows, columns, device="meta")
+
+        told = self.backbone.condition_channels()
+        condition = {"weight": planes(1)} | ({"told": planes(told)} if told else {})
+        return Example(planes(channels), planes(1), condition=condition)
+
+    def compute_anew(self, anew: bool) -> None:
+        """Of the networks' layers."""
+        for network in self.backbone.networks.values():
+            (network.enable_gradient_checkpointing if anew else network.disable_gradient_checkpointing)()
+
     def exportable(self, plate_height: int) -> Sequence[Exportable]:
         """Nothing: whoever runs it has its weights."""
         del plate_height
@@ -189,7 +208,7 @@ class PretrainedFill(MiniModel):
         """An average of the weights shares what does not learn."""
         for value in (*self.backbone.parameters(), *self.backbone.buffers(), *self._first.values()):
             if not value.requires_grad:
-                memo[id(value)] = value
+                memo.setdefault(id(value), value)
         twin = type(self).__new__(type(self))
         memo[id(self)] = twin
         twin.__dict__ = copy.deepcopy(self.__dict__, memo)
@@ -332,7 +351,7 @@ class PretrainedFill(MiniModel):
     def _words(self, row: int) -> Words | None:
         if self.backbone.words is None:
             return None
-        if not self.has_heard:
+        if not self.has_heard.is_meta and not self.has_heard:
             raise ConfigError("a pretrained network has heard no words", remedy="settle_in, or load its archive")
         return Words(self.word_embeddings[row : row + 1], self.word_mask[row : row + 1])
 

@@ -80,9 +80,10 @@ class TrainingEstimate(Record):
     checkpoint_bytes: int
     num_checkpoints: int
     prepared_bytes: int
+    archive_bytes: int
     notes: list[str]
 
     @property
     def disk_bytes(self) -> int:
         """What a run adds to the disk at most; previews and logs are small beside it."""
-        return self.checkpoint_bytes * self.num_checkpoints + self.prepared_bytes + self.memory.weights
+        return self.checkpoint_bytes * self.num_checkpoints + self.prepared_bytes + self.archive_bytes

@@ -69,7 +69,7 @@ def estimate_training(
     peak_gpu = int(torch.cuda.max_memory_allocated(device)) if device.type == "cuda" else None
     num_missing = sum(missing.values())
     trainable = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
-    weights = sum(value.numel() * value.element_size() for value in model.state_dict().values())
+    saved = sum(value.nbytes for value in model.state_dict().values())
     num_held_out_batches = math.ceil(dailies.num_windows["val"] * _examples_a_window(prepared) / batch_size)
     held_out = tried.held_out * num_held_out_batches
     quick, step, slow = (tried.step_seconds(dailies.num_workers, share) for share in (_QUICK, 0.5, _SLOW))
@@ -84,10 +84,10 @@ def estimate_training(
         num_prepare_workers=dailies.num_prepare_workers if num_missing > 1 else 0,
         measured_on=measured_on,
         memory=MemoryEstimate(
-            weights=weights,
+            weights=sum(value.nbytes for value in (*model.parameters(), *model.buffers())),
             gradients=trainable,
             optimizer=2 * trainable,
-            averaged=weights,
+            averaged=trainable,
             activations=activations,
             process=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
             peak_gpu=peak_gpu,
@@ -103,10 +103,11 @@ def estimate_training(
             save=tried.saving * num_saves(settings) + tried.closing,
         ),
         # Averaged and current weights, two moments of each, and the weights of the best judged step.
-        checkpoint_bytes=3 * weights + 2 * trainable,
+        checkpoint_bytes=3 * saved + 2 * trainable,
         # The newest, the best judged, and the one that is being written.
         num_checkpoints=settings.keep_checkpoints + 2,
         prepared_bytes=num_missing * window_bytes,
+        archive_bytes=saved,
         notes=notes,
     )
 

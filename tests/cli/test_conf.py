@@ -27,6 +27,7 @@ from interpositive.cli.verbs.apply import ApplyConfig, DeliveryConfig, GateConfi
 from interpositive.cli.verbs.conform import ConformConfig
 from interpositive.cli.verbs.demo import DemoConfig
 from interpositive.cli.verbs.evaluate import EvaluateConfig
+from interpositive.cli.verbs.export import ExportConfig
 from interpositive.cli.verbs.ingest import IngestConfig
 from interpositive.cli.verbs.inspect import InspectConfig
 from interpositive.cli.verbs.rehearse import RehearseConfig
@@ -39,6 +40,7 @@ from interpositive.delivery.gate import GatePlan
 from interpositive.delivery.restoring import WindowPlan
 from interpositive.metrics.contract import ShotMetric
 from interpositive.mini_models.contract import MiniModel
+from interpositive.records.device_kind import DeviceKind
 from interpositive.soundstage.spec import StageSpec
 from interpositive.soundstage.writing import take_name
 from interpositive.tasks.contract import Task
@@ -54,6 +56,7 @@ SCHEMAS: dict[str, Any] = {
     "reproduce": ReproduceConfig,
     "apply": ApplyConfig,
     "evaluate": EvaluateConfig,
+    "export": ExportConfig,
     "conform": ConformConfig,
     "review": ReviewConfig,
     "soundstage": SoundstageConfig,
@@ -65,6 +68,7 @@ KINDS: dict[str, type] = {
     "mini_model": MiniModel,
     "stage": StageSpec,
     "metric": ShotMetric,
+    "device_kind": DeviceKind,
     "engine": Engine,
 }
 GROUP_KEYS: dict[str, set[str]] = {
@@ -119,8 +123,9 @@ def test_a_choice_lists_exactly_what_its_reader_takes(path: Path, request: pytes
     if group == "track_metric":
         assert find_target(yaml.safe_load(path.read_text())["_target_"], group), "chosen by no verb yet"
         return
-    node = composed(verb_with(group), f"{group}=[{path.stem}]" if group == "metric" else f"{group}={path.stem}")[group]
-    node = node[path.stem] if group == "metric" else node
+    several = group in ("metric", "device_kind")
+    node = composed(verb_with(group), f"{group}=[{path.stem}]" if several else f"{group}={path.stem}")[group]
+    node = node[path.stem] if several else node
     if "_target_" in node:
         target = find_target(node["_target_"], group)
         assert set(node) - {"_target_"} == set(inspect.signature(target).parameters) - {"self", "kwargs"}

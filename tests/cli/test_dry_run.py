@@ -58,6 +58,8 @@ def test_tells_what_a_run_would_take_and_changes_nothing(command: Command, own: 
     assert "nothing is trained and nothing written" in ended.out
     assert told["parameters"].startswith("4,") and told["parameters"].endswith("trainable, 0 frozen")
     assert told["processes"] == "1 training, 1 reading batches"
+    for name in ("1 x 24 GB", "1 x 80 GB", "8 x 80 GB", "gpu_24gb: compute=one_gpu"):
+        assert name in ended.out, ended.out
     assert "2 train, 1 val" in told["data"] and "3 were read with their digests checked" in told["data"]
     assert "no record of rights or consent, so none was checked" in told["rights"]
     assert "4 of 4 windows to prepare" in told["time"] and "40 steps of" in told["time"]

@@ -43,6 +43,8 @@ def load_part(kind: Any, folder: WeightsFolder, part: str, dtype: torch.dtype) -
             expected=kind.__name__,
             remedy="choose its backbone",
         )
+    if folder.is_outline:
+        return _outlined(kind, config, dtype)
     try:
         loaded, report = kind.from_pretrained(
             folder.path,
@@ -60,6 +62,17 @@ def load_part(kind: Any, folder: WeightsFolder, part: str, dtype: torch.dtype) -
             f"the weights in {folder.path / part} are not those of its config.json", found=str(wrong)[:300]
         )
     return loaded
+
+
+def _outlined(kind: Any, config: dict[str, Any], dtype: torch.dtype) -> Any:
+    """Of a model's shapes alone, and in the types that loading would give it."""
+    with torch.device("meta"):
+        model = kind.from_config(config)
+    kept = getattr(kind, "_keep_in_fp32_modules", None) or ()
+    for name, value in (*model.named_parameters(), *model.named_buffers()):
+        wide = any(part in kept for part in name.split("."))
+        value.data = value.data.to(torch.float32 if wide else dtype)
+    return model
 
 
 def _be_quiet(kind: Any) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,8 @@ class WeightsFolder:
     """A folder as diffusers saves pipelines: a subfolder for each part, each with ``config.json`` and safetensors.
 
     ``origin`` is what was asked for, ``parts`` the subfolders that are used, ``digests`` those of their files,
-    and ``licence`` the name that the folder gives itself, or None.
+    and ``licence`` the name that the folder gives itself, or None. An outline lacks weights: what is built from it has
+    shapes and no values.
     """
 
     path: Path
@@ -42,6 +45,7 @@ class WeightsFolder:
     parts: tuple[str, ...]
     digests: Mapping[str, str]
     licence: str | None
+    is_outline: bool = False
 
     @property
     def sha256(self) -> str:
@@ -58,6 +62,19 @@ class WeightsFolder:
         return _index(self.path)
 
 
+_outlines_suffice: ContextVar[bool] = ContextVar("outlines_suffice", default=False)
+
+
+@contextmanager
+def outlines_suffice() -> Iterator[None]:
+    """Inside, a folder whose parts have their configurations but no weights is found too, to plan with."""
+    token = _outlines_suffice.set(True)
+    try:
+        yield
+    finally:
+        _outlines_suffice.reset(token)
+
+
 def find_weights(asked: str, parts: Sequence[str], perhaps: Sequence[str] = ()) -> WeightsFolder:
     """The folder of a path or of a hub id that is in the hub's cache on this machine; nothing is fetched.
 
@@ -67,7 +84,8 @@ def find_weights(asked: str, parts: Sequence[str], perhaps: Sequence[str] = ()) 
     path = _place(asked)
     needed = (*parts, *(part for part in perhaps if _has(path, part)))
     lacking = [part for part in needed if not _is_whole(path / part)]
-    if lacking:
+    is_outline = _outlines_suffice.get() and all(_has_config(path / part) for part in needed)
+    if lacking and not is_outline:
         there = _listed(path) if path.is_dir() else "no such folder"
         raise MissingWeightsError(
             f"the weights of {asked} are not on this machine",
@@ -80,7 +98,7 @@ def find_weights(asked: str, parts: Sequence[str], perhaps: Sequence[str] = ()) 
     everything = (file for part in needed for file in (path / part).iterdir())
     files = sorted(file for file in everything if file.suffix in _SUFFIXES)
     digests = {str(file.relative_to(path)): sha256_of_weights(file) for file in files}
-    return WeightsFolder(path, asked, needed, digests, _licence(path))
+    return WeightsFolder(path, asked, needed, digests, _licence(path), is_outline=bool(lacking))
 
 
 def _index(path: Path) -> dict[str, Any]:
@@ -107,9 +125,13 @@ def _place(asked: str) -> Path:
     return folder / "snapshots" / reference.read_text().strip()
 
 
+def _has_config(part: Path) -> bool:
+    return (part / _CONFIGS.get(part.name, _CONFIG)).is_file()
+
+
 def _is_whole(part: Path) -> bool:
     """Whether a part is there: its configuration, and each file of weights that its index names."""
-    if not (part / _CONFIGS.get(part.name, _CONFIG)).is_file():
+    if not _has_config(part):
         return False
     if part.name in _CONFIGS:
         return True

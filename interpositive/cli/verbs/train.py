@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from interpositive.backbones.pretrained.weights_folder import outlines_suffice
 from interpositive.cli.dry_running import tell_dry_run
 from interpositive.cli.launching import launch
 from interpositive.cli.runs import refuse_other_folder
@@ -33,7 +35,8 @@ def run(config: DictConfig) -> None:
     if isinstance(plain["run_folder"], str):
         refuse_other_folder(Path(plain["run_folder"]), "run_folder")
     # Assembled here too, so that every mistake is told before a run folder is named.
-    parts = assemble_training(plain)
+    with outlines_suffice() if plain["dry_run"] is True else nullcontext():
+        parts = assemble_training(plain)
     rank = rank_of(os.environ)
     # Of many that were started as ranks, one tells.
     tells = rank is None or rank.number == 0
