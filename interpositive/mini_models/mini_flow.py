@@ -84,8 +84,8 @@ class MiniFlow(MiniModel):
         video_widths: Sequence[int] = (32, 64, 96),
         film_px: int = 64,
         film_frames: int = 5,
-        solver: str = "heun",
-        num_steps: int = 6,
+        solver: str = "euler",
+        num_steps: int = 8,
         stretch_frames: int = 12,
         shared_frames: int = 4,
     ) -> None:
