@@ -25,12 +25,13 @@ from interpositive.tasks.laying_out import ReadCondition, nothing_more
 
 NOTHING_HELD_OUT = "no pixel of the shot could be held out to choose a method on; {method} is used"
 MADE_UP = (
-    "{share:.0%} of the hole is shown by no frame: {method} makes it up there, and is {other} elsewhere, which was "
-    "chosen; PSNR, which rewards blur, has no say in what is made up"
+    "{share:.0%} of the hole is shown by no frame: {method} makes it up there, and is {other} elsewhere, within 0.25 dB "
+    "of the best, {chosen}; PSNR, which rewards blur, has no say in what is made up"
 )
 NOTHING_MASKED = "the mask is empty on every frame that was looked at; nothing to choose on, {method} is used"
 _SAFEST = "prior"
 _ENOUGH_TO_MAKE_UP = 0.02
+_AS_GOOD_DB = 0.25
 
 HoldOut = Callable[[Example, range, torch.Generator, tuple[float, float]], Example | None]
 
@@ -74,8 +75,8 @@ def choose_method(
     the untrained prior is taken (or the first method, if there is none), and the result's note says so.
     ``MediaError`` where no method gives finite values.
     PSNR is of the values that the mini-model works on. It cannot judge what is made up: a method that does so takes the
-    place of the one that it otherwise equals, if that one is chosen and more than a fiftieth of the hole is shown by no
-    frame; the note says so.
+    place of the best, if the one that it otherwise equals is within 0.25 dB of that, and more than a fiftieth of the
+    hole is shown by no frame; the note says so.
     """
     making_up = {other: method for method, other in mini_model.makes_up.items() if {method, other} <= set(methods)}
     num_hidden = num_made_up = 0
@@ -125,7 +126,10 @@ def choose_method(
     best = max(scores.values())
     chosen = next(method for method in methods if scores.get(method, -math.inf) >= best - 0.02)
     note = ""
-    if chosen in making_up and num_made_up > _ENOUGH_TO_MAKE_UP * num_hidden:
-        note = MADE_UP.format(share=num_made_up / num_hidden, method=making_up[chosen], other=chosen)
-        chosen = making_up[chosen]
+    for other, method in making_up.items():
+        near = scores.get(other, -math.inf) >= best - _AS_GOOD_DB and method in scores
+        if near and num_made_up > _ENOUGH_TO_MAKE_UP * num_hidden:
+            note = MADE_UP.format(share=num_made_up / num_hidden, method=method, other=other, chosen=chosen)
+            chosen = method
+            break
     return GateResult({method: scores.get(method) for method in methods}, chosen, count // 3, note)
