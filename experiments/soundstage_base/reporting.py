@@ -85,7 +85,7 @@ def _mean(priors: Iterable[ByMetric], metric: str) -> float:
 
 def draw(points: Sequence[Point], path: Path, title: str) -> None:
     """The gain in hole PSNR against steps, a band for its 95 % bootstrap interval over windows."""
-    if not points:
+    if not any(point.steps for point in points):
         return
     figure, axes = pyplot.subplots(figsize=(6.4, 3.8), dpi=110)
     for variant in dict.fromkeys(point.variant for point in points):
