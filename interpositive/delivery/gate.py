@@ -25,8 +25,8 @@ from interpositive.tasks.laying_out import ReadCondition, nothing_more
 
 NOTHING_HELD_OUT = "no pixel of the shot could be held out to choose a method on; {method} is used"
 MADE_UP = (
-    "{share:.0%} of the hole is shown by no frame: {method} makes it up there, and is {other} elsewhere, within 0.25 dB "
-    "of the best, {chosen}; PSNR, which rewards blur, has no say in what is made up"
+    "{share:.0%} of the hole is shown by no frame: {method} makes it up there, and is {other} elsewhere, within "
+    "0.25 dB of the best, {chosen}; PSNR, which rewards blur, has no say in what is made up"
 )
 NOTHING_MASKED = "the mask is empty on every frame that was looked at; nothing to choose on, {method} is used"
 _SAFEST = "prior"
