@@ -185,6 +185,8 @@ def _deliver(
         delivered = delivered_shot(shot.plate, shot.footage, shot.laid_out, shot.first_frame, frames_out.extension)
         notes = [*shot.laid_out.notes, *colour_notes(shot, source)]
         notes += write_conform(scratch, shot.name, [event_of(delivered, "frames")], delivered.record_drop_frame)
+        for name, text in mini_model.papers(shot.laid_out.condition(0, 1), gate.chosen, shot.name).items():
+            (scratch / name).write_text(text)
         write_measures(scratch, shot, gate, meter, pictures, notes)
         return write_manifest(
             scratch,

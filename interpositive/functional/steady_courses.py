@@ -18,8 +18,9 @@ Course = NDArray[np.float64]
 
 CURVES = ((math.inf, 0), (math.inf, 1), (math.inf, 3), (96.0, 1), (48.0, 1), (24.0, 1))
 """Kinds of courses, how far each frame looks and the degree of its curve, from the stiffest to the slackest."""
-SURELY_BETTER = 1.25
-SURELY_A_STEP = 1.35
+SURELY_BETTER = 2.0
+SURELY_A_STEP = 2.0
+_NUM_PLACES = 6
 
 
 def real_course(course: Course, hold: int = 8, least_stay: int = 12) -> Course:
@@ -36,7 +37,7 @@ def real_course(course: Course, hold: int = 8, least_stay: int = 12) -> Course:
     while True:
         tries = [
             (*_best_course(course, sorted([*breaks, place]), hold), place)
-            for place in _places(num_frames, breaks, least_stay)
+            for place in _places(course, breaks, least_stay)
         ]
         if not tries:
             break
@@ -48,9 +49,13 @@ def real_course(course: Course, hold: int = 8, least_stay: int = 12) -> Course:
     return best
 
 
-def _places(num_frames: int, breaks: list[int], least_stay: int) -> list[int]:
+def _places(course: Course, breaks: list[int], least_stay: int) -> list[int]:
+    """Where a step may be: the few places at which the frames before and after differ most."""
+    num_frames, side = len(course), max(2, least_stay // 2)
     ends = [0, *breaks, num_frames]
-    return [p for p in range(num_frames) if all(abs(p - end) >= least_stay for end in ends)]
+    allowed = [p for p in range(num_frames) if all(abs(p - end) >= least_stay for end in ends)]
+    jumps = {p: float(np.square(course[p : p + side].mean(0) - course[p - side : p].mean(0)).sum()) for p in allowed}
+    return sorted(jumps, key=lambda place: -jumps[place])[:_NUM_PLACES]
 
 
 def _best_course(course: Course, breaks: list[int], hold: int) -> tuple[float, Course]:

@@ -79,6 +79,11 @@ class MiniModel(nn.Module, ABC):
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
         """Restore the frames ``keep`` of a window ``t c h w``, by each of the methods (all, if not named)."""
 
+    def papers(self, condition: Mapping[str, Tensor], method: str, name: str) -> Mapping[str, str]:
+        """What is delivered beside a shot's frames, texts by file name: what other programs need to do the same."""
+        del condition, method, name
+        return {}
+
     @property
     def origins(self) -> Sequence[str]:
         """What it begins with that this production did not make, a sentence each, for the record."""

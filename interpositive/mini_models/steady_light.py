@@ -21,7 +21,8 @@ from interpositive.functional.examples import Example
 from interpositive.functional.light_fields import LightFields, cell_means, on_raster
 from interpositive.mini_models.contract import MiniModel, Restored
 from interpositive.mini_models.light_equalising import EQUALISERS
-from interpositive.motion.flicker_solve import FlickerSolve, solve_flicker
+from interpositive.motion.flicker_shot import SOLVE_FIELDS, solve_tensors
+from interpositive.motion.flicker_solve import solve_flicker
 from interpositive.motion.window_motion import value_range
 from interpositive.objectives.pixel import absolute, charbonnier
 from interpositive.records.bounds import Bounds, refuse_outside
@@ -50,26 +51,22 @@ class _Solved:
 
     def condition(self) -> dict[str, Tensor]:
         """As entries of an example's condition."""
-        parts = (self.flicker.gain, self.flicker.offset, self.real.gain, self.real.offset)
-        return dict(zip(_FIELDS, parts, strict=True)) | {"unrest": self.unrest}
+        parts = (self.flicker.gain, self.flicker.offset, self.real.gain, self.real.offset, self.unrest)
+        return dict(zip(SOLVE_FIELDS, parts, strict=True))
 
     @staticmethod
     def of(condition: Mapping[str, Tensor]) -> _Solved:
         """What :meth:`condition` gave."""
-        gain, offset, real_gain, real_offset = (condition[name].float() for name in _FIELDS)
-        return _Solved(LightFields(gain, offset), LightFields(real_gain, real_offset), condition["unrest"].float())
-
-
-_FIELDS = ("gain", "offset", "real_gain", "real_offset")
+        gain, offset, real_gain, real_offset, unrest = (condition[name].float() for name in SOLVE_FIELDS)
+        return _Solved(LightFields(gain, offset), LightFields(real_gain, real_offset), unrest)
 
 
 class SteadyLight(MiniModel):
     """A joint solve of the flicker, and a small network's correction of it.
 
-    ``hold_frames`` is how long one jump of flicker may last to a side: a change of light that frames further off
-    bear out is real. ``keep_real_light`` false brings the whole window to one level, fades and lamps included.
-    ``reach_frames`` on either side are solved with. ``track_frames`` smooths the baselines' courses. ``width``
-    is the network's.
+    A request brings the whole shot's solve; what comes without one, as training windows do, is solved by itself, where
+    ``hold_frames`` to a side may one jump of flicker last. ``reach_frames`` on either side are seen by the network and
+    by the baselines, whose courses ``track_frames`` smooths. ``width`` is the network's.
     """
 
     trained_method = "trained"
@@ -80,8 +77,7 @@ class SteadyLight(MiniModel):
         self,
         *,
         hold_frames: int = 8,
-        keep_real_light: bool = True,
-        reach_frames: int = 24,
+        reach_frames: int = 8,
         track_frames: float = 12.0,
         width: int = 16,
     ) -> None:
@@ -89,7 +85,6 @@ class SteadyLight(MiniModel):
         given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
         refuse_outside(_BOUNDS, given, "mini_model")
         self.hold_frames = hold_frames
-        self.keep_real_light = keep_real_light
         self.reach_frames = reach_frames
         self.track_frames = track_frames
         self.methods = (*EQUALISERS, "prior", self.trained_method)
@@ -101,7 +96,7 @@ class SteadyLight(MiniModel):
         """One example a window: the solve, and the window's frames as means of the grid's cells."""
         del generator
         assert example.target is not None
-        solved = self._solve(example.input)
+        solved = self._solve(example)
         judged = example.condition["judged"]
         for frames in (example.input, example.target):
             inside = (frames > _TRUSTED[0]) & (frames < _TRUSTED[1])
@@ -157,7 +152,7 @@ class SteadyLight(MiniModel):
         fields: dict[str, LightFields] = {}
         sure = torch.ones_like(plate[:, :1])
         if learned and bool(mask.any()):
-            solved = self._solve(frames)
+            solved = self._solve(example)
             fields = {"prior": solved.flicker}
             if self.trained_method in wanted:
                 batched = _Solved.of({name: value[None] for name, value in solved.condition().items()})
@@ -178,18 +173,10 @@ class SteadyLight(MiniModel):
             restored[name] = Restored(torch.where(mask, made.clamp(low, high), plate), sure)
         return restored
 
-    def _solve(self, frames: Tensor) -> _Solved:
-        pictures = rearrange(frames.float().cpu().numpy(), "t c h w -> t h w c")
-        found = solve_flicker(
-            np.ascontiguousarray(pictures), hold=self.hold_frames, keep_real_light=self.keep_real_light
-        )
-        return _as_tensors(found, frames.device)
-
-
-def _as_tensors(found: FlickerSolve, device: torch.device) -> _Solved:
-    gain, offset, real_gain, real_offset = (
-        rearrange(torch.from_numpy(field), "t r c ch -> t ch r c").contiguous().to(device)
-        for field in (found.gain, found.offset, found.real_gain, found.real_offset)
-    )
-    unrest = torch.from_numpy(found.unrest)[:, None].to(device)
-    return _Solved(LightFields(gain, offset), LightFields(real_gain, real_offset), unrest)
+    def _solve(self, example: Example) -> _Solved:
+        """The whole shot's solve where the request brings it, else that of the window."""
+        if set(SOLVE_FIELDS) <= set(example.condition):
+            return _Solved.of(example.condition)
+        pictures = rearrange(example.input.float().cpu().numpy(), "t c h w -> t h w c")
+        found = solve_flicker(np.ascontiguousarray(pictures), hold=self.hold_frames)
+        return _Solved.of({name: value.to(example.input.device) for name, value in solve_tensors(found).items()})

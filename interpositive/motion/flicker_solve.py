@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
-from scipy.ndimage import uniform_filter1d
+from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from interpositive.functional.light_fields import GRID_COLUMNS, GRID_ROWS
 from interpositive.functional.steady_courses import real_course
@@ -26,6 +26,8 @@ Courses = NDArray[np.float64]
 
 _SQUARES = 9
 _LEAST_DEVIATION = 2e-5
+_DEEPEST = 0.04
+"""RMS over the frame, in code values, from which a local change of light is a shadow: about a fifth of a stop."""
 _ACROSS, _DOWN, _TURNS_DOWN = 4.5, 3.5, 6
 _TRUSTED = (0.02, 0.98)
 _PRIOR_DEVIATION = 0.1
@@ -74,9 +76,23 @@ def solve_flicker(frames: Plane, *, hold: int = 8, keep_real_light: bool = True)
     )
     # From a code back to what the steady light would give, and on to what the real light gives.
     stretch = (1.0 + real_gain) / np.maximum(1.0 + gain, 0.1)
-    made = (stretch - 1.0, real_offset - offset * stretch, real_gain, real_offset)
+    trust = _no_shadow(flat - base)[:, None, None]
+    made = (trust * (stretch - 1.0), trust * (real_offset - offset * stretch), real_gain, real_offset)
     fields = [each.reshape(num_frames, GRID_ROWS, GRID_COLUMNS, 3).astype(np.float32) for each in made]
     return FlickerSolve(fields[0], fields[1], fields[2], fields[3], unrest)
+
+
+def _no_shadow(wanted: Courses) -> Courses:
+    """How far each frame's flicker ``t 6k`` is believed: not where light changes so much from place to place.
+
+    A shadow that passes is over as soon as flicker is. It is deeper than what film or a tool lets
+    a part of the frame differ by from one frame to the next.
+    """
+    parts = wanted.reshape(len(wanted), 2, len(_orders()), 3)
+    across = np.array([order[0] > 0 for order in _orders()])
+    local = np.sqrt(np.square(parts[:, 1, across]).sum(1).mean(1))
+    worst = maximum_filter1d(local, 3, mode="nearest")
+    return np.asarray(1.0 / (1.0 + (worst / _DEEPEST) ** 8))
 
 
 def _on_grid(shapes: Plane, courses: Courses, centre: float, contrast: float) -> tuple[Courses, Courses]:

@@ -15,15 +15,15 @@ from interpositive.media.plate_colour import PlateColour
 from interpositive.tasks.holding_out import hide_elsewhere
 from interpositive.tasks.laying_out import Asked, LaidOut
 
-Lack = Literal["pixels", "frames", "borders", "light"]
+Lack = Literal["pixels", "frames", "borders", "light", "look"]
 
 
 class Task(ABC):
     """One kind of fix, taught by the production's own clean frames.
 
     ``lacks`` is what a shot lacks that this fix gives it: pixels within frames, whole frames, what lies beyond their
-    borders, or the right light. Only mini-models that supply it can learn the task. ``asks`` is what may be asked at
-    apply time.
+    borders, the right light, or another shot's look. Only mini-models that supply it can learn the task. ``asks`` is
+    what may be asked at apply time.
     """
 
     name: str

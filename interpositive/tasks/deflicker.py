@@ -9,12 +9,15 @@ from typing import ClassVar
 import numpy as np
 import torch
 from einops import rearrange
+from pydantic import Field
 from torch import Tensor
 
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
+from interpositive.functional.light_fields import LightFields
 from interpositive.media.contract import FrameReader
 from interpositive.media.plate_colour import PlateColour
+from interpositive.motion.flicker_shot import ShotFlicker
 from interpositive.records.bounds import Bounds, refuse_outside
 from interpositive.tasks.contract import Lack, Task
 from interpositive.tasks.flicker import DRAWS, draw_flicker, put_flicker
@@ -28,6 +31,16 @@ _BOUNDS: Bounds = {
 }
 
 
+class AskedOfDeflicker(Asked):
+    """What may be asked of a shot: ``keep_light`` false brings it to one level, fades and lamps included.
+
+    ``hold_frames`` to a side may one jump of flicker last.
+    """
+
+    keep_light: bool = True
+    hold_frames: int = Field(8, ge=1, le=1000)
+
+
 class Deflicker(Task):
     """Flicker of a random kind and strength over whole frames.
 
@@ -38,6 +51,7 @@ class Deflicker(Task):
     """
 
     name = "deflicker"
+    asks = AskedOfDeflicker
     lacks: ClassVar[Lack] = "light"
 
     def __init__(
@@ -80,15 +94,25 @@ class Deflicker(Task):
         return Example(input=flickering, mask=mask, target=frames, condition={"judged": mask - known})
 
     def lay_out(self, reader: FrameReader, asked: Asked, colour: PlateColour) -> LaidOut:
-        """The plate as it is; all of it may change."""
-        del asked, colour
-        return LaidOut(reader, whole_frames(reader.info))
+        """The plate as it is, all of which may change, and the flicker of the whole shot, solved once."""
+        assert isinstance(asked, AskedOfDeflicker)
+        flicker = ShotFlicker(
+            lambda start, stop: colour.to_values(reader.window(start, stop)),
+            len(reader),
+            hold=asked.hold_frames,
+            keep_real_light=asked.keep_light,
+        )
+        notes = () if asked.keep_light else ("all frames were brought to one level of light, as was asked",)
+        return LaidOut(reader, whole_frames(reader.info), flicker.window, notes=notes)
 
     def hold_out(
         self, request: Example, keep: range, generator: torch.Generator, shift_share: tuple[float, float]
     ) -> Example | None:
-        """More flicker, put over the shot's own: what takes it out again is to be trusted."""
+        """Flicker put on the shot as the solve steadies it: its own would count against what takes that out."""
         del shift_share
         looked_at = torch.zeros_like(request.mask)
         looked_at[keep.start : keep.stop] = 1.0
-        return replace(self.example(request.input, generator), condition={"judged": looked_at})
+        fields = {name: request.condition[name] for name in ("gain", "offset")}
+        steadied = LightFields(**fields).over(request.input)
+        low, high = min(0.0, float(request.input.min())), max(1.0, float(request.input.max()))
+        return replace(self.example(steadied.clamp(low, high), generator), condition={"judged": looked_at})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,10 @@ def window(path: Path) -> Window:
             mask[..., :16] = 1
         else:
             mask[..., 40:44] = 1
-        return Example(torch.where(mask > 0, 0.1, clean), mask, clean, {"judged": mask.clone()})
+        # A look to match, for those that match one.
+        reference = clean[None, ::2].expand(NUM_FRAMES, *clean[::2].shape)
+        condition = {"judged": mask.clone(), "reference": reference}
+        return Example(torch.where(mask > 0, 0.1, clean), mask, clean, condition)
 
     return making
 
@@ -148,7 +152,7 @@ def test_a_plate_without_a_mask_comes_back_as_it_is(build: Callable[[], Any], wi
 def test_restoring_repeats_itself_and_needs_no_target(build: Callable[[], Any], window: Window) -> None:
     model, example = build().eval(), window()
     one = model.restore(example, range(2, 4), [model.trained_method])
-    two = model.restore(Example(example.input, example.mask), range(2, 4), [model.trained_method])
+    two = model.restore(replace(example, target=None), range(2, 4), [model.trained_method])
     assert list(one) == [model.trained_method]
     assert torch.equal(one[model.trained_method].frames, two[model.trained_method].frames)
 
