@@ -18,7 +18,7 @@ Course = NDArray[np.float64]
 
 CURVES = ((math.inf, 0), (math.inf, 1), (math.inf, 3), (96.0, 1), (48.0, 1), (24.0, 1))
 """Kinds of courses, how far each frame looks and the degree of its curve, from the stiffest to the slackest."""
-SURELY_BETTER = 2.0
+SURELY_BETTER, BETTER = 2.0, 1.25
 SURELY_A_STEP = 2.0
 _NUM_PLACES = 6
 
@@ -62,12 +62,16 @@ def _best_course(course: Course, breaks: list[int], hold: int) -> tuple[float, C
     """For each value the simplest course with these steps that predicts well, and the mean squared error of all."""
     segment = np.searchsorted(np.asarray(breaks), np.arange(len(course)), side="right")
     best_error, best = np.full(course.shape[1], math.inf), course.copy()
+    level = np.ones(course.shape[1], np.bool_)
     for width, degree in CURVES:
         if math.isfinite(width) and width > len(course):
             continue
         held_out = _smoother(segment, width, degree, hold) @ course
         error = np.mean((course - held_out) ** 2, 0) + 1e-14
-        better = error * SURELY_BETTER < best_error
+        # To leave one level takes more than to follow closer what does not keep to one.
+        margin = np.where(level, SURELY_BETTER, BETTER)
+        better = error * margin < best_error
+        level &= ~better | (degree == 0)
         best_error[better] = error[better]
         best[:, better] = _smoother(segment, width, degree, -1) @ course[:, better]
     return float(best_error.sum()), best
