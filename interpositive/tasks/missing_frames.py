@@ -56,20 +56,36 @@ class MissingFrames(Task):
         self.known_between = known_between
 
     def example(self, frames: Tensor, generator: torch.Generator, damage: Tensor | None = None) -> Example:
-        """Leave frames out, short gaps as often as long ones; the frame that is nearest stands in their place."""
+        """Leave frames out, short gaps as often as long ones; the frame that is nearest stands in their place.
+
+        The middle of the window is always missing, for that is where held-out windows are judged.
+        """
         num_frames = len(frames)
-        left_out = np.zeros(num_frames, bool)
         around = _AROUND if num_frames >= 4 * _AROUND else 1
-        place = around + int(torch.randint(3, (), generator=generator)) * (num_frames > 4)
-        while place < num_frames - 1:
+        left_out = np.zeros(num_frames, bool)
+        first, end = around, num_frames - around
+
+        def draw(most: int) -> int:
             low, high = np.log(self.gap_frames[0]), np.log(self.gap_frames[1] + 1)
-            drawn = int(np.exp(low + float(torch.rand((), generator=generator)) * (high - low)))
-            room = num_frames - place - around
-            if room < 1:
-                break
-            length = min(drawn, room)
-            left_out[place : place + length] = True
-            place += length + self.known_between + int(torch.randint(3, (), generator=generator))
+            return min(most, int(np.exp(low + float(torch.rand((), generator=generator)) * (high - low))))
+
+        def between() -> int:
+            return self.known_between + int(torch.randint(3, (), generator=generator))
+
+        if first < end:
+            length = draw(end - first)
+            middle = num_frames // 2 - int(torch.randint(length, (), generator=generator))
+            middle = min(max(middle, first), end - length)
+            left_out[middle : middle + length] = True
+            after, before = middle + length + between(), middle - between()
+            while after < end:
+                length = draw(end - after)
+                left_out[after : after + length] = True
+                after += length + between()
+            while before > first:
+                length = draw(before - first)
+                left_out[before - length : before] = True
+                before -= length + between()
         made_up = torch.from_numpy(left_out.astype(np.float32))[:, None, None, None].expand_as(frames[:, :1])
         known = torch.zeros_like(frames[:, :1]) if damage is None else (damage > 0).to(torch.float32)
         return Example(

@@ -38,7 +38,7 @@ def test_gaps_of_the_lengths_asked_for_have_known_frames_on_both_sides() -> None
     for number in range(30):
         example = MissingFrames(gap_frames=(1, 4)).example(clean_window(), generator_from(number))
         missing = example.mask.flatten(1).amin(1).numpy() > 0
-        assert not missing[[0, 1, -2, -1]].any() and missing.any()
+        assert not missing[[0, 1, -2, -1]].any() and missing[12], "held-out windows are judged in their middle"
         runs = "".join("x" if m else " " for m in missing).split()
         lengths |= {len(run) for run in runs}
         assert example.target is not None

@@ -1,0 +1,232 @@
+"""Framing fill: beyond the frame's border, what the camera saw before and after; made up only where it never looked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
+
+import cv2
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from interpositive.errors import ConfigError
+from interpositive.functional.examples import Example
+from interpositive.mini_models.contract import MiniModel, Restored
+from interpositive.mini_models.evidence_fusion import EvidenceFusion, Weighed, crop_corners, crop_example
+from interpositive.motion.beyond_borders import BorderMotion, edge_extended, smoothly_filled
+from interpositive.motion.spatial_fill import telea_fill
+from interpositive.motion.window_motion import Plane, channel_mean, value_range
+from interpositive.records.bounds import Bounds, refuse_outside
+from interpositive.tasks.contract import Lack
+
+_KINDS = ("edge", "smooth", "camera")
+_NUM_WORDS = len(_KINDS) + 2
+_BIAS = {"edge": -10.0, "smooth": -7.0, "camera": 0.0}
+_ERROR_OF_EDGE = 0.1
+_FARNESS = 1.5
+_SOFTNESS = 30.0
+_TILE_ROWS, _TILE_MARGIN = 256, 48
+_BOUNDS: Bounds = {
+    "offsets": (1, 1000),
+    "scorer_width": (1, 1024),
+    "residual_widths": (1, 1024),
+    "crop_px": (8, 4096),
+    "crops_per_frame": (1, 256),
+    "frames_per_window": (1, 1000),
+    "temperature": (1e-6, 1e6),
+}
+
+Brought = list[tuple[Plane, Plane, int]]
+
+
+class FramingFill(MiniModel):
+    """Fusion of frames ``offsets`` before and after, brought by the camera's motion.
+
+    ``crop_px``, ``crops_per_frame`` and ``frames_per_window`` shape what training draws.
+    """
+
+    trained_method = "trained"
+    supplies: ClassVar[frozenset[Lack]] = frozenset({"borders"})
+
+    def __init__(
+        self,
+        *,
+        offsets: Sequence[int] = (1, 2, 4, 8, 12, 16, 24),
+        scorer_width: int = 16,
+        residual_widths: Sequence[int] = (24, 48, 64),
+        crop_px: int = 72,
+        crops_per_frame: int = 3,
+        frames_per_window: int = 4,
+        temperature: float = 0.02,
+    ) -> None:
+        super().__init__()
+        given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
+        refuse_outside(_BOUNDS, given, "mini_model")
+        if crop_px % 8:
+            raise ConfigError("mini_model.crop_px is a multiple of 8", found=crop_px)
+        self.offsets = tuple(int(offset) for offset in offsets)
+        self.reach_frames = max(self.offsets)
+        self.methods = (*BASELINES, "prior", self.trained_method)
+        self.crop_px, self.crops_per_frame, self.frames_per_window = crop_px, crops_per_frame, frames_per_window
+        self.fusion = EvidenceFusion(_NUM_WORDS, scorer_width, residual_widths, temperature, (0, 1))
+
+    def prepare(self, example: Example, generator: torch.Generator) -> Sequence[Example]:
+        """Crops of what was cropped off a few frames, each with all its candidates."""
+        assert example.target is not None
+        judged = example.condition.get("judged", example.mask)
+        motion = _motion_of(example)
+        order = torch.randperm(len(judged), generator=generator).tolist()
+        prepared: list[Example] = []
+        for frame in sorted(n for n in order if judged[n].any())[:: max(1, len(order) // self.frames_per_window)]:
+            bank = self._bank(motion, frame, self._views(motion, frame), half=True)
+            for corner in crop_corners(judged[frame, 0] + 1e-6, self.crop_px, self.crops_per_frame, generator):
+                at = slice(frame, frame + 1)
+                prepared.append(crop_example(bank, example.target[at], judged[at], corner, self.crop_px))
+        return prepared
+
+    def losses(self, example: Example, generator: torch.Generator) -> dict[str, Tensor]:
+        """Those of the fusion."""
+        del generator
+        return self.fusion.losses(example)
+
+    @torch.no_grad()
+    def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
+        """Fill what is masked of the frames ``keep``; all methods share the camera's motion."""
+        wanted = self.wanted(methods)
+        frames = {name: example.input[keep.start : keep.stop].cpu().float().clone() for name in wanted}
+        sure = {name: torch.ones_like(example.mask[keep.start : keep.stop]).cpu().float() for name in wanted}
+        if (example.mask[keep.start : keep.stop] > 0).any():
+            motion = _motion_of(example)
+            low, high = value_range(motion.frames)
+            for place, number in enumerate(keep):
+                hole = torch.from_numpy(motion.holes[number])[None]
+                if not hole.any():
+                    continue
+                for name, (picture, certainty) in self._frame(motion, number, wanted).items():
+                    frames[name][place] = torch.where(hole, picture.clamp(low, high), frames[name][place])
+                    sure[name][place] = torch.where(hole, certainty.clamp(0, 1), 1.0)
+        return {name: Restored(frames[name], sure[name]) for name in wanted}
+
+    def _frame(self, motion: BorderMotion, number: int, methods: Sequence[str]) -> dict[str, tuple[Tensor, Tensor]]:
+        views = self._views(motion, number)
+        results: dict[str, tuple[Tensor, Tensor]] = {}
+        for name in methods:
+            if name in BASELINES:
+                picture = rearrange(torch.from_numpy(BASELINES[name](motion, number, views)), "h w c -> c h w")
+                results[name] = (picture, torch.full_like(picture[:1], 0.5))
+        if learned := [name for name in methods if name not in BASELINES]:
+            weighed = self._fused(self._bank(motion, number, views, half=False))
+            for name in learned:
+                picture = weighed.prior if name == "prior" else weighed.final
+                results[name] = (picture[0], weighed.certainty[0])
+        return results
+
+    def _fused(self, bank: Mapping[str, Tensor]) -> Weighed:
+        """Fuse a frame by bands of rows, so that a tall raster needs no more memory than a low one."""
+        device = self.fusion.log_temperature.device
+        height = bank["candidates"].shape[-2]
+        bands = []
+        for top in range(0, height, _TILE_ROWS):
+            # Whole cells of the network's coarsest level, so that bands meet without a seam.
+            first, last = max(0, top - _TILE_MARGIN), min(height, top + _TILE_ROWS + _TILE_MARGIN)
+            band = {k: (v[..., first:last, :] if v.ndim > 2 else v)[None].to(device) for k, v in bank.items()}
+            weighed = self.fusion(band)
+            rows = slice(top - first, min(height, top + _TILE_ROWS) - first)
+            parts = weighed.prior, weighed.fused, weighed.final, weighed.certainty
+            bands.append([part[..., rows, :].cpu() for part in parts])
+        return Weighed(*(torch.cat(rows_of, -2) for rows_of in zip(*bands, strict=True)))
+
+    def _views(self, motion: BorderMotion, frame: int) -> Brought:
+        """Every frame that is there, brought over, level-matched; where it is known; and how far off it is."""
+        views: Brought = []
+        target, known = motion.frames[frame], ~motion.holes[frame]
+        for offset in self.offsets:
+            for source in (frame - offset, frame + offset):
+                if not 0 <= source < len(motion.frames):
+                    continue
+                picture, seen = motion.brought(frame, source)
+                overlap = seen & known
+                if overlap.sum() > 256:
+                    picture = picture + np.clip((target - picture)[overlap].mean(0), -0.08, 0.08)
+                views.append((picture.astype(np.float32), seen.astype(np.float32), offset))
+        return views
+
+    def _bank(self, motion: BorderMotion, frame: int, views: Brought, *, half: bool) -> dict[str, Tensor]:
+        """The candidates of a frame, padded with invalid ones to a fixed number; see :class:`EvidenceFusion`."""
+        target, hole = motion.frames[frame], motion.holes[frame]
+        num = 2 + 2 * len(self.offsets)
+        shape = hole.shape
+        # What is still unknown is filled from all that the camera brought, so that it joins that without a step.
+        gathered, found = target.copy(), ~hole
+        for picture, seen, _ in views:
+            newly = (seen > 0) & ~found
+            gathered[newly] = picture[newly]
+            found |= newly
+        candidates = np.broadcast_to(target, (num, *shape, 3)).copy()
+        extended = edge_extended(gathered, ~found)
+        softened = np.asarray(cv2.GaussianBlur(extended, (0, 0), shape[0] / _SOFTNESS), np.float32)
+        # Averages far out and smears near the border miss in different places.
+        guess = 0.5 * (softened + smoothly_filled(gathered, found))
+        candidates[1] = np.where(found[..., None], gathered, guess)
+        valid, error = np.zeros((num, *shape), np.float32), np.full((num, *shape), _ERROR_OF_EDGE, np.float32)
+        gap, weight = np.zeros((num, *shape), np.float32), np.full((num, *shape), 1e-3, np.float32)
+        valid[:2], weight[:2] = 1.0, 1.0
+        words, bias = np.zeros((num, _NUM_WORDS), np.float32), np.full(num, _BIAS["camera"], np.float32)
+        bias[0], bias[1] = _BIAS["edge"], _BIAS["smooth"]
+        words[0, 0] = words[1, 1] = 1.0
+        for index, (picture, seen, offset) in enumerate(views, start=2):
+            candidates[index], valid[index] = np.where(seen[..., None] > 0, picture, target), seen
+            overlap = seen * ~hole
+            miss = channel_mean(np.abs(picture - target)) * overlap
+            # How it fits beside the border tells little further out; there its mean over the frame stands in.
+            support = cv2.GaussianBlur(overlap, (0, 0), shape[0] / 20.0)
+            overall = float(miss.sum() / max(1.0, float(overlap.sum()))) if overlap.any() else _ERROR_OF_EDGE
+            pooled = (cv2.GaussianBlur(miss, (0, 0), shape[0] / 20.0) + 0.05 * overall) / (support + 0.05)
+            error[index] = pooled
+            weight[index] = float((1.0 + offset) ** -_FARNESS)
+            words[index, 2:] = 1.0, float(np.log2(1.0 + offset)) / 4.0, 10.0 * overall
+        dtype = torch.float16 if half else torch.float32
+        planes = {"valid": valid, "error": error, "gap": gap, "weight": weight}
+        return {
+            "candidates": rearrange(torch.from_numpy(candidates), "n h w c -> n c h w").to(dtype),
+            **{name: torch.from_numpy(plane)[:, None].to(dtype) for name, plane in planes.items()},
+            "words": torch.from_numpy(words),
+            "bias": torch.from_numpy(bias),
+        }
+
+
+def edge(motion: BorderMotion, frame: int, views: Brought) -> Plane:
+    """The nearest known pixel."""
+    del views
+    extended: Plane = motion.frames[frame]
+    return extended
+
+
+def telea(motion: BorderMotion, frame: int, views: Brought) -> Plane:
+    """Each frame by itself (Telea, 2004)."""
+    del views
+    return telea_fill(motion.frames[frame], motion.holes[frame])
+
+
+def camera_median(motion: BorderMotion, frame: int, views: Brought) -> Plane:
+    """The median of all frames that the camera's motion brings; the nearest known pixel where none shows it."""
+    if not views:
+        return edge(motion, frame, views)
+    stacked = np.stack([np.where(seen[..., None] > 0, picture, np.nan) for picture, seen, _ in views])
+    shown = np.logical_or.reduce([seen > 0 for _, seen, _ in views])
+    stacked[:, ~shown] = motion.frames[frame][~shown]
+    return np.asarray(np.nanmedian(stacked, axis=0), np.float32)
+
+
+BASELINES: dict[str, Callable[[BorderMotion, int, Brought], Plane]] = {
+    "edge": edge,
+    "telea": telea,
+    "camera_median": camera_median,
+}
+
+
+def _motion_of(example: Example) -> BorderMotion:
+    frames = rearrange(example.input.detach().cpu().float(), "t c h w -> t h w c").numpy()
+    return BorderMotion(np.ascontiguousarray(frames), example.mask[:, 0].cpu().numpy() > 0)
