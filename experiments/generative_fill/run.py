@@ -58,10 +58,10 @@ from interpositive.training.run import ComputeSettings, TrainSettings, train_min
 
 Steps = tuple[int, int, int]
 """Of candidate fusion, of mini flow, and how many windows of footage both learn from."""
-SHOT_FRAMES, REACH = 24, 8
+SHOT_FRAMES, REACH = 16, 8
 BLOBS, BLOB_OF_HEIGHT, PLACES = 2, 0.11, 16
 METHODS = ("prior", "regression", "made up")
-WANTED = ("spectral", "patch", "psnr_unseen", "psnr_seen", "e_warp_rel", "flicker", "seconds")
+WANTED = ("spectral", "patch", "psnr_unseen", "psnr_seen", "e_warp_rel", "flicker")
 
 
 @dataclass(frozen=True)
@@ -216,16 +216,15 @@ def judge(
     example = Example(torch.where(blobs > 0, 0.5, wires.input), mask, condition=place)
     keep = range(REACH, REACH + SHOT_FRAMES)
     kept = slice(keep.start, keep.stop)
-    results, seconds = {}, {}
     (fusion, fusion_cost), (flow, flow_cost) = models["CandidateFusion"], models["MiniFlow"]
-    for method, model, called in (
-        ("prior", fusion, "prior"),
-        ("regression", fusion, "trained"),
-        ("made up", flow, "trained"),
-    ):
-        began = time.process_time()
-        results[method] = model.restore(example, keep, [called])[called]
-        seconds[method] = (time.process_time() - began) / SHOT_FRAMES
+    began = time.process_time()
+    copied = fusion.restore(example, keep, ["prior", "trained"])
+    between = time.process_time()
+    # The same fusion inside mini flow, for what is seen must be its own to the last bit.
+    made = flow.restore(example, keep, ["regression", "trained"])
+    seconds = [(between - began) / SHOT_FRAMES, (time.process_time() - between) / SHOT_FRAMES]
+    results = {"prior": copied["prior"], "regression": copied["trained"], "made up": made["trained"]}
+    inside = made["regression"].frames
     made_up = results["made up"].made_up
     assert made_up is not None
     unseen, hole = made_up.float(), mask[kept]
@@ -244,10 +243,7 @@ def judge(
             "psnr_seen": one(Psnr(), "psnr_hole", seen),
             "e_warp_rel": one(RelativeWarpError(), "e_warp_rel_dis_hole", unseen),
             "flicker": one(LocalFlicker(rate=24), "local_flicker_dis_hole", unseen),
-            "seconds": seconds[method],
         }
-    # The same fusion inside mini flow, for what is seen must be its own to the last bit.
-    inside = flow.restore(example, keep, ["regression"])["regression"].frames
     same = torch.equal(inside[~made_up.expand_as(inside)], results["made up"].frames[~made_up.expand_as(inside)])
     row = {
         "name": name,
@@ -255,6 +251,7 @@ def judge(
         "values": values,
         "seen_equals_regression_inside": same,
         "cpu_seconds": [fusion_cost, flow_cost],
+        "cpu_seconds_a_frame": seconds,
     }
     strip(
         pictures / f"{name.replace(' ', '_')}.png",
@@ -302,7 +299,7 @@ def strip(path: Path, pictures: Sequence[Tensor], unseen: Tensor) -> None:
     if not len(ys):
         return
     box = (slice(max(0, ys.min() - 12), ys.max() + 13), slice(max(0, xs.min() - 12), xs.max() + 13))
-    for number in (4, 16):
+    for number in (2, 14):
         crops = [np.rint(p[number].permute(1, 2, 0).numpy()[box] * 255).clip(0, 255).astype(np.uint8) for p in pictures]
         rows.append(np.vstack(crops) if crops[0].shape[1] > 1.6 * crops[0].shape[0] else np.hstack(crops))
     stacked = np.hstack(rows) if rows[0].shape[0] > rows[0].shape[1] else np.vstack(rows)
@@ -316,8 +313,8 @@ def format_table(rows: Sequence[dict[str, Any]], steps: Steps) -> str:
         f"mini flow {steps[1]}; {steps[2]} windows",
         "",
         "| shot | never seen | method | spectral error, dB | patch distance, % | PSNR never seen | PSNR seen "
-        "| relative warp error | local flicker, % | CPU s a frame |",
-        "|---" * 10 + "|",
+        "| relative warp error | local flicker, % |",
+        "|---" * 9 + "|",
     ]
     for row in rows:
         for method in METHODS:
@@ -331,7 +328,8 @@ def format_table(rows: Sequence[dict[str, Any]], steps: Steps) -> str:
             f"- {row['name']}: spectral error {spectral:.0f} % lower, patch distance {patch:.0f} % lower, seen "
             f"{new['psnr_seen'] - old['psnr_seen']:+.2f} dB, relative warp error {new['e_warp_rel']:.2f}; "
             f"its own regression where seen: {row['seen_equals_regression_inside']}; trained in "
-            f"{row['cpu_seconds'][0]:.0f} and {row['cpu_seconds'][1]:.0f} CPU s."
+            f"{row['cpu_seconds'][0]:.0f} and {row['cpu_seconds'][1]:.0f} CPU s, restored in "
+            f"{row['cpu_seconds_a_frame'][0]:.1f} and {row['cpu_seconds_a_frame'][1]:.1f} CPU s a frame."
         )
     return "\n".join(lines) + "\n"
 

@@ -17,7 +17,7 @@ from interpositive.cli.main import VERBS
 ROOT = Path(__file__).resolve().parents[2]
 MANDATORY = {
     "ingest": {"source"},
-    "apply": {"run", "shot", "mask", "deliver_to"},
+    "apply": {"run", "shot", "deliver_to"},
     "review": {"path"},
     "soundstage": {"output"},
     "rehearse": {"take", "output"},

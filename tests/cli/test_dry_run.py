@@ -25,7 +25,8 @@ SMALL = [
 @pytest.fixture
 def own(tiny_production: TinyProduction, tmp_path: Path) -> list[str]:
     """A production of the test's own, which it may damage."""
-    workspace = Path(shutil.copytree(tiny_production.folder, tmp_path / "workspace"))
+    nothing_prepared = shutil.ignore_patterns("prepared")
+    workspace = Path(shutil.copytree(tiny_production.folder, tmp_path / "workspace", ignore=nothing_prepared))
     conf = tmp_path / "conf" / "production"
     conf.mkdir(parents=True)
     text = f"defaults: [default, _self_]\nname: tiny\nworkspace: {workspace}\ntraining_height: 64\n"

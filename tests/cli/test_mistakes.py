@@ -33,6 +33,7 @@ from interpositive.errors import (
     NotReproducedError,
     PaperworkError,
     RankLostError,
+    RightsError,
     RunFolderError,
     StorageError,
     TimecodeError,
@@ -60,6 +61,7 @@ EXIT_CODES = {
     CannotReproduceError: 10,
     TrainingStopped: 75,
     MissingWeightsError: 6,
+    RightsError: 11,
 }
 
 
