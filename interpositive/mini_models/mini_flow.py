@@ -29,7 +29,7 @@ from interpositive.mini_models.classical_fills import CLASSICAL_FILLS
 from interpositive.mini_models.contract import MiniModel, Restored
 from interpositive.mini_models.exportable import Exportable
 from interpositive.mini_models.film_learning import film_tensors
-from interpositive.mini_models.plate_film import CameraTracks, PlateBox, bridge, read_through
+from interpositive.mini_models.plate_film import CameraTracks, PlateBox, bridge, on_one_plate, read_through
 from interpositive.mini_models.sampling import LatentWindows, averaged_over
 from interpositive.motion.camera_motion import Homography
 from interpositive.motion.window_motion import Boolean, Plane, WindowMotion
@@ -193,25 +193,32 @@ class MiniFlow(MiniModel):
     ) -> Restored:
         """The copied picture, with what no frame shows made up."""
         made_up = torch.from_numpy(np.stack(never_seen))[:, None]
-        if not made_up.any():
-            return replace(copied, made_up=made_up)
         shot, first = (int(example.condition.get(name, torch.tensor(0))) for name in ("shot", "first_frame"))
         tracks = self._tracks if "shot" in example.condition else CameraTracks()
-        to_plate = tracks.follow(shot, first, motion)[keep.start : keep.stop]
+        # Where nothing is made up too: later windows are to lie on the plate that the shot's first frames lie on.
+        placed = tracks.follow(shot, first, motion)[keep.start : keep.stop]
+        if not made_up.any():
+            return replace(copied, made_up=made_up)
         pictures = [rearrange(frame.cpu().numpy(), "c h w -> h w c") for frame in copied.frames]
-        made = self._generated(pictures, never_seen, to_plate, seed_from("mini flow", shot))
+        made = list(pictures)
+        for frames in on_one_plate(placed):
+            if made_up[frames].any():
+                to_plate = [homography for _, homography in placed[frames]]
+                made[frames] = self._generated(
+                    pictures[frames], never_seen[frames], to_plate, seed_from("mini flow", shot)
+                )
         seen = [1.0 - area.astype(np.float32) for area in never_seen]
         steady = blend_along_flow(motion, keep, made, seen, self.fusion.blend)
         mixed = []
         for picture, new, area in zip(pictures, steady, never_seen, strict=True):
             mixed.append(picture + _feathered(area)[..., None] * (new - picture))
-        frames = rearrange(torch.from_numpy(np.stack(mixed)), "t h w c -> t c h w").clamp(*motion.value_range)
-        return Restored(torch.where(made_up, frames, copied.frames.cpu()), copied.confidence, made_up)
+        whole = rearrange(torch.from_numpy(np.stack(mixed)), "t h w c -> t c h w").clamp(*motion.value_range)
+        return Restored(torch.where(made_up, whole, copied.frames.cpu()), copied.confidence, made_up)
 
     def _generated(
         self, pictures: Sequence[Plane], never_seen: Sequence[Boolean], to_plate: Sequence[Homography], seed: int
     ) -> list[Plane]:
-        """Each frame's picture ``h w 3`` with what is never seen made anew, on the plate and brought back."""
+        """Each frame's picture ``h w 3`` with what is never seen made anew, on the plate of all and brought back."""
         box = PlateBox.around(never_seen, to_plate, _MARGIN_PX)
         bridged = [bridge(picture, area) for picture, area in zip(pictures, never_seen, strict=True)]
         device = next(self.parameters()).device

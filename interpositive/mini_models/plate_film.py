@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -57,6 +58,19 @@ def read_through(
     return np.asarray(cv2.remap(picture, at_x, at_y, interpolation, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
+class Placed(NamedTuple):
+    """Where a frame lies: on which of its shot's plates, counted from 0, and the way from its pixels to that one's."""
+
+    plate: int
+    homography: Homography
+
+
+def on_one_plate(placed: Sequence[Placed]) -> list[slice]:
+    """The stretches of consecutive frames that lie on one plate."""
+    begins = [t for t in range(len(placed)) if t == 0 or placed[t].plate != placed[t - 1].plate]
+    return [slice(begin, end) for begin, end in zip(begins, [*begins[1:], len(placed)], strict=True)]
+
+
 class CameraTracks:
     """From frames to the plates of their shots, remembered from window to window.
 
@@ -65,10 +79,10 @@ class CameraTracks:
     """
 
     def __init__(self) -> None:
-        self._shots: OrderedDict[int, dict[int, Homography]] = OrderedDict()
+        self._shots: OrderedDict[int, dict[int, Placed]] = OrderedDict()
 
-    def follow(self, shot: int, first: int, motion: WindowMotion) -> list[Homography]:
-        """Homographies from each frame of a window, which begins at the shot's frame ``first``, to the plate."""
+    def follow(self, shot: int, first: int, motion: WindowMotion) -> list[Placed]:
+        """Where each frame of a window lies, which begins at the shot's frame ``first``."""
         if first == 0:
             self._shots.pop(shot, None)
         track = self._shots.setdefault(shot, {})
@@ -77,7 +91,7 @@ class CameraTracks:
             self._shots.popitem(last=False)
         if first not in track:
             track.clear()
-            track[first] = np.eye(3)
+            track[first] = Placed(0, np.eye(3))
         for place in range(motion.num_frames - 1):
             number = first + place
             if number + 1 not in track:
@@ -86,20 +100,20 @@ class CameraTracks:
         return [track[first + place] for place in range(motion.num_frames)]
 
 
-def _carried(to_plate: Homography, step: Homography, width: int, height: int) -> Homography:
-    """The next frame's way to the plate, given the camera's step to it."""
-    carried = to_plate @ np.linalg.inv(step)
+def _carried(placed: Placed, step: Homography, width: int, height: int) -> Placed:
+    """Where the next frame lies, given the camera's step to it."""
+    carried = placed.homography @ np.linalg.inv(step)
     carried = carried / carried[2, 2]
     corners = np.asarray([[(0, 0), (width, 0), (width, height), (0, height)]], np.float64)
     x, y = cv2.perspectiveTransform(corners, carried)[0].T
     area = 0.5 * abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / (width * height)
     sides = np.hypot(x - np.roll(x, 1), y - np.roll(y, 1)) / np.asarray([height, width, height, width])
     if max(area, *sides) <= _LARGEST_CHANGE and min(area, *sides) >= 1.0 / _LARGEST_CHANGE:
-        return np.asarray(carried, np.float64)
+        return Placed(placed.plate, np.asarray(carried, np.float64))
     # Somewhere else on the endless field, so that a new plate is not the old one's noise again.
     fresh = np.eye(3)
     fresh[:2, 2] = np.rint(carried[:2, 2]) + np.asarray((8.0 * width, 0.0))
-    return fresh
+    return Placed(placed.plate + 1, fresh)
 
 
 def bridge(picture: Plane, hole: Boolean) -> Plane:

@@ -17,7 +17,8 @@ from interpositive.mini_models import mini_flow
 from interpositive.mini_models.candidate_bank import motion_of
 from interpositive.mini_models.film_learning import film_tensors
 from interpositive.mini_models.mini_flow import MiniFlow, Surroundings
-from interpositive.mini_models.plate_film import CameraTracks, PlateBox
+from interpositive.mini_models.plate_film import CameraTracks, Placed, PlateBox, on_one_plate
+from interpositive.motion.window_motion import WindowMotion
 
 NUM_FRAMES = 8
 SPEED = (1.0, 0.0)
@@ -97,8 +98,8 @@ def whole_shot(model: MiniFlow, example: Example, size: int) -> Iterator[np.ndar
 
 
 def test_windows_of_a_shot_share_one_noise_whatever_their_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each place of the plate has its number, and each frame its place, in windows of 12 and of 24."""
-    seen: dict[int, dict[int, np.ndarray]] = {}
+    """Each place of the plate has its number, and each frame its place, in windows of 8 and of 24."""
+    seen: dict[int, dict[int, Placed]] = {}
     follow, drawn = CameraTracks.follow, mini_flow.plate_noise
     seeds = set()
 
@@ -114,24 +115,55 @@ def test_windows_of_a_shot_share_one_noise_whatever_their_length(monkeypatch: py
     monkeypatch.setattr(CameraTracks, "follow", following)
     monkeypatch.setattr(mini_flow, "plate_noise", drawing)
     example, model = shot(num_frames=26, speed=0.5), small(num_steps=1)
-    for size in (12, 24):
+    # For a while there is nothing to do, and the camera goes on.
+    example.mask[6:20] = 0
+    for size in (8, 24):
         assert sum(1 for _ in whole_shot(model, example, size)) == 26
-    assert len(seeds) == 1 and seen[12].keys() == seen[24].keys() == set(range(26))
-    for number, at in seen[12].items():
-        np.testing.assert_array_equal(at, seen[24][number])
+    assert len(seeds) == 1 and seen[8].keys() == seen[24].keys() == set(range(26))
+    for number, at in seen[8].items():
+        assert at.plate == seen[24][number].plate == 0
+        np.testing.assert_array_equal(at.homography, seen[24][number].homography)
+
+
+def zooming(motion: WindowMotion) -> WindowMotion:
+    """The same pictures, of a camera that is said to come 1.4 times nearer with each frame."""
+    ys, xs = np.mgrid[0 : motion.height, 0 : motion.width].astype(np.float32)
+    nearer = np.stack((0.4 * xs, 0.4 * ys), -1)
+    motion._flows.update({(t, t + 1): nearer for t in range(motion.num_frames - 1)})
+    return motion
 
 
 def test_a_camera_that_comes_near_begins_a_new_plate_elsewhere() -> None:
     example, tracks = shot(num_frames=3), CameraTracks()
     motion = motion_of(example)
-    panned = tracks.follow(5, 0, motion)
-    assert np.allclose(panned[0], np.eye(3)) and abs(panned[2][0, 2] - 2 * SPEED[0]) < 0.3
-    motion._flows.clear()
-    ys, xs = np.mgrid[0 : motion.height, 0 : motion.width].astype(np.float32)
-    nearer = np.stack((0.4 * xs, 0.4 * ys), -1)
-    motion._flows.update({(t, t + 1): nearer for t in range(2)})
-    for homography in tracks.follow(6, 0, motion)[1:]:
+    (_, still), _, (plate, panned) = tracks.follow(5, 0, motion)
+    assert np.allclose(still, np.eye(3)) and abs(panned[0, 2] - 2 * SPEED[0]) < 0.3 and plate == 0
+    placed = tracks.follow(6, 0, zooming(motion))
+    assert [plate for plate, _ in placed] == [0, 1, 2]
+    for _, homography in placed[1:]:
         assert np.allclose(homography[:2, :2], np.eye(2)) and homography[0, 2] >= 8 * motion.width
+    assert on_one_plate([placed[0], placed[0], placed[1]]) == [slice(0, 2), slice(2, 3)]
+
+
+def test_what_lies_on_several_plates_is_made_up_on_each_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plates lie far apart: one film of all would be as wide as the way between them."""
+    widths, drawn = [], mini_flow.plate_noise
+
+    def drawing(seed, rows, columns):  # type: ignore[no-untyped-def]
+        widths.append(len(columns))
+        return drawn(seed, rows, columns)
+
+    monkeypatch.setattr(mini_flow, "plate_noise", drawing)
+    example, model = shot(num_frames=4, speed=0.0), small()
+    motion = zooming(motion_of(example))
+    keep = range(4)
+    copied = model.restore(example, keep, ["regression"])["regression"]
+    holes = [motion.holes[t] for t in keep]
+    with torch.no_grad():
+        made = model._made_up(example, motion, keep, copied, holes)
+    assert len(widths) == 4 and max(widths) < 2 * motion.width
+    assert made.made_up is not None and made.frames.isfinite().all()
+    assert all((made.frames[t] != copied.frames[t]).any() for t in keep)
 
 
 def test_film_to_learn_from_hides_its_hole_and_is_true_elsewhere() -> None:
