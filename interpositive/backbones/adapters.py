@@ -130,7 +130,7 @@ def norms_and_biases(network: nn.Module) -> list[nn.Parameter]:
     """Every bias, and all of the normalisations."""
     found = []
     for module in network.modules():
-        is_norm = type(module).__name__.endswith("Norm")
+        is_norm = "Norm" in type(module).__name__
         found += [value for name, value in module.named_parameters(recurse=False) if is_norm or name == "bias"]
     return found
 

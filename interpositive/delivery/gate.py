@@ -25,13 +25,19 @@ from interpositive.tasks.laying_out import ReadCondition, nothing_more
 
 NOTHING_HELD_OUT = "no pixel of the shot could be held out to choose a method on; {method} is used"
 MADE_UP = (
-    "{share:.0%} of the hole is shown by no frame: {method} makes it up there, and is {other} elsewhere, within "
-    "0.25 dB of the best, {chosen}; PSNR, which rewards blur, has no say in what is made up"
+    "{share:.0%} of the hole that was tried is shown by no frame nearby: {method} makes it up there, and is {other} "
+    "elsewhere, within 0.25 dB of the best, {chosen}; PSNR, which rewards blur, has no say in what is made up"
+)
+TOO_STRONG = (
+    "{share:.0%} of the hole that was tried is shown by no frame nearby, and {method} is not trusted to make it up: on "
+    "held-out pixels it is {lost:.1f} dB below {other}, and a texture of the right strength is at most 3 dB below"
 )
 NOTHING_MASKED = "the mask is empty on every frame that was looked at; nothing to choose on, {method} is used"
 _SAFEST = "prior"
 _ENOUGH_TO_MAKE_UP = 0.02
 _AS_GOOD_DB = 0.25
+_MOST_LOST_DB = 4.0
+"""Another texture, as strong as the true one, costs 3 dB where all is made up: what costs more is noise."""
 
 HoldOut = Callable[[Example, range, torch.Generator, tuple[float, float]], Example | None]
 
@@ -74,9 +80,10 @@ def choose_method(
     ``methods`` are in order of preference: a tie within 0.02 dB goes to the earlier. Where nothing can be held out,
     the untrained prior is taken (or the first method, if there is none), and the result's note says so.
     ``MediaError`` where no method gives finite values.
-    PSNR is of the values that the mini-model works on. It cannot judge what is made up: a method that does so takes the
-    place of the best, if the one that it otherwise equals is within 0.25 dB of that, and more than a fiftieth of the
-    hole is shown by no frame; the note says so.
+    PSNR is of the values that the mini-model works on. It cannot judge what is made up, but that it is no noise: a
+    method that makes up takes the place of the best, if the one that it otherwise equals is within 0.25 dB of that, it
+    is itself no more than 4 dB below that one, and more than a fiftieth of the hole is shown by no frame; the note
+    says so.
     """
     making_up = {other: method for method, other in mini_model.makes_up.items() if {method, other} <= set(methods)}
     num_hidden = num_made_up = 0
@@ -129,7 +136,11 @@ def choose_method(
     for other, method in making_up.items():
         near = scores.get(other, -math.inf) >= best - _AS_GOOD_DB and method in scores
         if near and num_made_up > _ENOUGH_TO_MAKE_UP * num_hidden:
-            note = MADE_UP.format(share=num_made_up / num_hidden, method=method, other=other, chosen=chosen)
+            share, lost = num_made_up / num_hidden, scores[other] - scores[method]
+            if lost > _MOST_LOST_DB:
+                note = TOO_STRONG.format(share=share, method=method, other=other, lost=lost)
+                continue
+            note = MADE_UP.format(share=share, method=method, other=other, chosen=chosen)
             chosen = method
             break
     return GateResult({method: scores.get(method) for method in methods}, chosen, count // 3, note)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from interpositive.backbones.adapters import AdapterSettings, LowRank, adapt_network, fold_adapter
+from interpositive.backbones.adapters import AdapterSettings, LowRank, adapt_network, fold_adapter, norms_and_biases
 from interpositive.backbones.fusion_network import ResidualUNet
 from interpositive.errors import ConfigError
 
@@ -83,6 +83,7 @@ def test_norms_and_biases_learn_alone() -> None:
     assert touched == {"flat.0.bias", "flat.1.weight", "flat.1.bias", "up.bias", "words.bias"}
     changed = {name for name, value in adapted.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == touched
+    assert len(norms_and_biases(nn.BatchNorm2d(3))) == 2
 
 
 def test_full_leaves_the_network_as_it_is() -> None:

@@ -61,8 +61,8 @@ class MakesUp(KnownErrors):
 
     makes_up = MappingProxyType({"trained": "prior"})
 
-    def __init__(self, share: float) -> None:
-        super().__init__({**ERRORS, "prior": 0.01, "trained": 0.2})
+    def __init__(self, share: float, error: float = 0.014) -> None:
+        super().__init__({**ERRORS, "prior": 0.01, "trained": error})
         self.share = share
 
     def restore(self, example: Example, keep: range, methods: Any = None) -> Any:
@@ -82,6 +82,13 @@ def test_what_is_made_up_is_taken_where_psnr_cannot_judge_and_the_note_says_so(s
         rivalled = MakesUp(share)
         rivalled.errors["flow"] = best
         assert choose(rivalled, grey_codes(), bar_mask(NUM_FRAMES)).chosen == expected, "what it copies must be near"
+
+
+def test_what_is_no_texture_but_noise_is_not_delivered_and_the_note_says_so() -> None:
+    result = choose(MakesUp(0.5, error=0.016), grey_codes(), bar_mask(NUM_FRAMES))
+    assert result.chosen == "prior" and "trained is not trusted" in result.note and "4.1 dB below prior" in result.note
+    diverged = choose(MakesUp(0.5, error=np.nan), grey_codes(), bar_mask(NUM_FRAMES))
+    assert diverged.chosen == "prior" and diverged.scores["trained"] is None
 
 
 def test_a_tie_goes_to_the_preferred_method_but_a_clear_win_does_not() -> None:
