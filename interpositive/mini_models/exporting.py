@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -77,9 +78,9 @@ def _written(
         trials = []
         for trial in exportable.trials:
             ours, theirs = module(*trial), run(trial)
-            difference = max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True))
+            difference = _largest_difference(ours, theirs)
             trials.append(ExportTrial(shapes=[list(t.shape) for t in trial], largest_difference=difference))
-            # What is not a number is no agreement either.
+            # What is not a number, or of another shape, is no agreement either.
             if not difference <= TOLERANCE:
                 raise IntegrityError(
                     f"{path.name} does not compute what the mini-model does; nothing was exported",
@@ -95,6 +96,15 @@ def _written(
         outputs=[_port(port, value) for port, value in zip(exportable.outputs, outputs, strict=True)],
         trials=trials,
     )
+
+
+def _largest_difference(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
+    """Of all values; not a number if one of them is none, infinite for tensors of other shapes."""
+    pairs = list(zip(ours, theirs, strict=True))
+    if any(a.shape != b.shape for a, b in pairs):
+        return math.inf
+    # Python's max would lose what is not a number.
+    return float(torch.stack([(a - b).abs().max() for a, b in pairs]).max())
 
 
 def _port(port: Port, value: Tensor) -> ExportedPort:

@@ -22,6 +22,7 @@ from interpositive.mini_models.compositing_notes import NUKE_CHANNELS
 from interpositive.mini_models.exportable import Exportable, Port
 from interpositive.mini_models.exporting import TOLERANCE, export_mini_model
 from interpositive.mini_models.fusion_export import NUM_NODE_VIEWS, FusionNode, membrane
+from interpositive.mini_models.mini_flow import MiniFlow
 from interpositive.records.digests import sha256_of_file
 from interpositive.records.export_manifest import EXPORT_MANIFEST_NAME, ExportManifest
 
@@ -117,6 +118,17 @@ def test_torchscript_gives_what_the_mini_model_gives(
         assert torch.allclose(ours, theirs, rtol=0, atol=1e-4)
 
 
+def test_mini_flow_gives_out_its_own_fusion(prepared: Example, tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    flow = MiniFlow(scorer_width=4, residual_widths=[4, 4, 4], crop_px=32, video_widths=[8, 8, 8], film_px=32).eval()
+    waken(flow.fusion)
+    export_mini_model(flow, "torchscript", tmp_path / "to", ABOUT, plate_height=64)
+    given = given_by(prepared)
+    loaded: Any = torch.jit.load(str(tmp_path / "to" / "fusion.pt"))
+    for ours, theirs in zip(fused(flow.fusion, given), loaded(*given.values()), strict=True):
+        assert torch.allclose(ours, theirs, rtol=0, atol=1e-4)
+
+
 def test_onnx_gives_what_the_mini_model_gives(model: CandidateFusion, prepared: Example, onnx: Path) -> None:
     given = given_by(prepared)
     for ours, theirs in zip(fused(model, given), run_onnx(onnx / "fusion.onnx", given), strict=True):
@@ -196,19 +208,29 @@ def test_tells_compositing_programs_of_every_channel(torchscript: Path, onnx: Pa
 
 
 class _Restless(nn.Module):
-    def forward(self, picture: Tensor) -> tuple[Tensor]:
-        return (picture + (0.01 if torch.jit.is_tracing() else 0.0),)
+    """Gives another second tensor when it is traced."""
+
+    def __init__(self, also: Tensor) -> None:
+        super().__init__()
+        self.also = also
+
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        return picture + 0.0, picture + self.also if torch.jit.is_tracing() else picture + 0.0
 
 
+@pytest.mark.parametrize(
+    ("also", "said"),
+    [(torch.tensor(0.01), "0.01"), (torch.tensor(torch.nan), "nan"), (torch.zeros(2, 1, 1, 1), "inf")],
+)
 def test_a_file_that_computes_something_else_is_not_published(
-    model: CandidateFusion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: CandidateFusion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, also: Tensor, said: str
 ) -> None:
     port = Port("picture", "batch 3 height width", "a picture")
-    wrong = Exportable("wrong", "nothing", _Restless(), (port,), (port,), ((torch.rand(1, 3, 8, 8),),))
+    wrong = Exportable("wrong", "nothing", _Restless(also), (port,), (port, port), ((torch.rand(1, 3, 8, 8),),))
     monkeypatch.setattr(model, "exportable", lambda plate_height: (wrong,), raising=False)
     with pytest.raises(IntegrityError, match=r"wrong\.pt does not compute") as refused:
         export_mini_model(model, "torchscript", tmp_path / "to", ABOUT)
-    assert "0.01" in str(refused.value) and not list(tmp_path.iterdir())
+    assert f"a difference of {said}" in str(refused.value) and not list(tmp_path.iterdir())
 
 
 def test_refuses_what_it_cannot(model: CandidateFusion, torchscript: Path, tmp_path: Path) -> None:
