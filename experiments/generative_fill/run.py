@@ -121,11 +121,12 @@ def soundstage(output: Path, steps: Steps) -> list[dict[str, Any]]:
         ]
     models = train_both([take for take in takes if take.split == "train"], work, 216, steps)
     rows = []
+    judged = judged_folder(work, steps)
     for take in (take for take in takes if take.split == "test"):
         reader = open_reader(Path(take.path))
         codes = reader.window(10, 10 + SHOT_FRAMES + 2 * REACH)
         reader.close()
-        rows.append(judge(f"soundstage {take.slate.scene}", codes, models, work, output / "pictures"))
+        rows.append(judge(f"soundstage {take.slate.scene}", codes, models, judged, output / "pictures"))
     return rows
 
 
@@ -148,11 +149,18 @@ def real(subject: Subject, path: Path, output: Path, steps: Steps) -> dict[str, 
         takes = [take.model_copy(update={"split": "train"}) for take in catalogue.takes()]
     models = train_both(takes, work, subject.height, steps)
     # Pictures of real footage stay in its own folder.
-    return judge(subject.name, codes, models, work, work)
+    return judge(subject.name, codes, models, judged_folder(work, steps), work)
+
+
+def judged_folder(work: Path, steps: Steps) -> Path:
+    """Where numbers of so long a training are kept: those of another are other numbers."""
+    folder = work / "judged" / "_".join(map(str, steps))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def train_both(takes: Sequence[Any], work: Path, height: int, steps: Steps) -> dict[str, tuple[MiniModel, float]]:
-    """Candidate fusion and mini flow, each with the CPU seconds that its training took."""
+    """Candidate fusion and mini flow, each with the CPU seconds of its training (since it was last taken up)."""
     trained = {}
     for kind, num_steps in zip((CandidateFusion, MiniFlow), steps[:2], strict=True):
         folder = work / f"{kind.__name__}_{num_steps}"
@@ -202,10 +210,10 @@ def train_both(takes: Sequence[Any], work: Path, height: int, steps: Steps) -> d
 
 
 def judge(
-    name: str, codes: Frames, models: dict[str, tuple[MiniModel, float]], work: Path, pictures: Path
+    name: str, codes: Frames, models: dict[str, tuple[MiniModel, float]], judged: Path, pictures: Path
 ) -> dict[str, Any]:
     """Fill a shot's wires and its two blobs, which lie on the scene, by all methods, and measure them."""
-    done = work / f"{name.replace(' ', '_')}.json"
+    done = judged / f"{name.replace(' ', '_')}.json"
     if done.exists():
         return dict(json.loads(done.read_text()))
     clean = frames_to_float(codes)
