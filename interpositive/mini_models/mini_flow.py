@@ -24,7 +24,7 @@ from interpositive.functional.examples import Example
 from interpositive.functional.plate_noise import plate_noise
 from interpositive.functional.seeds import generators_of, seed_from
 from interpositive.mini_models.candidate_bank import motion_of
-from interpositive.mini_models.candidate_fusion import CandidateFusion, blend_along_flow
+from interpositive.mini_models.candidate_fusion import Blend, CandidateFusion, blend_along_flow
 from interpositive.mini_models.classical_fills import CLASSICAL_FILLS
 from interpositive.mini_models.contract import MiniModel, Restored
 from interpositive.mini_models.exportable import Exportable
@@ -43,6 +43,8 @@ SOLVERS: dict[str, Solver] = {"euler": euler, "heun": heun, "multistep": multist
 _NUM_FEATURES = 3 + 3 + 3 + 1 + 3
 _STRENGTH = 1.5
 """What a hole lacks is that many times as strong as the detail around it."""
+_HOLD = Blend(guessed=(0.9, 0.6))
+"""What is made up takes more of its neighbour than other guesses do: it has detail, and detail that jumps is seen."""
 _FEATHER_PX = 2.0
 _MARGIN_PX = 24
 _OPPONENT = torch.tensor([[2.0, 2.0, 2.0], [6.0**0.5, 0.0, -(6.0**0.5)], [2.0**0.5, -(8.0**0.5), 2.0**0.5]]) / 12.0**0.5
@@ -208,7 +210,7 @@ class MiniFlow(MiniModel):
                     pictures[frames], never_seen[frames], to_plate, seed_from("mini flow", shot)
                 )
         seen = [1.0 - area.astype(np.float32) for area in never_seen]
-        steady = blend_along_flow(motion, keep, made, seen, self.fusion.blend)
+        steady = blend_along_flow(motion, keep, made, seen, _HOLD)
         mixed = []
         for picture, new, area in zip(pictures, steady, never_seen, strict=True):
             mixed.append(picture + _feathered(area)[..., None] * (new - picture))

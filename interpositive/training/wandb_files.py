@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,10 +27,12 @@ def records(path: Path) -> Iterator[Any]:
         if _BLOCK - place % _BLOCK < 7:
             place += _BLOCK - place % _BLOCK
             continue
-        _, length, kind = struct.unpack_from("<IHB", content, place)
-        if not 1 <= kind <= 4 or place + 7 + length > len(content):
+        checksum, length, kind = struct.unpack_from("<IHB", content, place)
+        chunk = content[place + 7 : place + 7 + length]
+        # A file system may leave zeros where a killed writer's last bytes should be.
+        if not 1 <= kind <= 4 or len(chunk) < length or zlib.crc32(chunk, zlib.crc32(bytes([kind]))) != checksum:
             return
-        pieces = (b"" if kind in _FIRST else pieces) + content[place + 7 : place + 7 + length]
+        pieces = (b"" if kind in _FIRST else pieces) + chunk
         place += 7 + length
         if kind in _LAST:
             record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]

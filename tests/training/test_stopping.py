@@ -155,8 +155,13 @@ def test_what_is_asked_again_is_obeyed_at_once_and_a_warning_is_handed_on(monkey
 
 
 def test_an_interrupt_stays_one(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = signal.getsignal(signal.SIGINT)
+    # A shell that runs the tests in its background has it ignored.
+    before = signal.default_int_handler
+    inherited = signal.signal(signal.SIGINT, before)
     ask_in(monkeypatch, FineTuner, "training_step", 2, signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        train(tmp_path)
-    assert signal.getsignal(signal.SIGINT) is before
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path)
+        assert signal.getsignal(signal.SIGINT) is before
+    finally:
+        signal.signal(signal.SIGINT, inherited)
