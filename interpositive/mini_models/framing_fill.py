@@ -77,9 +77,10 @@ class FramingFill(MiniModel):
         assert example.target is not None
         judged = example.condition.get("judged", example.mask)
         motion = _motion_of(example)
-        order = torch.randperm(len(judged), generator=generator).tolist()
+        wanted = [t for t in range(len(judged)) if judged[t].any()]
+        order = torch.randperm(len(wanted), generator=generator).tolist()
         prepared: list[Example] = []
-        for frame in sorted(n for n in order if judged[n].any())[:: max(1, len(order) // self.frames_per_window)]:
+        for frame in sorted(wanted[i] for i in order[: self.frames_per_window]):
             bank = self._bank(motion, frame, self._views(motion, frame), half=True)
             for corner in crop_corners(judged[frame, 0] + 1e-6, self.crop_px, self.crops_per_frame, generator):
                 at = slice(frame, frame + 1)

@@ -7,6 +7,7 @@ film that is laid on the plate, from noise that lies on the plate too: what it m
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -150,7 +151,7 @@ class MiniFlow(MiniModel):
         level = torch.cat([logit_normal_levels(1, each) for each in own]).to(film)
         # One field for all frames of a stretch, as the plate has it.
         noise = torch.stack([torch.randn(film.shape[2:], generator=each) for each in own])[:, None].to(film)
-        surroundings = Surroundings(film, hole)
+        surroundings = FilmSurroundings(film, hole)
         clean = surroundings.to_clean(target)
         at = level[:, None, None, None, None]
         noisy = self.path.noisy(clean, noise, at)
@@ -160,7 +161,7 @@ class MiniFlow(MiniModel):
         own_means = error.flatten(1).sum(1) / (3.0 * weight.flatten(1).sum(1)).clamp_min(1.0)
         return {**self.fusion.losses(example, generator), "flow": own_means.mean()}
 
-    def _velocity(self, noisy: Tensor, level: Tensor, surroundings: Surroundings) -> Tensor:
+    def _velocity(self, noisy: Tensor, level: Tensor, surroundings: FilmSurroundings) -> Tensor:
         """The straight path's, from what the network says, scaled as Karras et al. (2022) derive it for this path.
 
         With ``v = ((2 t - 1) x - sqrt(p) F) / p`` and ``p = (1 - t)^2 + t^2``, ``F`` is to be of unit variance at all
@@ -227,7 +228,7 @@ class MiniFlow(MiniModel):
         film = _stacked([box.read(p, h, cv2.INTER_LANCZOS4) for p, h in zip(bridged, to_plate, strict=True)])
         areas = [a.astype(np.float32)[..., None] for a in never_seen]
         hole = _stacked([box.read(a, h, cv2.INTER_LINEAR)[..., None] for a, h in zip(areas, to_plate, strict=True)])
-        surroundings = Surroundings(film.to(device), (hole > 0.01).float().to(device))
+        surroundings = FilmSurroundings(film.to(device), (hole > 0.01).float().to(device))
         noise = torch.from_numpy(plate_noise(seed, box.rows, box.columns)).to(film)
         noise = noise.expand(film.shape).to(device)
 
@@ -251,7 +252,7 @@ class MiniFlow(MiniModel):
         return results
 
 
-class Surroundings:
+class FilmSurroundings:
     """What is known around the holes of film ``b t 3 h w``: how it looks, and how strong its detail is.
 
     ``film`` has its ``hole`` (``b t 1 h w``, 0 or 1) bridged. ``scale`` (``b 1 3 h w``) is the local deviation of what
@@ -283,11 +284,10 @@ class Surroundings:
         scale = (self.scale.log() * 0.5 + 1.5).expand_as(self.film)
         return torch.cat((noisy * self.hole, 2.0 * self.film - 1.0, detail, self.hole, scale), 2)
 
-    def part(self, frames: slice) -> Surroundings:
+    def part(self, frames: slice) -> FilmSurroundings:
         """Of some of the frames; the strength stays that of all."""
-        other = object.__new__(Surroundings)
+        other = copy.copy(self)
         other.film, other.hole, other.detail = (v[:, frames] for v in (self.film, self.hole, self.detail))
-        other.scale = self.scale
         return other
 
 

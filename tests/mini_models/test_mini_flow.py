@@ -16,7 +16,7 @@ from interpositive.functional.seeds import generator_from
 from interpositive.mini_models import mini_flow
 from interpositive.mini_models.candidate_bank import motion_of
 from interpositive.mini_models.film_learning import film_tensors
-from interpositive.mini_models.mini_flow import MiniFlow, Surroundings
+from interpositive.mini_models.mini_flow import MiniFlow, FilmSurroundings
 from interpositive.mini_models.plate_film import CameraTracks, Placed, PlateBox, on_one_plate
 from interpositive.motion.window_motion import WindowMotion
 
@@ -188,7 +188,7 @@ def test_the_strength_of_detail_is_that_of_what_is_known() -> None:
     hole = torch.zeros(1, 2, 1, 48, 48)
     hole[..., 16:32, 16:32] = 1
     busy = torch.where(hole > 0, 0.5, busy)
-    calm, strong = (Surroundings(film, hole).scale[..., 24, 24] for film in (flat, busy))
+    calm, strong = (FilmSurroundings(film, hole).scale[..., 24, 24] for film in (flat, busy))
     assert calm.max() < 0.01
     # Three channels that agree add up in brightness, and leave little between the colours.
     assert strong[0, 0].tolist() == pytest.approx([1.5 * 0.1 * 3**0.5, 0.015, 0.015], rel=0.25)
@@ -198,7 +198,7 @@ def test_what_is_made_up_adds_up_inside_the_hole() -> None:
     torch.manual_seed(0)
     film, target, hole = torch.rand(1, 2, 3, 24, 24), torch.rand(1, 2, 3, 24, 24), torch.zeros(1, 2, 1, 24, 24)
     hole[..., 8:16, 8:16] = 1
-    around = Surroundings(film, hole)
+    around = FilmSurroundings(film, hole)
     back = around.to_film(around.to_clean(target))
     torch.testing.assert_close(back, torch.where(hole > 0, target, film))
 
@@ -210,7 +210,10 @@ def test_the_best_the_network_can_say_gives_the_straight_paths_velocity() -> Non
     best = torch.where(at > 0, clean, -noise)
     model.video.forward = lambda features, level: best  # type: ignore[method-assign]
     film = torch.full((2, 3, 3, 8, 8), 0.5)
-    velocity = model._velocity(model.path.noisy(clean, noise, at), level, Surroundings(film, film[:, :, :1] * 0 + 1))
+    velocity = model._velocity(
+        everywhere = FilmSurroundings(film, film[:, :, :1] * 0 + 1)
+        model.path.noisy(clean, noise, at), level, everywhere
+    )
     torch.testing.assert_close(velocity, noise - clean)
 
 
