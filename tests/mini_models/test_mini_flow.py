@@ -16,7 +16,7 @@ from interpositive.functional.seeds import generator_from
 from interpositive.mini_models import mini_flow
 from interpositive.mini_models.candidate_bank import motion_of
 from interpositive.mini_models.film_learning import film_tensors
-from interpositive.mini_models.mini_flow import MiniFlow, FilmSurroundings
+from interpositive.mini_models.mini_flow import FilmSurroundings, MiniFlow
 from interpositive.mini_models.plate_film import CameraTracks, Placed, PlateBox, on_one_plate
 from interpositive.motion.window_motion import WindowMotion
 
@@ -210,10 +210,8 @@ def test_the_best_the_network_can_say_gives_the_straight_paths_velocity() -> Non
     best = torch.where(at > 0, clean, -noise)
     model.video.forward = lambda features, level: best  # type: ignore[method-assign]
     film = torch.full((2, 3, 3, 8, 8), 0.5)
-    velocity = model._velocity(
-        everywhere = FilmSurroundings(film, film[:, :, :1] * 0 + 1)
-        model.path.noisy(clean, noise, at), level, everywhere
-    )
+    everywhere = FilmSurroundings(film, torch.ones_like(film[:, :, :1]))
+    velocity = model._velocity(model.path.noisy(clean, noise, at), level, everywhere)
     torch.testing.assert_close(velocity, noise - clean)
 
 
