@@ -1,4 +1,4 @@
-"""Fills of a hole from its own frame: Telea and thin-plate interpolation."""
+"""Fills of a hole from its own frame: Telea, Navier-Stokes and thin-plate interpolation."""
 
 from __future__ import annotations
 
@@ -22,13 +22,22 @@ def telea_fill(picture: Picture, hole: Hole, radius_px: int = 3) -> Picture:
 
     Pixels outside the hole keep their full precision.
     """
+    return _inpainted(picture, hole, radius_px, cv2.INPAINT_TELEA)
+
+
+def navier_stokes_fill(picture: Picture, hole: Hole, radius_px: int = 3) -> Picture:
+    """Inpainting along lines of equal light (Bertalmio et al., CVPR 2001) by OpenCV; else as :func:`telea_fill`."""
+    return _inpainted(picture, hole, radius_px, cv2.INPAINT_NS)
+
+
+def _inpainted(picture: Picture, hole: Hole, radius_px: int, method: int) -> Picture:
     if not hole.any():
         return picture
     codes = np.clip(np.rint(picture * 255.0), 0, 255).astype(np.uint8)
     if not hole.all():
         # Beside the hole's edge OpenCV reads what is still hidden; that must not be the wire's own colour.
         codes[hole] = np.rint(codes[~hole].mean(0)).astype(np.uint8)
-    filled = cv2.inpaint(codes, hole.astype(np.uint8), radius_px, cv2.INPAINT_TELEA).astype(np.float32) / 255.0
+    filled = cv2.inpaint(codes, hole.astype(np.uint8), radius_px, method).astype(np.float32) / 255.0
     return np.where(hole[..., None], filled, picture)
 
 

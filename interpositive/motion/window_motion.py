@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpositive.errors import MaskError
-from interpositive.motion.camera_motion import CameraPath, fit_homography, homography_flow
+from interpositive.motion.camera_motion import CameraPath, Homography, fit_homography, homography_flow
 from interpositive.motion.flow_completion import complete_flow
 from interpositive.motion.optical_flow import Preset, dis_flow, luma_u8
 from interpositive.motion.spatial_fill import thin_plate_fill
@@ -121,12 +121,16 @@ class WindowMotion:
         clear: Boolean = touched <= 0.05
         return clear
 
-    def camera_flow(self, target: int, source: int) -> Plane:
-        """Flow of the camera alone from ``target`` to ``source``, by chained homographies."""
+    def camera(self, target: int, source: int) -> Homography:
+        """The camera alone: from pixels of ``target`` to those of ``source``, by chained homographies."""
         if self._camera is None:
             steps = [fit_homography(self.flow(t, t + 1), ~self.distrusted[t]) for t in range(self.num_frames - 1)]
             self._camera = CameraPath(steps)
-        return homography_flow(self._camera.between(target, source), self.height, self.width)
+        return self._camera.between(target, source)
+
+    def camera_flow(self, target: int, source: int) -> Plane:
+        """Flow of the camera alone from ``target`` to ``source``."""
+        return homography_flow(self.camera(target, source), self.height, self.width)
 
     def refined_camera_flow(self, target: int, source: int) -> Plane:
         """Camera flow plus what it leaves: parallax, lens, moving things; completed inside the target's hole.

@@ -40,6 +40,7 @@ SMALLER: dict[str, Any] = {
     "precision": "float32",
     "window_frames": 5,
     "video_widths": [8, 8, 8],
+    "widths": [4, 4, 4],
     "film_px": 32,
     "film_frames": 3,
 }

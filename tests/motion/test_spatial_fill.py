@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from interpositive.motion.spatial_fill import telea_fill, thin_plate_fill
+from interpositive.motion.spatial_fill import navier_stokes_fill, telea_fill, thin_plate_fill
 
 HEIGHT, WIDTH = 40, 56
 Picture = NDArray[np.float32]
@@ -59,11 +59,14 @@ def test_it_beats_telea_on_a_smooth_picture(hole: Hole) -> None:
     assert ours > 35
 
 
-@pytest.mark.parametrize("method", ["thin_plate", "telea"])
+FILLS = {"thin_plate": thin_plate_fill, "telea": telea_fill, "navier_stokes": navier_stokes_fill}
+
+
+@pytest.mark.parametrize("method", FILLS)
 def test_pixels_outside_the_hole_keep_every_bit(method: Any) -> None:
     picture = np.random.default_rng(0).random((HEIGHT, WIDTH, 3), np.float32)
     hole = wire_hole()
-    filled = thin_plate_fill(picture, hole) if method == "thin_plate" else telea_fill(picture, hole)
+    filled = FILLS[method](picture, hole)
     assert filled.dtype == np.float32
     assert np.array_equal(filled[~hole], picture[~hole])
     assert not np.array_equal(filled[hole], picture[hole])
@@ -72,7 +75,7 @@ def test_pixels_outside_the_hole_keep_every_bit(method: Any) -> None:
 def test_what_is_under_the_hole_does_not_matter() -> None:
     picture, hole = smooth_picture(), wire_hole() | block_hole()
     other = np.where(hole[..., None], np.float32(1.0) - picture, picture)
-    for fill in (thin_plate_fill, telea_fill):
+    for fill in FILLS.values():
         assert np.array_equal(fill(picture, hole), fill(other, hole))
 
 
