@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from interpositive.delivery.deliver import preference
 from interpositive.delivery.evaluation_plots import write_plots
 from interpositive.delivery.evaluation_tables import write_tables
 from interpositive.delivery.gate import GatePlan, choose_method
-from interpositive.delivery.restoring import WindowPlan, frames_to_float, frames_to_values, restore_shot
+from interpositive.delivery.restoring import AS_STORED, WindowPlan, frames_to_float, frames_to_values, restore_shot
 from interpositive.delivery.review_movies import ReviewMovies
 from interpositive.errors import ConfigError
 from interpositive.functional.seeds import generator_from
@@ -147,6 +147,8 @@ def evaluate_damaged(
     """
     preferred = preference(mini_model)
     num_frames = len(damaged.damaged)
+    told = task.tell(frames_to_values(damaged.damaged, AS_STORED))
+    damaged = replace(damaged, condition={**damaged.condition, **told})
 
     def read(start: int, stop: int) -> Frames:
         return damaged.damaged[start:stop]

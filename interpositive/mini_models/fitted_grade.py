@@ -54,7 +54,7 @@ class FittedGrade(MiniModel):
 
     ``num_shot_frames`` of the shot are looked at; from ``sure_coverage`` of them seen in the reference on, pairs alone
     decide. ``width`` is the network's. The example's condition holds ``reference``, ``t n 3 h w``, and may hold
-    ``shot``, pictures of the whole shot in the same form: without it, the window's own frames are looked at.
+    ``shot_pictures`` of the whole shot in the same form: without it, the window's own frames are looked at.
     """
 
     trained_method = "trained"
@@ -109,7 +109,11 @@ class FittedGrade(MiniModel):
 
     def fit(self, example: Example) -> _Fit:
         """The prior's grade of a window, from its pictures and those of its reference."""
-        frames = example.condition["shot"][0] if "shot" in example.condition else _spaced(example.input, self)
+        frames = (
+            example.condition["shot_pictures"][0]
+            if "shot_pictures" in example.condition
+            else _spaced(example.input, self)
+        )
         shot, reference = _pictures(frames), _pictures(example.condition["reference"][0])
         pairs = colour_pairs(shot, reference)
         trust = min(1.0, pairs.coverage / self.sure_coverage)
@@ -123,9 +127,9 @@ class FittedGrade(MiniModel):
     @torch.no_grad()
     def papers(self, condition: Mapping[str, Tensor], method: str, name: str) -> Mapping[str, str]:
         """The grade as ``.cdl``, ``.ccc`` and a cube of 33, in the values that the mini-model works on."""
-        if method in TRANSFERS or not {"reference", "shot"} <= set(condition):
+        if method in TRANSFERS or not {"reference", "shot_pictures"} <= set(condition):
             return {}
-        shot = condition["shot"][0]
+        shot = condition["shot_pictures"][0]
         grade = self._grade(self.fit(Example(shot, torch.ones_like(shot[:, :1]), condition=dict(condition))), method)
         cdl = cdl_of(grade, id=name, description=f"{name} matched to its reference")
         return {

@@ -120,9 +120,15 @@ class ColorMatch(Task):
         shot = _spaced_pictures(reader, 0, len(reader), _NUM_LOOKED_AT, colour)
 
         def condition(start: int, stop: int) -> Condition:
-            return {"reference": by_frame(reference, stop - start), "shot": by_frame(shot, stop - start)}
+            return {"reference": by_frame(reference, stop - start), "shot_pictures": by_frame(shot, stop - start)}
 
         return LaidOut(reader, whole_frames(reader.info), condition, notes=(f"matched to {asked.reference}",))
+
+    def tell(self, frames: Tensor) -> Condition:
+        """Pictures of the whole shot, so that every window of it is given one and the same grade."""
+        places = _spaced(0, len(frames), _NUM_LOOKED_AT)
+        size = reference_size(*frames.shape[-2:])
+        return {"shot_pictures": by_frame(F.interpolate(frames[places].float(), size=size, mode="area"), len(frames))}
 
     def hold_out(
         self, request: Example, keep: range, generator: torch.Generator, shift_share: tuple[float, float]
@@ -151,12 +157,16 @@ class ColorMatch(Task):
 
 def _spaced_pictures(reader: FrameReader, first: int, last: int, num: int, colour: PlateColour) -> Tensor:
     """Some frames over a range, small, as values ``n 3 h w``."""
-    places = sorted({round(first + (last - 1 - first) * share / max(1, num - 1)) for share in range(num)})
     pictures = []
-    for place in places:
+    for place in _spaced(first, last, num):
         values = torch.from_numpy(colour.to_values(reader.window(place, place + 1)[0])).permute(2, 0, 1)[None]
         pictures.append(F.interpolate(values, size=reference_size(*values.shape[-2:]), mode="area")[0])
     return torch.stack(pictures)
+
+
+def _spaced(first: int, last: int, num: int) -> list[int]:
+    """At most ``num`` frames from ``first`` to the last before ``last``."""
+    return sorted({round(first + (last - 1 - first) * share / max(1, num - 1)) for share in range(num)})
 
 
 def reference_size(height: int, width: int) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from interpositive.functional.examples import Example
 from interpositive.media.contract import FrameReader, MaskSource
 from interpositive.media.plate_colour import PlateColour
 from interpositive.tasks.holding_out import hide_elsewhere
-from interpositive.tasks.laying_out import Asked, LaidOut
+from interpositive.tasks.laying_out import Asked, Condition, LaidOut
 
 Lack = Literal["pixels", "frames", "borders", "light", "look"]
 
@@ -48,6 +48,11 @@ class Task(ABC):
         """
         del asked, colour
         return LaidOut(reader)
+
+    def tell(self, frames: Tensor) -> Condition:
+        """What laying out would tell of a whole shot ``t c h w`` beside what a request says of it, by frame."""
+        del frames
+        return {}
 
     def find_mask(self, laid_out: LaidOut, colour: PlateColour) -> MaskSource:
         """Where the task itself sees something to repair, for ``mask=auto``; ``MaskError`` if it cannot look."""

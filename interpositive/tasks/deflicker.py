@@ -21,7 +21,7 @@ from interpositive.motion.flicker_shot import ShotFlicker
 from interpositive.records.bounds import Bounds, refuse_outside
 from interpositive.tasks.contract import Lack, Task
 from interpositive.tasks.flicker import DRAWS, draw_flicker, put_flicker
-from interpositive.tasks.laying_out import Asked, LaidOut, whole_frames
+from interpositive.tasks.laying_out import Asked, Condition, LaidOut, whole_frames
 
 _BOUNDS: Bounds = {
     "strength_stops": (0.0, 4.0),
@@ -38,7 +38,7 @@ class AskedOfDeflicker(Asked):
     """
 
     keep_light: bool = True
-    hold_frames: int = Field(8, ge=1, le=1000)
+    hold_frames: int = Field(default=8, ge=1, le=1000)
 
 
 class Deflicker(Task):
@@ -51,7 +51,7 @@ class Deflicker(Task):
     """
 
     name = "deflicker"
-    asks = AskedOfDeflicker
+    asks: ClassVar[type[AskedOfDeflicker]] = AskedOfDeflicker
     lacks: ClassVar[Lack] = "light"
 
     def __init__(
@@ -104,6 +104,18 @@ class Deflicker(Task):
         )
         notes = () if asked.keep_light else ("all frames were brought to one level of light, as was asked",)
         return LaidOut(reader, whole_frames(reader.info), flicker.window, notes=notes)
+
+    def tell(self, frames: Tensor) -> Condition:
+        """The flicker of the shot, solved as for a delivery that nothing more is asked of."""
+        pictures = np.ascontiguousarray(rearrange(frames.float().numpy(), "t c h w -> t h w c"))
+        asked = self.asks()
+        flicker = ShotFlicker(
+            lambda start, stop: pictures[start:stop],
+            len(pictures),
+            hold=asked.hold_frames,
+            keep_real_light=asked.keep_light,
+        )
+        return dict(flicker.window(0, len(pictures)))
 
     def hold_out(
         self, request: Example, keep: range, generator: torch.Generator, shift_share: tuple[float, float]

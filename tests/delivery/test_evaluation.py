@@ -19,7 +19,13 @@ from interpositive.delivery.restoring import WindowPlan
 from interpositive.errors import MediaError, StorageError
 from interpositive.functional.examples import Example
 from interpositive.media.opening import open_reader
+from interpositive.mini_models.contract import MiniModel
+from interpositive.mini_models.fitted_grade import FittedGrade
+from interpositive.mini_models.steady_light import SteadyLight
 from interpositive.records.measures import Measures
+from interpositive.tasks.color_match import ColorMatch
+from interpositive.tasks.contract import Task
+from interpositive.tasks.deflicker import Deflicker
 
 SETTINGS = EvaluationSettings(max_frames=6, height=64, windows=WindowPlan(4, 1, 1), gate=FEW, progress=False)
 
@@ -73,6 +79,23 @@ def test_every_method_is_judged_by_the_truth(tiny_production: TinyProduction, tm
     assert Measures.read(tmp_path / "evaluation" / MEASURES_NAME) == measures
     for path in shot.pictures.values():
         assert open_reader(tmp_path / "evaluation" / path).info.num_frames == 6
+
+
+@pytest.mark.parametrize(
+    ("task", "mini_model"),
+    [
+        (Deflicker(kinds=("gain",), strength_stops=(0.2, 0.2), steady_share=0.0), SteadyLight(width=4)),
+        (ColorMatch(), FittedGrade(width=4)),
+    ],
+    ids=["deflicker", "color_match"],
+)
+def test_what_is_known_of_a_whole_shot_is_told(
+    tiny_production: TinyProduction, tmp_path: Path, task: Task, mini_model: MiniModel
+) -> None:
+    (take,) = tiny_production.takes_of("test")
+    (shot,) = evaluate_run([take], mini_model.eval(), task, tmp_path / "evaluation", SETTINGS).shots
+    found, untouched = (shot.values[name]["psnr"] for name in ("prior", "identity"))
+    assert found is not None and untouched is not None and found > untouched + 1
 
 
 def test_damage_is_the_same_every_time_and_another_with_another_seed(tiny_production: TinyProduction) -> None:

@@ -28,7 +28,9 @@ def example() -> Example:
     wall = tensor((0.1 + 0.7 * panning_shot(5, 24, 120, 192, (3.0, 0.0), actor=False)).astype(np.float32))
     made = ColorMatch().example(wall[:T], generator_from("match"))
     reference = by_frame(wall[12:16], T)
-    return replace(made, condition={**made.condition, "reference": reference, "shot": by_frame(made.input[::2], T)})
+    return replace(
+        made, condition={**made.condition, "reference": reference, "shot_pictures": by_frame(made.input[::2], T)}
+    )
 
 
 @pytest.fixture(scope="module")
