@@ -20,12 +20,24 @@ from torch import Tensor, nn
 from interpositive.backbones.fusion_network import CandidateScorer, ResidualUNet
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
-from interpositive.mini_models.candidate_bank import KINDS, NUM_SPATIAL, Bank, BankBuilder, BankRecipe, motion_of
+from interpositive.mini_models.candidate_bank import (
+    KINDS,
+    LOOKED_AT_PX,
+    NUM_SPATIAL,
+    Bank,
+    BankBuilder,
+    BankRecipe,
+    motion_near_holes,
+    motion_of,
+)
 from interpositive.mini_models.classical_fills import CLASSICAL_FILLS, classical_fill
 from interpositive.mini_models.contract import MiniModel, Restored
 from interpositive.mini_models.exportable import Exportable
 from interpositive.mini_models.fusion_export import fusion_exportables
-from interpositive.motion.window_motion import WindowMotion, channel_mean
+from interpositive.mini_models.hole_fills import Blend, Picture, blend_along_flow, composed
+from interpositive.motion.hole_regions import Region
+from interpositive.motion.motion_memory import MotionMemory
+from interpositive.motion.window_motion import WindowMotion
 from interpositive.objectives.pixel import absolute, charbonnier, gradient_difference
 from interpositive.records.bounds import Bounds, refuse_outside
 
@@ -33,6 +45,7 @@ _NUM_SCORER_FEATURES = 3 + 1 + 3
 _NUM_SCORER_WORDS = len(KINDS) + 1
 _NUM_RESIDUAL_FEATURES = 3 + 3 + 1 + 1 + 1 + 1
 _INVALID_LOGIT = -30.0
+_FOLDED_PX = 8
 _BOUNDS: Bounds = {
     "flow_offsets": (1, 1000),
     "camera_offsets": (1, 1000),
@@ -44,20 +57,6 @@ _BOUNDS: Bounds = {
     "candidates_per_step": (1, 1000),
     "temperature": (1e-6, 1e6),
 }
-
-Picture = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Blend:
-    """How much of its flow-warped neighbour a result takes: ``weight`` times ``exp(-difference / tolerance)``.
-
-    ``copied`` is ``(weight, tolerance)`` where real pixels were copied with certainty, ``guessed`` where the
-    fill is a guess; in between they are mixed. Differences are in [0, 1] code values.
-    """
-
-    copied: tuple[float, float] = (0.5, 0.05)
-    guessed: tuple[float, float] = (0.8, 0.3)
 
 
 @dataclass(frozen=True)
@@ -114,6 +113,7 @@ class CandidateFusion(MiniModel):
         first, second, third = residual_widths
         self.residual = ResidualUNet(_NUM_RESIDUAL_FEATURES, (first, second, third))
         self.blend = Blend()
+        self._memory = MotionMemory()
         self.log_temperature = nn.Parameter(torch.tensor(float(np.log(temperature))))
         self._initial_log_temperature = float(np.log(temperature))
 
@@ -139,11 +139,11 @@ class CandidateFusion(MiniModel):
                 box = (slice(top, top + self.crop_px), slice(left, left + self.crop_px))
                 prepared.append(
                     Example(
-                        input=_picture(prefill[box]).half(),
+                        input=_picture(prefill(box)).half(),
                         mask=torch.from_numpy(hole[box].astype(np.float32))[None, None],
                         target=example.target[frame : frame + 1, :, box[0], box[1]].half(),
                         condition={
-                            **_bank_tensors(bank, box),
+                            **_bank_tensors(bank.part(box)),
                             "judged": torch.from_numpy(synthetic[frame][box].astype(np.float32))[None, None],
                         },
                     )
@@ -228,7 +228,11 @@ class CandidateFusion(MiniModel):
     @torch.no_grad()
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
         """Restore frames ``keep``; all methods share the window's motion, so that more of them cost little."""
-        return self.restore_moving(motion_of(example), keep, methods)[0]
+        return self.restore_moving(self.motion_of(example), keep, methods)[0]
+
+    def motion_of(self, example: Example) -> WindowMotion:
+        """The motion near the holes of a window to restore, which remembers what other windows of the shot found."""
+        return motion_near_holes(example, self._memory)
 
     @torch.no_grad()
     def restore_moving(
@@ -239,123 +243,83 @@ class CandidateFusion(MiniModel):
         The latter is known if a method looks at the bank, and else as if the bank were empty.
         """
         wanted = self.wanted(methods)
+        learned = [name for name in wanted if name not in CLASSICAL_FILLS]
         builder = BankBuilder(motion, self.recipe, keep)
         never_seen = [motion.holes[frame] for frame in keep]
-        pictures: dict[str, list[NDArray[np.float32]]] = {name: [] for name in wanted}
-        certainty: dict[str, list[NDArray[np.float32]]] = {name: [] for name in wanted}
+        fills: dict[str, list[Picture]] = {name: [] for name in wanted}
+        certainty: dict[str, list[Picture]] = {name: [] for name in wanted}
         for index, frame in enumerate(keep):
-            hole = motion.holes[frame]
-            for name in wanted:
-                if name in CLASSICAL_FILLS:
-                    picture, confidence = classical_fill(name, motion, lambda: builder.sweeps, frame)
-                elif not hole.any():
-                    picture, confidence = motion.frames[frame], np.ones(hole.shape, np.float32)
-                else:
-                    continue
-                pictures[name].append(picture)
-                certainty[name].append(confidence)
-            learned = [name for name in wanted if name not in CLASSICAL_FILLS]
-            if learned and hole.any():
-                bank = builder.build(frame).showing(hole)
-                never_seen[index] = hole & ~bank.valid[NUM_SPATIAL:].any(0)
-                self._restore_frame(builder, bank, frame, learned, pictures, certainty)
+            if not motion.holes[frame].any():
+                found = dict.fromkeys(wanted, (np.zeros((0, 3), np.float32), np.zeros(0, np.float32)))
+            else:
+                found = {
+                    name: classical_fill(name, motion, lambda: builder.sweeps, frame)
+                    for name in wanted
+                    if name in CLASSICAL_FILLS
+                }
+                if learned:
+                    chosen, never_seen[index] = self._choose(builder, frame, learned)
+                    found |= chosen
+            for name, (fill, sure) in found.items():
+                fills[name].append(fill)
+                certainty[name].append(sure)
         restored = {}
         for name in wanted:
-            frames = pictures[name]
             if name not in CLASSICAL_FILLS:
-                frames = blend_along_flow(motion, keep, frames, certainty[name], self.blend)
-            stacked = np.stack(
-                [np.where(motion.holes[t][..., None], p, motion.frames[t]) for t, p in zip(keep, frames, strict=True)]
-            )
-            restored[name] = Restored(
-                rearrange(torch.from_numpy(stacked), "t h w c -> t c h w").clamp(*motion.value_range),
-                torch.from_numpy(np.stack(certainty[name]))[:, None],
-            )
+                fills[name] = blend_along_flow(motion, keep, fills[name], certainty[name], self.blend)
+            restored[name] = composed(motion, keep, fills[name], certainty[name])
         return restored, never_seen
 
     def exportable(self, plate_height: int) -> Sequence[Exportable]:
         """The fusion of candidates that are lined up, as it is and as a node of a compositing program."""
         return fusion_exportables(self, plate_height)
 
-    def _restore_frame(
-        self,
-        builder: BankBuilder,
-        bank: Bank,
-        frame: int,
-        methods: Sequence[str],
-        pictures: dict[str, list[NDArray[np.float32]]],
-        certainty: dict[str, list[NDArray[np.float32]]],
-    ) -> None:
+    def _choose(
+        self, builder: BankBuilder, frame: int, methods: Sequence[str]
+    ) -> tuple[dict[str, tuple[Picture, Picture]], NDArray[np.bool_]]:
+        """Fuse a frame's banks: its hole by method, pixels ``m 3`` and certainty ``m``; what no bank shows, ``h w``.
+
+        The networks look at each region's core and what is near it; a pixel of the hole is taken from one region.
+        """
+        motion = builder.motion
+        hole = motion.holes[frame]
+        pictures = {name: np.zeros((*hole.shape, 3), np.float32) for name in methods}
+        sure = np.zeros(hole.shape, np.float32)
+        never_seen = np.zeros(hole.shape, bool)
+        for region, whole in builder.build_near(frame):
+            # What the network folds together is the same wherever its box begins.
+            box = region.around_core(LOOKED_AT_PX, _FOLDED_PX)
+            bank = whole.part(region.within(box))
+            found = self._fused(bank, motion.prefilled(frame)(box), hole[box])
+            inner = Region(region.core, box).within(region.core)
+            for name in methods:
+                estimate = found.prior if name == "prior" else found.final
+                pictures[name][region.core] = rearrange(estimate[0].cpu().numpy(), "c h w -> h w c")[inner]
+            sure[region.core] = found.certainty[0, 0].cpu().numpy()[inner]
+            never_seen[region.core] = ~np.logical_or.reduce(bank.valid[NUM_SPATIAL:], axis=0)[inner]
+        return {name: (picture[hole], sure[hole]) for name, picture in pictures.items()}, hole & never_seen
+
+    def _fused(self, bank: Bank, prefill: Picture, hole: NDArray[np.bool_]) -> Fused:
         device = self.log_temperature.device
-        hole = builder.motion.holes[frame]
-        box = _box_around(hole, margin_px=24)
-        condition = {name: value[None].to(device) for name, value in _bank_tensors(bank, box, half=False).items()}
-        prefill = _picture(builder.motion.prefilled(frame)[box]).to(device)
-        inside = torch.from_numpy(hole[box].astype(np.float32))[None, None].to(device)
-        result = self.fuse(prefill, inside, condition)
-        for name in methods:
-            estimate = result.prior if name == "prior" else result.final
-            picture = builder.motion.frames[frame].copy()
-            picture[box] = rearrange(estimate[0].cpu().numpy(), "c h w -> h w c")
-            confidence = np.ones(hole.shape, np.float32)
-            confidence[box] = np.where(hole[box], result.certainty[0, 0].cpu().numpy(), 1.0)
-            pictures[name].append(picture)
-            certainty[name].append(confidence)
-
-
-def blend_along_flow(
-    motion: WindowMotion, keep: range, frames: list[Picture], certainty: list[Picture], blend: Blend
-) -> list[Picture]:
-    """Blend each hole with its flow-warped neighbour's result, forward and then backward in time.
-
-    Where real pixels were copied with certainty only what agrees is blended, and edges stay; a guess
-    takes more of its neighbour, for it must at least hold still.
-    """
-    blended = list(frames)
-    passes = (range(1, len(frames)), range(len(frames) - 2, -1, -1))
-    for order, step in zip(passes, (-1, 1), strict=True):
-        for index in order:
-            frame, other = keep[index], keep[index] + step
-            hole = motion.holes[frame]
-            if not hole.any():
-                continue
-            flow = motion.flow(frame, other)
-            brought = motion.read(blended[index + step], flow, cubic=True)
-            difference = channel_mean(np.abs(brought - blended[index]))
-            weight, tolerance = (
-                copied + (guessed - copied) * (1.0 - certainty[index])
-                for copied, guessed in zip(blend.copied, blend.guessed, strict=True)
-            )
-            share = weight * np.exp(-difference / tolerance) * (hole & motion.consistent(frame, other))
-            mixed = blended[index] + share[..., None] * (brought - blended[index])
-            blended[index] = mixed.astype(np.float32)
-    return blended
+        condition = {name: value[None].to(device) for name, value in _bank_tensors(bank, half=False).items()}
+        inside = torch.from_numpy(hole.astype(np.float32))[None, None].to(device)
+        return self.fuse(_picture(prefill).to(device), inside, condition)
 
 
 def _picture(picture: NDArray[np.float32]) -> Tensor:
     return rearrange(torch.from_numpy(np.ascontiguousarray(picture)), "h w c -> 1 c h w")
 
 
-def _bank_tensors(bank: Bank, box: tuple[slice, slice], *, half: bool = True) -> dict[str, Tensor]:
-    everything = (slice(None), *box)
-    candidates = rearrange(torch.from_numpy(bank.pictures[everything]), "n h w c -> n c h w")
-    error = torch.from_numpy(bank.error[everything])[:, None]
+def _bank_tensors(bank: Bank, *, half: bool = True) -> dict[str, Tensor]:
+    candidates = rearrange(torch.from_numpy(bank.pictures), "n h w c -> n c h w")
+    error = torch.from_numpy(bank.error)[:, None]
     return {
         "candidates": candidates.half() if half else candidates,
-        "valid": torch.from_numpy(bank.valid[everything])[:, None],
+        "valid": torch.from_numpy(bank.valid)[:, None],
         "error": error.half() if half else error,
         "kinds": torch.from_numpy(bank.kinds),
         "distances": torch.from_numpy(bank.distances),
     }
-
-
-def _box_around(hole: NDArray[np.bool_], margin_px: int) -> tuple[slice, slice]:
-    ys, xs = np.nonzero(hole)
-    height, width = hole.shape
-    return (
-        slice(max(0, int(ys.min()) - margin_px), min(height, int(ys.max()) + margin_px + 1)),
-        slice(max(0, int(xs.min()) - margin_px), min(width, int(xs.max()) + margin_px + 1)),
-    )
 
 
 def _describe(kinds: Tensor, distances: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
 from interpositive.mini_models.plate_film import bridge, read_through
-from interpositive.motion.camera_motion import CameraPath, fit_homography
+from interpositive.motion.camera_motion import CameraPath
 from interpositive.motion.window_motion import Boolean, WindowMotion
 
 _NUM_PLACES_TRIED = 8
@@ -38,7 +38,7 @@ def film_tensors(
     first = int(random.integers(0, motion.num_frames - num_frames + 1))
     frames = range(first, first + num_frames)
     middle = num_frames // 2
-    steps = [fit_homography(motion.flow(t, t + 1), ~motion.distrusted[t]) for t in frames[:-1]]
+    steps = [motion.step(t) for t in frames[:-1]]
     path = CameraPath(steps)
     judged = example.condition.get("judged", example.mask)
     real = ((example.mask > 0) & (judged <= 0))[first : first + num_frames, 0].numpy()

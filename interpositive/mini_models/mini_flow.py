@@ -25,11 +25,12 @@ from interpositive.functional.examples import Example
 from interpositive.functional.plate_noise import plate_noise
 from interpositive.functional.seeds import generators_of, seed_from
 from interpositive.mini_models.candidate_bank import motion_of
-from interpositive.mini_models.candidate_fusion import Blend, CandidateFusion, blend_along_flow
+from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.mini_models.classical_fills import CLASSICAL_FILLS
 from interpositive.mini_models.contract import MiniModel, Restored
 from interpositive.mini_models.exportable import Exportable
 from interpositive.mini_models.film_learning import film_tensors
+from interpositive.mini_models.hole_fills import Blend, blend_along_flow
 from interpositive.mini_models.plate_film import CameraTracks, PlateBox, bridge, on_one_plate, read_through
 from interpositive.mini_models.sampling import LatentWindows, averaged_over
 from interpositive.motion.camera_motion import Homography
@@ -179,7 +180,7 @@ class MiniFlow(MiniModel):
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
         """Restore frames ``keep``; a shot's windows that say where they begin share one noise."""
         wanted = self.wanted(methods)
-        motion = motion_of(example)
+        motion = self.fusion.motion_of(example)
         names = {name: {"regression": "trained", "trained": "trained"}.get(name, name) for name in wanted}
         restored, never_seen = self.fusion.restore_moving(motion, keep, sorted(set(names.values())))
         results = {name: restored[names[name]] for name in wanted}
@@ -210,11 +211,15 @@ class MiniFlow(MiniModel):
                 made[frames] = self._generated(
                     pictures[frames], never_seen[frames], to_plate, seed_from("mini flow", shot)
                 )
-        seen = [1.0 - area.astype(np.float32) for area in never_seen]
-        steady = blend_along_flow(motion, keep, made, seen, _HOLD)
+        holes = [motion.holes[frame] for frame in keep]
+        fills = [picture[hole] for picture, hole in zip(made, holes, strict=True)]
+        seen = [1.0 - area[hole].astype(np.float32) for area, hole in zip(never_seen, holes, strict=True)]
+        steady = blend_along_flow(motion, keep, fills, seen, _HOLD)
         mixed = []
-        for picture, new, area in zip(pictures, steady, never_seen, strict=True):
-            mixed.append(picture + _feathered(area)[..., None] * (new - picture))
+        for picture, new, area, hole in zip(pictures, steady, never_seen, holes, strict=True):
+            whole = picture.copy()
+            whole[hole] += _feathered(area)[hole][:, None] * (new - picture[hole])
+            mixed.append(whole)
         whole = rearrange(torch.from_numpy(np.stack(mixed)), "t h w c -> t c h w").clamp(*motion.value_range)
         return Restored(torch.where(made_up, whole, copied.frames.cpu()), copied.confidence, made_up)
 

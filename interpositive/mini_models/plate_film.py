@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from interpositive.motion.camera_motion import Homography, fit_homography
+from interpositive.motion.camera_motion import Homography
 from interpositive.motion.spatial_fill import thin_plate_fill
 from interpositive.motion.window_motion import SLACK_TENSION, STIFF_TENSION, Boolean, Plane, WindowMotion
 
@@ -95,7 +95,7 @@ class CameraTracks:
         for place in range(motion.num_frames - 1):
             number = first + place
             if number + 1 not in track:
-                step = fit_homography(motion.flow(place, place + 1), ~motion.distrusted[place])
+                step = motion.step(place)
                 track[number + 1] = _carried(track[number], step, motion.width, motion.height)
         return [track[first + place] for place in range(motion.num_frames)]
 

@@ -13,9 +13,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self
 
-import numpy as np
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
 from interpositive.backbones.adapters import AdapterKind, AdapterSettings
@@ -40,6 +38,7 @@ from interpositive.mini_models.classical_fills import CLASSICAL_FILLS, classical
 from interpositive.mini_models.contract import MiniModel, Restored
 from interpositive.mini_models.exportable import Exportable
 from interpositive.mini_models.fitting_latents import latent_mask, padded, that_fits
+from interpositive.mini_models.hole_fills import composed
 from interpositive.mini_models.sampling import PATHS, Guidance, Known, LatentWindows, Tell, sample_latents
 from interpositive.objectives.levels import logit_normal_levels, logit_normal_share
 from interpositive.records.bounds import Bounds, refuse_outside
@@ -293,8 +292,9 @@ class PretrainedFill(MiniModel):
         for name in wanted:
             if name in CLASSICAL_FILLS:
                 found = [classical_fill(name, motion, lambda: builder.sweeps, frame) for frame in keep]
-                frames = rearrange(torch.from_numpy(np.stack([f for f, _ in found])), "t h w c -> t c h w")
-                sure = torch.from_numpy(np.stack([s for _, s in found]))[:, None]
+                fills, certainty = zip(*found, strict=True)
+                composite = composed(motion, keep, fills, certainty)
+                frames, sure = composite.frames, composite.confidence
             else:
                 frames, sure = self._generated(example, keep, adapted=name == self.trained_method)
             outside = example.mask[keep.start : keep.stop] <= 0

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from interpositive.motion.window_motion import Boolean, Plane, WindowMotion
+from interpositive.motion.window_motion import Boolean, Plane, WindowMotion, places_of
+
+_KNOWN = 0.95
 
 
 @dataclass(frozen=True)
 class Carried:
-    """What one sweep brought to a frame: the whole neighbour warped, where it is known, and how far it came.
+    """What one sweep brought to a part of a frame: the neighbour warped, where it is known, and how far it came.
 
     ``picture`` is ``h w 3``; ``known`` is ``h w``; ``age`` counts the frames since a pixel was last seen.
     """
@@ -23,41 +25,71 @@ class Carried:
     age: Plane
 
 
-def sweep(motion: WindowMotion, *, backward: bool, wanted: range | None = None) -> dict[int, Carried]:
+Swept = dict[int, list[Carried]]
+Sweeps = tuple[Swept, Swept]
+"""The regions of frames by their place in the window, swept forward and backward."""
+
+
+def sweep(motion: WindowMotion, *, backward: bool, wanted: range | None = None) -> Swept:
     """Fill every frame's hole from its predecessor (or successor) in one recursive pass over the window.
 
     A pixel is known where the frame itself shows it, or where it was read from
-    a known pixel of the frame before along consistent flow. Only ``wanted`` frames are kept (all, if None).
+    a known pixel of the frame before along consistent flow. Only ``wanted`` frames are kept (all, if None), each as
+    its regions.
     """
-    order: Iterable[int] = range(motion.num_frames)
+    order: Sequence[int] = range(motion.num_frames)
     if backward:
-        order = reversed(range(motion.num_frames))
-    carried: dict[int, Carried] = {}
-    state: Plane | None = None
-    known: Boolean = np.zeros(0, bool)
-    age: Plane = np.zeros(0, np.float32)
-    previous = -1
+        order = order[::-1]
+    carried: Swept = {}
+    state: _State | None = None
     for frame in order:
-        hole = motion.holes[frame]
-        if state is None:
-            nothing = np.zeros(hole.shape, bool)
-            brought_here = Carried(motion.prefilled(frame), nothing, np.zeros(hole.shape, np.float32))
-            state, known, age = motion.prefilled(frame), ~hole, np.zeros(hole.shape, np.float32)
-        else:
-            flow = motion.flow(frame, previous)
-            picture = motion.read(state, flow, cubic=True)
-            brought = motion.read(known.astype(np.float32), flow) > 0.95
-            brought &= motion.consistent(frame, previous)
-            travelled = motion.read(age, flow) + 1.0
-            brought_here = Carried(picture, brought, travelled)
-            filled = hole & brought
-            state = np.where(filled[..., None], picture, motion.prefilled(frame))
-            known = ~hole | brought
-            age = np.where(hole, travelled, 0.0).astype(np.float32)
         if wanted is None or frame in wanted:
-            carried[frame] = brought_here
-        previous = frame
+            carried[frame] = _nothing(motion, frame) if state is None else state.brought_to(frame)
+        state = _State.first(motion, frame) if state is None else state.next(frame)
     return carried
+
+
+def _nothing(motion: WindowMotion, frame: int) -> list[Carried]:
+    prefilled = motion.prefilled(frame)
+    return [
+        Carried(prefilled(r.box), np.zeros(r.shape, bool), np.zeros(r.shape, np.float32)) for r in motion.regions(frame)
+    ]
+
+
+@dataclass(frozen=True)
+class _State:
+    """Where a sweep stands: what it has for the pixels ``m`` of a frame's hole."""
+
+    motion: WindowMotion
+    frame: int
+    values: Plane
+    known: Boolean
+    age: Plane
+
+    @classmethod
+    def first(cls, motion: WindowMotion, frame: int) -> _State:
+        num = len(motion.pixels(frame))
+        return cls(motion, frame, motion.prefill(frame), np.zeros(num, bool), np.zeros(num, np.float32))
+
+    def brought_to(self, frame: int) -> list[Carried]:
+        """What the regions of the next frame read here."""
+        boxes = [region.box for region in self.motion.regions(frame)]
+        ways = self.motion.near(frame, self.frame)
+        return [self._read(*places_of(way.flow, box), way.consistent) for box, way in zip(boxes, ways, strict=True)]
+
+    def next(self, frame: int) -> _State:
+        """The same for the next frame."""
+        x, y, consistent = self.motion.from_hole(frame, self.frame)
+        brought = self._read(x, y, consistent)
+        values = np.where(brought.known[:, None], brought.picture, self.motion.prefill(frame))
+        return _State(self.motion, frame, values, brought.known, brought.age)
+
+    def _read(self, x: Plane, y: Plane, consistent: Boolean) -> Carried:
+        motion, pixels = self.motion, self.motion.pixels(self.frame)
+        picture = motion.read_at(pixels.filling(motion.frames[self.frame], self.values), x, y, cubic=True)
+        known = motion.read_at(pixels.over(1.0, self.known), x, y) > _KNOWN
+        age = motion.read_at(pixels.over(0.0, self.age), x, y) + 1.0
+        return Carried(picture, known & consistent, age)
 
 
 def merge_sweeps(forward: Carried, backward: Carried) -> tuple[Plane, NDArray[np.float32]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,8 @@ Hole = NDArray[np.bool_]
 _BIHARMONIC = np.zeros((5, 5))
 _BIHARMONIC[2, :] = _BIHARMONIC[:, 2] = (1.0, -8.0, 20.0, -8.0, 1.0)
 _BIHARMONIC[1, 1] = _BIHARMONIC[1, 3] = _BIHARMONIC[3, 1] = _BIHARMONIC[3, 3] = 2.0
-_LAPLACE = np.array([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]])
+_LAPLACE = np.zeros((5, 5))
+_LAPLACE[1:4, 1:4] = ((0.0, -1.0, 0.0), (-1.0, 4.0, -1.0), (0.0, -1.0, 0.0))
 
 
 def telea_fill(picture: Picture, hole: Hole, radius_px: int = 3) -> Picture:
@@ -42,49 +45,60 @@ def _inpainted(picture: Picture, hole: Hole, radius_px: int, method: int) -> Pic
 
 
 def thin_plate_fill(picture: Picture, hole: Hole, tension: float = 0.2) -> Picture:
-    """Thin-plate interpolation across a hole: the biharmonic equation plus ``tension`` times Laplace's.
-
-    ``picture`` is ``h w 3``. Little tension bridges with matching slopes on both sides; much makes a
-    membrane, which cannot overshoot. The result stays within the range of the known pixels.
-    """
+    """A picture ``h w 3`` with its hole bridged by :func:`thin_plate_values`."""
     if not hole.any():
         return picture
-    height, width = hole.shape
-    if hole.all():
-        return np.full_like(picture, 0.5)
-    index = np.full((height, width), -1, np.int64)
-    ys, xs = np.nonzero(hole)
-    num_unknown = len(ys)
-    index[ys, xs] = np.arange(num_unknown)
-    rows: list[NDArray[np.int64]] = []
-    columns: list[NDArray[np.int64]] = []
-    weights: list[NDArray[np.float64]] = []
-    right = np.zeros((num_unknown, picture.shape[2]))
-    stencil = _BIHARMONIC.copy()
-    stencil[1:4, 1:4] += tension * _LAPLACE
-    for dy in range(-2, 3):
-        for dx in range(-2, 3):
-            weight = stencil[dy + 2, dx + 2]
-            if weight == 0.0:
-                continue
-            y = _reflect(ys + dy, height)
-            x = _reflect(xs + dx, width)
-            neighbour = index[y, x]
-            unknown = neighbour >= 0
-            rows.append(np.nonzero(unknown)[0])
-            columns.append(neighbour[unknown])
-            weights.append(np.full(int(unknown.sum()), weight))
-            known = ~unknown
-            right[known] -= weight * picture[y[known], x[known]]
-    system = sparse.csc_matrix(
-        (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))),
-        shape=(num_unknown, num_unknown),
-    )
-    solution = np.asarray(spsolve(system, right, permc_spec="COLAMD")).reshape(num_unknown, -1)
-    known_pixels = picture[~hole]
     filled = picture.copy()
-    filled[ys, xs] = np.clip(solution, known_pixels.min(0), known_pixels.max(0))
+    filled[hole] = thin_plate_values(picture, hole, (tension,))[0]
     return filled
+
+
+def thin_plate_values(picture: Picture, hole: Hole, tensions: Sequence[float]) -> list[Picture]:
+    """Thin-plate interpolation across a hole: the biharmonic equation plus a tension times Laplace's.
+
+    ``picture`` is ``h w 3``; the hole's pixels, ``m 3`` in the order of its rows, are given for each tension.
+    Little tension bridges with matching slopes on both sides; much makes a membrane, which cannot overshoot.
+    The result stays within the range of the known pixels.
+    """
+    height, width = hole.shape
+    ys, xs = np.nonzero(hole)
+    num_unknown, channels = len(ys), picture.shape[2]
+    if num_unknown in (0, hole.size):
+        return [np.full((num_unknown, channels), 0.5, np.float32) for _ in tensions]
+    index = np.full((height, width), -1, np.int32)
+    index[ys, xs] = np.arange(num_unknown, dtype=np.int32)
+    rows, columns, which = [], [], []
+    pull = np.zeros((num_unknown, 2, channels))
+    places = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3) if _BIHARMONIC[dy + 2, dx + 2]]
+    for place, (dy, dx) in enumerate(places):
+        y, x = _reflect(ys + dy, height), _reflect(xs + dx, width)
+        neighbour = index[y, x]
+        unknown = np.flatnonzero(neighbour >= 0)
+        rows.append(unknown)
+        columns.append(neighbour[unknown])
+        which.append(np.full(len(unknown), place))
+        known = np.flatnonzero(neighbour < 0)
+        seen = picture[y[known], x[known]]
+        pull[known, 0] -= _BIHARMONIC[dy + 2, dx + 2] * seen
+        pull[known, 1] -= _LAPLACE[dy + 2, dx + 2] * seen
+    row, column, place_of = (np.concatenate(parts) for parts in (rows, columns, which))
+    lowest, highest = _range_of_known(picture, hole)
+    values = []
+    for tension in tensions:
+        stencil = _BIHARMONIC + tension * _LAPLACE
+        weights = np.array([stencil[dy + 2, dx + 2] for dy, dx in places])[place_of]
+        system = sparse.csc_matrix((weights, (row, column)), shape=(num_unknown, num_unknown))
+        solution = spsolve(system, pull[:, 0] + tension * pull[:, 1], permc_spec="COLAMD")
+        values.append(np.asarray(solution).reshape(num_unknown, -1).clip(lowest, highest).astype(np.float32))
+    return values
+
+
+def _range_of_known(picture: Picture, hole: Hole) -> tuple[Picture, Picture]:
+    """Lowest and highest known value of each channel."""
+    planes = [(picture[..., channel], hole) for channel in range(picture.shape[2])]
+    lowest = [float(np.where(where, np.inf, plane).min()) for plane, where in planes]
+    highest = [float(np.where(where, -np.inf, plane).max()) for plane, where in planes]
+    return np.array(lowest, np.float32), np.array(highest, np.float32)
 
 
 def _reflect(positions: NDArray[np.int64], length: int) -> NDArray[np.int64]:

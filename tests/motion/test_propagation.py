@@ -22,6 +22,11 @@ def shot() -> tuple[NDArray[np.float32], WindowMotion]:
     return truth, WindowMotion(np.where(masks[..., None] > 0, 0.0, truth).astype(np.float32), masks)
 
 
+def swept(motion: WindowMotion, *, backward: bool) -> dict[int, Carried]:
+    """Of frames that are one region."""
+    return {frame: carried for frame, (carried,) in sweep(motion, backward=backward).items()}
+
+
 def psnr(picture: NDArray[np.float32], truth: NDArray[np.float32], where: NDArray[np.bool_]) -> float:
     return float(-10 * np.log10(np.square(picture - truth)[where].mean()))
 
@@ -30,7 +35,7 @@ def test_the_wall_behind_the_wire_is_recovered(shot: tuple[NDArray[np.float32], 
     truth, motion = shot
     frame = 5
     hole = motion.holes[frame]
-    merged, weight = merge_sweeps(sweep(motion, backward=False)[frame], sweep(motion, backward=True)[frame])
+    merged, weight = merge_sweeps(swept(motion, backward=False)[frame], swept(motion, backward=True)[frame])
     seen = hole & (weight > 0)
     assert seen[4:-4].sum() > 0.9 * hole[4:-4].sum()
     carried = psnr(merged, truth[frame], seen)
@@ -40,15 +45,15 @@ def test_the_wall_behind_the_wire_is_recovered(shot: tuple[NDArray[np.float32], 
 
 def test_the_first_frame_of_a_sweep_knows_nothing(shot: tuple[NDArray[np.float32], WindowMotion]) -> None:
     _, motion = shot
-    assert not sweep(motion, backward=False)[0].known.any()
-    assert not sweep(motion, backward=True)[NUM_FRAMES - 1].known.any()
+    assert not swept(motion, backward=False)[0].known.any()
+    assert not swept(motion, backward=True)[NUM_FRAMES - 1].known.any()
 
 
 def test_age_counts_the_frames_since_a_pixel_was_seen(shot: tuple[NDArray[np.float32], WindowMotion]) -> None:
     # The wall moves left by 2 px a frame: a column hidden by a 4 px wire was free one or two frames ago,
     # and beyond the first frames of the window, everything is known.
     _, motion = shot
-    forward = sweep(motion, backward=False)
+    forward = swept(motion, backward=False)
     hole, carried = motion.holes[6], forward[6]
     rows = np.s_[8:-8]
     assert carried.known[rows][:, LEFT:RIGHT].mean() > 0.95
@@ -66,7 +71,7 @@ def test_what_is_under_the_wire_is_never_carried(shot: tuple[NDArray[np.float32]
     other = np.where(masks[..., None] > 0, 1.0 - truth, truth).astype(np.float32)
     again = WindowMotion(other, masks)
     for backward in (False, True):
-        one, two = sweep(motion, backward=backward), sweep(again, backward=backward)
+        one, two = swept(motion, backward=backward), swept(again, backward=backward)
         for frame in range(NUM_FRAMES):
             assert np.array_equal(one[frame].known, two[frame].known)
             assert np.array_equal(one[frame].picture[one[frame].known], two[frame].picture[one[frame].known])

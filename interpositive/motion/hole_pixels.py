@@ -1,0 +1,54 @@
+"""Frames with something put into their hole, made for the part of the frame that is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interpositive.motion.hole_regions import Box
+
+Look = Callable[[Box], NDArray[np.float32]]
+"""A picture ``h w`` or ``h w c`` by its parts: rows and columns to an array that may be read, never written to."""
+
+
+class HolePixels:
+    """The pixels of a hole ``h w``, ``m`` of them in the order of its rows."""
+
+    def __init__(self, hole: NDArray[np.bool_]) -> None:
+        ys, xs = np.nonzero(hole)
+        self.ys, self.xs = ys.astype(np.int32), xs.astype(np.int32)
+        self._starts = np.searchsorted(self.ys, np.arange(len(hole) + 1))
+
+    def __len__(self) -> int:
+        return len(self.ys)
+
+    def put(self, values: NDArray[Any], part: NDArray[Any], box: Box) -> None:
+        """Write the values ``m`` or ``m c`` of a whole hole into a part of a picture, where that shows the hole."""
+        rows, columns = box
+        start, stop = self._starts[rows.start], self._starts[rows.stop]
+        ys, xs = self.ys[start:stop] - rows.start, self.xs[start:stop] - columns.start
+        seen = (xs >= 0) & (xs < columns.stop - columns.start)
+        part[ys[seen], xs[seen]] = values[start:stop][seen]
+
+    def filling(self, picture: NDArray[np.float32], values: NDArray[np.float32]) -> Look:
+        """A picture ``h w c`` with values ``m c`` in the hole."""
+
+        def look(box: Box) -> NDArray[np.float32]:
+            part = picture[box].copy(order="C")
+            self.put(values, part, box)
+            return part
+
+        return look
+
+    def over(self, outside: float, values: NDArray[Any]) -> Look:
+        """A plane that is ``outside`` beyond the hole, with values ``m`` in it."""
+
+        def look(box: Box) -> NDArray[np.float32]:
+            part = np.full((box[0].stop - box[0].start, box[1].stop - box[1].start), outside, np.float32)
+            self.put(values, part, box)
+            return part
+
+        return look

@@ -1,0 +1,101 @@
+"""Boxes around a hole, so that what is found for its pixels is found near them and not over the whole frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Box = tuple[slice, slice]
+"""Rows and columns of a raster."""
+
+_CELL_PX = 64
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of a frame: the pixels of the hole in ``core`` are repaired from what ``box`` around it shows."""
+
+    core: Box
+    box: Box
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the box."""
+        return self.box[0].stop - self.box[0].start, self.box[1].stop - self.box[1].start
+
+    def within(self, box: Box) -> Box:
+        """Where ``box``, a part of this region's, lies in it."""
+        rows, columns = (
+            slice(part.start - own.start, part.stop - own.start) for part, own in zip(box, self.box, strict=True)
+        )
+        return rows, columns
+
+    def around_core(self, margin_px: int, step_px: int) -> Box:
+        """The core with a margin, as far as the box goes, that begins at a multiple of ``step_px`` of the raster."""
+        rows, columns = (
+            slice(
+                min(core.start, -(-max(own.start, core.start - margin_px) // step_px) * step_px),
+                min(own.stop, core.stop + margin_px),
+            )
+            for core, own in zip(self.core, self.box, strict=True)
+        )
+        return rows, columns
+
+
+def whole_frame(shape: Sequence[int]) -> Region:
+    """One region that is all of a raster (height, width)."""
+    everything = (slice(0, shape[0]), slice(0, shape[1]))
+    return Region(everything, everything)
+
+
+def hole_regions(hole: NDArray[np.bool_], margin_px: int) -> list[Region]:
+    """Regions whose cores hold every pixel of a hole ``h w`` and whose boxes show ``margin_px`` around these.
+
+    Boxes are one where that is fewer pixels than several; none for an empty hole.
+    """
+    height, width = hole.shape
+    cores: NDArray[np.int64] = np.zeros((0, 4), np.int64)
+    for core in _cells(hole):
+        cores = _with(core, cores, margin_px)
+    return [
+        Region(
+            (slice(top, bottom), slice(left, right)),
+            (
+                slice(max(0, top - margin_px), min(height, bottom + margin_px)),
+                slice(max(0, left - margin_px), min(width, right + margin_px)),
+            ),
+        )
+        for top, left, bottom, right in cores.tolist()
+    ]
+
+
+def _cells(hole: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
+    """What each cell of a grid holds of the hole: (top, left, bottom, right), tight."""
+    for top in np.flatnonzero(np.logical_or.reduceat(hole.any(1), np.arange(0, len(hole), _CELL_PX))) * _CELL_PX:
+        band = hole[top : top + _CELL_PX]
+        columns = np.flatnonzero(band.any(0))
+        for cell in np.unique(columns // _CELL_PX):
+            left = int(cell) * _CELL_PX
+            across = columns[(columns >= left) & (columns < left + _CELL_PX)]
+            down = np.flatnonzero(band[:, left : left + _CELL_PX].any(1))
+            yield np.array([top + down[0], across[0], top + down[-1] + 1, across[-1] + 1])
+
+
+def _with(core: NDArray[np.int64], cores: NDArray[np.int64], margin_px: int) -> NDArray[np.int64]:
+    """One more core, joined with those that together with it make no more pixels than apart."""
+    while len(cores):
+        joined = np.concatenate((np.minimum(cores[:, :2], core[:2]), np.maximum(cores[:, 2:], core[2:])), 1)
+        saved = _area(cores, margin_px) + _area(core[None], margin_px) - _area(joined, margin_px)
+        best = int(saved.argmax())
+        if saved[best] < 0:
+            break
+        core, cores = joined[best], np.delete(cores, best, 0)
+    return np.concatenate((cores, core[None]))
+
+
+def _area(cores: NDArray[np.int64], margin_px: int) -> NDArray[np.int64]:
+    sides = cores[:, 2:] - cores[:, :2] + 2 * margin_px
+    return np.asarray(sides.prod(1))

@@ -1,0 +1,54 @@
+"""What was found about the motion between frames, kept while it is likely to be asked for again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+Found = TypeVar("Found", bound="NDArray[Any] | tuple[NDArray[Any], ...]")
+
+
+class MotionMemory:
+    """Arrays by key, the ones not asked for longest forgotten first, never more than ``budget_mib`` of them.
+
+    Windows of a shot overlap by more frames than they add. Keys made by :func:`fingerprint` say what a frame looks
+    like and not where it lies, so that what one window found serves the next, and never a frame that differs.
+    A copy of a memory is empty.
+    """
+
+    def __init__(self, budget_mib: float = 320.0) -> None:
+        self.budget_mib = budget_mib
+        self._found: OrderedDict[Hashable, NDArray[Any] | tuple[NDArray[Any], ...]] = OrderedDict()
+        self._num_bytes = 0
+
+    def of(self, key: Hashable, find: Callable[[], Found]) -> Found:
+        """What is kept under a key; found, and kept, if nothing is."""
+        if key in self._found:
+            self._found.move_to_end(key)
+            return cast(Found, self._found[key])
+        found = find()
+        self._found[key] = found
+        self._num_bytes += _num_bytes(found)
+        while self._num_bytes > self.budget_mib * 2**20 and len(self._found) > 1:
+            self._num_bytes -= _num_bytes(self._found.popitem(last=False)[1])
+        return found
+
+    def __reduce__(self) -> tuple[type[MotionMemory], tuple[float]]:
+        return MotionMemory, (self.budget_mib,)
+
+
+def fingerprint(frame: NDArray[np.float32], hole: NDArray[np.bool_]) -> bytes:
+    """Of a frame ``h w 3`` and its hole ``h w``: two that are equal have the same, others not."""
+    digest = hashlib.blake2b(repr(frame.shape).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(frame).data)
+    digest.update(np.packbits(hole).data)
+    return digest.digest()
+
+
+def _num_bytes(found: NDArray[Any] | tuple[NDArray[Any], ...]) -> int:
+    return sum(part.nbytes for part in found) if isinstance(found, tuple) else found.nbytes

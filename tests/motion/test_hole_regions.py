@@ -1,0 +1,99 @@
+"""What is near a hole, and nothing else, is looked at: regions, their pixels, and what is remembered about them."""
+
+from __future__ import annotations
+
+import copy
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from interpositive.motion.flow_completion import SIGMAS_PX, complete_flow
+from interpositive.motion.hole_pixels import HolePixels
+from interpositive.motion.hole_regions import hole_regions, whole_frame
+from interpositive.motion.motion_memory import MotionMemory, fingerprint
+
+
+def diagonal(height: int = 300, width: int = 400) -> NDArray[np.bool_]:
+    hole = np.zeros((height, width), np.uint8)
+    cv2.line(hole, (20, 5), (330, 290), 1, 5)
+    return hole > 0
+
+
+def test_cores_hold_all_of_a_hole_and_boxes_show_a_margin_around_them() -> None:
+    hole = diagonal()
+    regions = hole_regions(hole, 24)
+    held, shown = np.zeros_like(hole), 0
+    for region in regions:
+        held[region.core] = True
+        shown += region.shape[0] * region.shape[1]
+        for core, box, length in zip(region.core, region.box, hole.shape, strict=True):
+            assert (box.start, box.stop) == (max(0, core.start - 24), min(length, core.stop + 24))
+    assert held[hole].all() and shown < 0.5 * hole.size
+
+
+@pytest.mark.parametrize("part", [np.s_[:, 40:46], np.s_[100:104, :], np.s_[120:180, 100:190]])
+def test_what_is_in_one_piece_stays_in_one(part: tuple[slice, slice]) -> None:
+    hole = np.zeros((300, 400), bool)
+    hole[part] = True
+    (region,) = hole_regions(hole, 24)
+    assert np.array_equal(np.argwhere(hole).min(0), [side.start for side in region.core])
+    assert np.array_equal(np.argwhere(hole).max(0) + 1, [side.stop for side in region.core])
+
+
+def test_no_hole_has_no_region_and_all_hole_has_one() -> None:
+    assert hole_regions(np.zeros((9, 9), bool), 24) == []
+    assert hole_regions(np.ones((90, 90), bool), 24) == [whole_frame((90, 90))]
+
+
+def test_pixels_are_put_where_a_part_of_the_frame_shows_them() -> None:
+    hole, random = diagonal(), np.random.default_rng(0)
+    picture, pixels = random.random((*hole.shape, 3), np.float32), HolePixels(hole)
+    values = random.random((len(pixels), 3), np.float32)
+    whole = picture.copy()
+    whole[hole] = values
+    plane = np.full(hole.shape, 2.0, np.float32)
+    plane[hole] = values[:, 0]
+    for box in ((slice(0, 300), slice(0, 400)), (slice(30, 90), slice(50, 101)), (slice(299, 300), slice(0, 1))):
+        assert np.array_equal(pixels.filling(picture, values)(box), whole[box])
+        assert np.array_equal(pixels.over(2.0, values[:, 0])(box), plane[box])
+
+
+def test_flow_is_completed_near_the_hole_as_over_the_whole_frame() -> None:
+    """The reference blurs whole frames."""
+    hole = diagonal()
+    hole[100:180, 300:390] = True
+    flow = cv2.GaussianBlur(np.random.default_rng(1).standard_normal((*hole.shape, 2)), (0, 0), 9.0).astype(np.float32)
+    known, expected, missing = (~hole).astype(np.float32), flow.copy(), hole.copy()
+    for sigma in SIGMAS_PX:
+        support = cv2.GaussianBlur(known, (0, 0), sigma)
+        smooth = cv2.GaussianBlur(flow * known[..., None], (0, 0), sigma)
+        reached = missing & (support > 0.05)
+        expected[reached] = smooth[reached] / support[reached][:, None]
+        missing &= ~reached
+    np.testing.assert_allclose(complete_flow(flow, hole), expected, atol=1e-6)
+
+
+def test_a_memory_is_bounded_and_its_copy_is_empty() -> None:
+    memory = MotionMemory(budget_mib=1.0)
+    plane, asked = np.zeros(2**16, np.float32), []
+
+    def find(key: int) -> NDArray[np.float32]:
+        return memory.of(key, lambda: (asked.append(key), plane)[1])
+
+    for key in (0, 1, 2, 3, 0, 4, 0, 1):
+        find(key)
+    assert asked == [0, 1, 2, 3, 4, 1]
+    copied = copy.deepcopy(memory)
+    assert copied.budget_mib == 1.0
+    copied.of(0, lambda: (asked.append(9), plane)[1])
+    assert asked[-1] == 9
+
+
+def test_fingerprints_tell_frames_and_holes_apart() -> None:
+    frame, hole = np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), bool)
+    other_frame, other_hole = frame.copy(), hole.copy()
+    other_frame[3, 3, 2], other_hole[0, 1] = 1e-6, True
+    assert len({fingerprint(f, h) for f in (frame, other_frame) for h in (hole, other_hole)}) == 4
+    assert fingerprint(frame, hole) == fingerprint(frame.copy(), hole.copy())
