@@ -1,0 +1,91 @@
+"""What a task is learned from, by what, and what it is judged on: chosen for the task, never for a shot."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "soundstage_base"))
+
+from footage import HeldOut
+from own_measures import GainJitter, GainLeft, MiddleFrames, Sharpness
+
+from interpositive.metrics.contract import MakeMetric
+from interpositive.tasks.flicker import DRAWS
+
+# The soundstage at a seed that no other study looks at, and real shots: a walk, a phone in the hand, a locked-off
+# park and a locked-off room. Each movie is a production of its own, learned from its other frames.
+PRODUCTIONS = (
+    HeldOut("stage", ("12A", "27", "31B", "44C"), 4100),
+    HeldOut("gopro_hero7", source="clips/gopro_hero7.mp4", first=60),
+    HeldOut("sam2_juggle", source="clips/sam2_juggle.mp4", first=20),
+    HeldOut("intel_room_people", source="clips/intel_room_people.mp4", first=80),
+    HeldOut("imageio_cockatoo", source="clips/imageio_cockatoo.mp4", first=200),
+)
+RIGS = {"12A": "pan", "27": "locked-off", "31B": "dolly", "44C": "hand-held"}
+EVERYWHERE = ("psnr", "ssim", "lpips", "warp_error_relative", "local_flicker", "untouched")
+
+
+@dataclass(frozen=True)
+class Board:
+    """One task: mini-models with the steps and windows that they learn from, the first of them is what is delivered.
+
+    ``judged`` are the kinds of damage that shots are judged on, by label, as changes of the task's arguments; a task
+    that is judged as it is learned has one of no label. ``headline`` is the number that tables begin with.
+    """
+
+    task: str
+    mini_models: Mapping[str, tuple[int, int]]
+    headline: str
+    judged: Mapping[str, Sequence[str]] = field(default_factory=lambda: {"": ()})
+    own: tuple[MakeMetric, ...] = ()
+    metrics: tuple[str, ...] = EVERYWHERE
+    num_frames: int = 40
+
+    @property
+    def delivered(self) -> str:
+        """The mini-model that a user gets for the task."""
+        return next(iter(self.mini_models))
+
+
+# Steps of the per-frame U-Net take as long as those of candidate fusion beside it.
+BOARDS = (
+    Board("wire_removal", {"candidate_fusion": (400, 20), "per_frame_unet": (700, 20)}, "psnr_hole"),
+    Board("plate_cleaning", {"candidate_fusion": (400, 20), "per_frame_unet": (700, 20)}, "psnr_hole"),
+    Board(
+        "deflicker",
+        {"steady_light": (400, 12)},
+        "gain_left",
+        {
+            **{
+                kind: (f"task.kinds=[{kind}]", "task.strength_stops=[0.12,0.12]", "task.steady_share=0")
+                for kind in DRAWS
+            },
+            "steady": ("task.steady_share=1",),
+        },
+        (GainLeft, Sharpness),
+        num_frames=32,
+    ),
+    Board(
+        "missing_frames",
+        {"frame_fill": (250, 10)},
+        "psnr_middle",
+        {f"gap_{gap}": (f"task.gap_frames=[{gap},{gap}]",) for gap in (1, 3, 8)},
+        (MiddleFrames,),
+    ),
+    Board("reframing", {"framing_fill": (250, 10)}, "psnr_hole", {"0.75": ("task.kept_share=[0.75,0.75]",)}),
+    Board(
+        "color_match",
+        {"fitted_grade": (600, 16), "per_frame_unet": (700, 20)},
+        "delta_e00",
+        own=(GainJitter,),
+        metrics=(*EVERYWHERE, "delta_e"),
+        num_frames=24,
+    ),
+)
+TIMED_FRAMES = 6
+QUICK = {"steps": 10, "frames": 2}
+"""By how much ``--quick`` divides steps and windows, and frames of a judged shot."""
+QUICK_PRODUCTIONS = ("stage", "gopro_hero7", "sam2_juggle")

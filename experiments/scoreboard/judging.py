@@ -1,0 +1,154 @@
+"""A mini-model trained through the command line's own door, and judged on shots that it never saw: a record each."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from boards import QUICK, Board
+from footage import HeldOut
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from interpositive.cli import hydra_app
+from interpositive.cli.assembling import assemble
+from interpositive.cli.metrics import assemble_metrics
+from interpositive.cli.training import train_here
+from interpositive.dailies.catalogue import Catalogue
+from interpositive.dailies.take import Take
+from interpositive.delivery.evaluation import EvaluationSettings, damage_take, evaluate_damaged
+from interpositive.mini_models.archive import archive_digest, load_archive
+from interpositive.mini_models.contract import MiniModel
+from interpositive.records.code_state import measure_code
+from interpositive.records.digests import sha256_of_file, sha256_of_value
+from interpositive.records.evaluation_record import SHOT_REPORT_NAME, JudgedFile, ShotReport
+from interpositive.records.publishing import write_file_whole
+from interpositive.records.run_record import RUN_RECORD_NAME
+from interpositive.tasks.contract import Task
+
+CODE = "code"
+"""The role of the code in a record: told, and not compared, so that a change of a comment does not cost hours."""
+QUIET = [
+    "wandb=disabled",
+    "progress=false",
+    "metric=[psnr]",
+    "trainer.judge_seconds=null",
+    "trainer.held_out_windows=2",
+]
+SEED = 4100
+
+
+def plain_config(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
+    """A verb's resolved configuration, as the command line would have it."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(hydra_app.config_folder()), version_base="1.3"):
+        return hydra_app.plain_config(compose(verb, list(overrides)), verb)
+
+
+def trained(board: Board, mini_model: str, production: HeldOut, output: Path, quick: bool) -> Path:
+    """The run folder of a mini-model that learned the task from a production, trained unless it is there."""
+    steps, windows = (n // QUICK["steps"] if quick else n for n in board.mini_models[mini_model])
+    once = [f"trainer.{name}={steps}" for name in ("max_steps", "judge_every", "validate_every", "checkpoint_every")]
+    keys = [
+        "production=default",
+        f"production.name={production.name}",
+        f"production.workspace={output / 'productions' / production.name}",
+        f"task={board.task}",
+        f"mini_model={mini_model}",
+        "dailies.window_frames=24",
+        f"dailies.num_windows={max(2, windows)}",
+        "dailies.num_val_windows=2",
+        "dailies.num_prepare_workers=0",
+        *once,
+        *QUIET,
+    ]
+    plain = plain_config("train", keys)
+    # Another configuration is another run; where things lie is no part of it.
+    digest = sha256_of_value([keys, plain["task"], plain["mini_model"], plain["trainer"], plain["dailies"]])
+    run = output / "runs" / board.task / f"{production.name}_{mini_model}_{digest[:8]}"
+    if not (run / RUN_RECORD_NAME).is_file():
+        train_here(plain, run)
+    return run
+
+
+def judged(
+    board: Board,
+    mini_model: str,
+    production: HeldOut,
+    run: Path,
+    output: Path,
+    quick: bool,
+    tell: Callable[[str], None] = print,
+) -> Iterator[ShotReport]:
+    """Every held-out shot of a production under every kind of damage; what is measured already is read.
+
+    Pictures lie in ``output/<task>``, and a record names them relative to that.
+    """
+    names = ",".join(board.metrics)
+    metrics = (*assemble_metrics(plain_config("evaluate", [f"metric=[{names}]"])["metric"]), *board.own)
+    settings = EvaluationSettings(
+        max_frames=board.num_frames // QUICK["frames"] if quick else board.num_frames,
+        metrics=metrics,
+        seed=SEED,
+        progress=False,
+    )
+    loaded: MiniModel | None = None
+    for take in held_out(output / "productions" / production.name):
+        for label, changes in board.judged.items():
+            node = plain_config("train", [f"task={board.task}", *changes])["task"]
+            name = "_".join(part for part in (production.name, take.slate.scene * production.is_stage, label) if part)
+            told = [node, names, [type(make()).__name__ for make in board.own], settings.max_frames, settings.height]
+            told += [SEED, repr(settings.windows), repr(settings.gate)]
+            inputs = [
+                JudgedFile(role="take", path=take.path, sha256=take.sha256 or sha256_of_file(Path(take.path))),
+                JudgedFile(role="archive", path=str(run), sha256=archive_digest(run / "archive")),
+                JudgedFile(role="settings", path="", sha256=sha256_of_value(told)),
+                JudgedFile(role=CODE, path="", sha256=measure_code().state.source_sha256),
+            ]
+            folder = output / board.task / "shots" / mini_model / name
+            found = ShotReport.read(folder)
+            if found is None or _compared(found.files) != _compared(inputs):
+                tell(f"{board.task}: {mini_model} on {name}")
+                if loaded is None:
+                    loaded = load_archive(run / "archive")[0].eval()
+                found = _measured(name, take, loaded, assemble(node, "task", Task), folder, settings, inputs)
+            yield found
+
+
+def held_out(workspace: Path) -> list[Take]:
+    """The takes of a production that judge."""
+    with Catalogue(workspace / "catalogue.sqlite") as catalogue:
+        return [take for take in catalogue.takes() if take.split == "val"]
+
+
+def _measured(
+    name: str,
+    take: Take,
+    mini_model: MiniModel,
+    task: Task,
+    folder: Path,
+    settings: EvaluationSettings,
+    inputs: Sequence[JudgedFile],
+) -> ShotReport:
+    # What a killed judgement left is made again.
+    shutil.rmtree(folder, ignore_errors=True)
+    damaged = replace(damage_take(take, task.example, settings), name=name)
+    measures, meter = evaluate_damaged(damaged, mini_model, task, folder.parent, settings)
+    root = folder.parents[2]
+    pictures = {role: str((folder.parent / path).relative_to(root)) for role, path in measures.pictures.items()}
+    report = ShotReport(
+        files=list(inputs),
+        metrics=meter.infos,
+        curve_metrics=meter.curve_infos,
+        measures=measures.model_copy(update={"pictures": pictures}),
+        notes=meter.notes(),
+    )
+    write_file_whole(folder / SHOT_REPORT_NAME, report.model_dump_json(indent=1))
+    return report
+
+
+def _compared(files: Sequence[JudgedFile]) -> dict[str, str]:
+    return {file.role: file.sha256 for file in files if file.role != CODE}

@@ -1,0 +1,93 @@
+"""The scoreboard's own numbers and verdicts: each says what it claims on shots whose answer is known."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from productions import panning_shot
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "experiments" / "scoreboard"))
+
+from asked import BARS
+from bars import CLASSICAL, Bar, Measured, gain, worst_gain
+from boards import BOARDS
+from own_measures import GainJitter, GainLeft, MiddleFrames, Sharpness
+
+from interpositive.metrics.contract import ShotMetric
+from interpositive.records.measures import ShotMeasures
+
+CLEAN = torch.from_numpy(0.2 + 0.6 * panning_shot(1, 8).transpose(0, 3, 1, 2)).float()
+WHOLE = torch.ones_like(CLEAN[:, :1])
+
+
+def values(
+    metric: ShotMetric, result: torch.Tensor, plate: torch.Tensor, mask: torch.Tensor = WHOLE
+) -> dict[str, float]:
+    metric.update(result, CLEAN, plate=plate, mask=mask)
+    return metric.shot_values()
+
+
+def lit(stops: list[float]) -> torch.Tensor:
+    """The clean shot with a gain of light on every frame."""
+    power = torch.tensor(stops)[:, None, None, None] / 2.2
+    return ((CLEAN + 0.09) * 2**power - 0.09).clamp(0, 1)
+
+
+def test_what_is_left_of_flicker_is_a_share_of_what_was_put_on() -> None:
+    course = [0.2, -0.2] * 4
+    plate = lit(course)
+    assert values(GainLeft(), plate, plate)["gain_left"] == 1.0
+    assert values(GainLeft(), CLEAN, plate)["gain_left"] == 0.0
+    assert values(GainLeft(), lit([s / 4 for s in course]), plate)["gain_left"] == pytest.approx(0.25, abs=0.02)
+    # A steady change of light is none, and of a steady plate there is no share.
+    assert values(GainLeft(), lit([0.3] * 8), plate)["gain_left"] < 0.03
+    assert math.isnan(values(GainLeft(), CLEAN, CLEAN)["gain_left"])
+
+
+def test_the_middle_of_a_gap_is_judged_alone() -> None:
+    mask = torch.zeros_like(WHOLE)
+    mask[2:5] = 1
+    result = CLEAN.clone()
+    result[[2, 4]] += 0.3
+    result[3] += 0.1
+    found = values(MiddleFrames(), result, CLEAN, mask)
+    assert found["psnr_middle"] == pytest.approx(20.0, abs=0.01) and found["gradient_middle"] == pytest.approx(
+        0, abs=1e-3
+    )
+
+
+def test_blur_is_less_sharp_and_a_grade_of_one_gain_does_not_tremble() -> None:
+    blurred = torch.nn.functional.avg_pool2d(CLEAN, 3, 1, 1, count_include_pad=False)
+    assert (
+        values(Sharpness(), CLEAN, CLEAN)["sharpness"] == 1.0 and values(Sharpness(), blurred, CLEAN)["sharpness"] < 0.8
+    )
+    steady, trembling = (values(GainJitter(), lit(s), CLEAN)["gain_jitter"] for s in ([0.2] * 8, [0.2, 0.3] * 4))
+    assert steady < 0.005 and trembling == pytest.approx(0.1, abs=0.01)
+
+
+def shot(name: str, **psnr: float) -> ShotMeasures:
+    curves = {method: {"psnr_hole": [number] * 16} for method, number in psnr.items()}
+    numbers = {method: {"psnr_hole": number} for method, number in psnr.items()}
+    return ShotMeasures(name=name, role="val", num_frames=16, values=numbers, curves=curves)
+
+
+def test_a_bar_is_held_against_the_best_of_the_others_on_each_shot() -> None:
+    shots = [shot("stage_12A", chosen=30, telea=20, recursive_flow=27), shot("gopro", chosen=25, telea=26)]
+    found = gain("psnr_hole", "chosen", CLASSICAL, lambda s: s)(shots, {})
+    assert found.value == pytest.approx(1.0) and found.over == "2 shots"
+    assert worst_gain("psnr_hole", "chosen", CLASSICAL, lambda s: s)(shots, {}).value == pytest.approx(-1.0)
+    one = gain("psnr_hole", "chosen", CLASSICAL, lambda s: s[:1])(shots, {})
+    assert (one.value, one.low, one.high) == (3.0, 3.0, 3.0) and "2 windows" in one.over
+    bar = Bar("wire_removal", "", gain("psnr_hole", "chosen", CLASSICAL, lambda s: s), 1.5)
+    assert [bar.verdict(Measured(v)) for v in (2.0, 1.0, None)] == ["held", "missed", "not measured"]
+
+
+def test_every_task_has_bars_and_none_is_of_a_task_there_is_not() -> None:
+    assert {bar.task for bar in BARS} == {board.task for board in BOARDS}
+    assert all(bar.least is not None or bar.most is not None for bar in BARS)
+    assert np.isfinite([bar.least if bar.least is not None else bar.most for bar in BARS]).all()
