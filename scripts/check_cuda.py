@@ -1,10 +1,11 @@
 """Checks on one NVIDIA GPU what a machine without one cannot: metrics there equal the CPU's, and training runs in bf16.
 
-    python scripts/check_cuda.py [--skip-training]
+    python scripts/check_cuda.py [--skip-metrics] [--skip-training] [--steps 400]
 
 1. every metric of ``conf/metric/`` on a 720p shot: the same numbers on the GPU, and the seconds a frame of both;
-2. a soundstage production trained with ``compute=one_gpu`` and two data workers, in 32 bit and in bf16: held-out scores
-   and seconds beside the CPU's.
+2. a soundstage production trained with ``compute=one_gpu`` and two data workers, in 32 bit, again, in bf16: held-out
+   scores and seconds beside the CPU's, and whether the second run ends with the weights of the first;
+3. a damaged shot repaired by one mini-model on both: seconds, and how far the delivered pixels are apart.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import interpositive._torchvision_guard  # isort: skip
+import cv2
 import lpips
+import numpy as np
 import torch
 import yaml
 from safetensors.torch import save_file
@@ -95,11 +98,11 @@ def check_metrics(trunk: tuple[Path, str]) -> bool:
 def interpositive(*arguments: str) -> float:
     """One command of the command line; its seconds."""
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "interpositive.cli.main", *arguments, "progress=false"], check=True)
+    subprocess.run([sys.executable, "-m", "interpositive.cli.main", *arguments], check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
 
 
-def check_training(folder: Path) -> None:
+def check_training(folder: Path, steps: int) -> None:
     """Train one production on both devices and print the scores side by side."""
     subprocess.run(
         [sys.executable, "-m", "interpositive.cli.main", "soundstage", f"output={folder}/stage", "stage.num_frames=32"],
@@ -108,34 +111,69 @@ def check_training(folder: Path) -> None:
     )
     production = ("production=soundstage", f"production.workspace={folder}/production")
     interpositive("ingest", *production, f"source={folder}/stage/dailies")
+    weights = {}
     for name, given in {
         "cpu": ("compute=cpu",),
         "gpu, 32 bit": ("compute=one_gpu", "compute.precision=32-true"),
+        "gpu, again": ("compute=one_gpu", "compute.precision=32-true"),
         "gpu, bf16": ("compute=one_gpu", "compute.precision=bf16-mixed"),
     }.items():
         run = folder / name.replace(", ", "_").replace(" ", "_")
-        common = ("trainer=quick", "trainer.max_steps=400", "dailies=quick", "dailies.num_workers=2", "wandb=disabled")
+        common = (
+            "trainer=quick",
+            f"trainer.max_steps={steps}",
+            "dailies=quick",
+            "dailies.num_workers=2",
+            "wandb=disabled",
+        )
         seconds = interpositive("train", *production, *common, *given, f"run_folder={run}")
         record = json.loads((run / "run.json").read_text())
+        weights[name] = sha256_of_file(run / "archive" / "weights.safetensors")
         scores = {key.rsplit("/", 1)[1]: value for key, value in record["scores"].items() if "psnr_hole" in key}
         shown = ", ".join(f"{key} {value:.2f}" for key, value in scores.items() if key in ("prior", "trained"))
         print(f"{name}: {shown} dB; {record['seconds_training']} s of training, {seconds:.0f} s in all", flush=True)
+    alike = "the same" if weights["gpu, again"] == weights["gpu, 32 bit"] else "OTHER"
+    print(f"trained twice on the GPU: {alike} weights", flush=True)
+    check_delivery(folder)
+
+
+def check_delivery(folder: Path) -> None:
+    """One shot repaired on both devices by what the GPU learned."""
+    take = next((folder / "stage" / "dailies").glob("44C_T02*"))
+    interpositive("rehearse", f"take={take}", f"output={folder}/shot", "num_frames=24")
+    frames = {}
+    for device in ("cpu", "cuda"):
+        given = (f"run={folder}/gpu_32_bit", f"shot={folder}/shot/shot.mkv", f"mask={folder}/shot/mask")
+        chosen = ("delivery.method=trained", "delivery.compare=false", f"device={device}")
+        seconds = interpositive("apply", *given, *chosen, f"deliver_to={folder}/delivery_{device}")
+        paths = sorted((folder / f"delivery_{device}").rglob("*.png"))
+        frames[device] = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in paths if path.parent.name == "frames"]
+        print(f"repaired on {device}: {seconds:.0f} s in all, {len(frames[device])} frames", flush=True)
+    apart = [np.abs(a.astype(float) - b) / 65535.0 for a, b in zip(frames["cpu"], frames["cuda"], strict=True)]
+    changed = float(np.mean([each > 0 for each in apart]))
+    print(
+        f"delivered pixels: at most {max(a.max() for a in apart):.1e} of white apart, {changed:.2%} of samples differ"
+    )
 
 
 def main() -> int:
     """Run the checks; 1 if a metric differs, 2 without a GPU."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--skip-metrics", action="store_true")
     parser.add_argument("--skip-training", action="store_true")
+    parser.add_argument("--steps", type=int, default=400, help="of each training")
     chosen = parser.parse_args()
     if not torch.cuda.is_available():
         print("there is no GPU on this machine", file=sys.stderr)
         return 2
     print(f"{torch.cuda.get_device_name(0)}, torch {torch.__version__}", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        alike = check_metrics(random_trunk(Path(folder)))
+    alike = True
+    if not chosen.skip_metrics:
+        with tempfile.TemporaryDirectory() as folder:
+            alike = check_metrics(random_trunk(Path(folder)))
     if not chosen.skip_training:
         with tempfile.TemporaryDirectory() as folder:
-            check_training(Path(folder))
+            check_training(Path(folder), chosen.steps)
     return 0 if alike else 1
 
 

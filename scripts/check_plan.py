@@ -1,11 +1,15 @@
 """How near a plan comes: what it says of networks that are small enough to try here, beside what they took.
 
-    python scripts/check_plan.py [--repeats 5]
+    python scripts/check_plan.py [--repeats 5] [--gpu KIND]
 
 Each network takes real steps on the processor, in one thread. Memory is that of every allocation that torch's profiler
 saw in a forward and a backward pass, at its peak; time is the median of steps. The machine's own rates, which stand for
 a maker's figures, are measured first, by a matrix product and by a sum. Exits with 1 when memory is off by more than a
 quarter, or the bytes of prepared latents at all. Times want the machine to themselves, and have no bar.
+
+With ``--gpu gpu_141gb`` the steps are taken on a GPU, as ``conf/device_kind/gpu_141gb.yaml`` describes it, so that its
+figures are judged too; memory is what torch's allocator gave out. Networks are larger there, one of them
+as wide as Wan 2.1's of 1.3 billion parameters.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +32,10 @@ os.environ.setdefault("KINETO_LOG_LEVEL", "5")
 
 import interpositive.training  # noqa: F401  isort: skip
 import torch
+import yaml
 from torch.profiler import ProfilerActivity, profile
 
+from interpositive.cli.hydra_app import config_folder
 from interpositive.dailies.prepared_windows import window_content
 from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
@@ -45,6 +51,11 @@ MEMORY_BAR = 0.25
 WAN = {"num_attention_heads": 4, "attention_head_dim": 32, "ffn_dim": 512, "num_layers": 4}
 
 
+FAMILIES = ("wan_vace", "ltx_video", "cogvideox")
+# As wide as the network of 1.3 billion parameters, and a fifth as deep.
+WIDE_WAN = {"num_attention_heads": 12, "attention_head_dim": 128, "ffn_dim": 8960, "num_layers": 6}
+
+
 @dataclass(frozen=True)
 class Case:
     """A mini-model, and two batches of it, the second larger."""
@@ -57,31 +68,35 @@ class Case:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--gpu", metavar="KIND", help="a file of conf/device_kind, without .yaml")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    here = this_machine()
+    here = this_machine() if given.gpu is None else device_kind(given.gpu)
     print(
-        f"{os.cpu_count()} cores, {platform.machine()} {platform.system()}, torch {torch.__version__}, one thread: "
+        f"{torch.cuda.get_device_name(0)}, torch {torch.__version__}, by {given.gpu}.yaml"
+        if given.gpu
+        else f"{os.cpu_count()} cores, {platform.machine()}, torch {torch.__version__}, one thread: "
         f"{here.float32_tflops * 1e3:.0f} GFLOP/s, {here.memory_gb_per_second:.1f} GB/s"
     )
     missed: list[str] = []
     with tempfile.TemporaryDirectory() as scratch:
         folders = tiny_folders(Path(scratch))
-        for case in cases(folders, Path(scratch)):
-            missed += compare(case, here, given.repeats)
+        for case in gpu_cases(Path(scratch)) if given.gpu else cases(folders, Path(scratch)):
+            missed += compare(case, here, given.repeats, "cuda" if given.gpu else "cpu")
         missed += compare_latents(folders, Path(scratch))
     print("\n".join(missed) or "every plan of memory and of latents is within its bar")
     sys.exit(1 if missed else 0)
 
 
-def compare(case: Case, here: DeviceKind, repeats: int) -> list[str]:
+def compare(case: Case, here: DeviceKind, repeats: int, device: str) -> list[str]:
     missed, told, took = [], [], []
-    shadow = shadow_of(case.model)
+    shadow, model = shadow_of(case.model), case.model.to(device)
+    peak_of = peak_of_allocations if device == "cpu" else peak_on_gpu
     for batch in case.batches:
-        step = take_shadow_step(shadow, batch)
+        step, batch = take_shadow_step(shadow, batch), batch.to(device)
         told.append(step.seconds(here))
-        peak = peak_of_allocations(lambda batch=batch: learn(case.model, batch))
-        took.append(statistics.median(seconds_of(lambda batch=batch: learn(case.model, batch), repeats)))
+        peak = peak_of(model, batch)
+        took.append(statistics.median(seconds_of(lambda batch=batch: learn(model, batch), repeats)))
         error = step.peak_bytes / peak - 1.0
         print(
             f"{case.name:<34} {tuple(batch.input.shape)!s:<22} memory planned {step.peak_bytes / 1e6:8.2f} MB, found "
@@ -98,20 +113,32 @@ def learn(model: MiniModel, batch: Example) -> None:
     model.train().zero_grad(set_to_none=True)
     losses = model.losses(batch, generator_from("check plan"))
     torch.stack(list(losses.values())).sum().backward()
+    if batch.input.is_cuda:
+        torch.cuda.synchronize()
 
 
-def peak_of_allocations(work: Callable[[], None]) -> int:
-    """The most bytes that lived at once of those that were allocated meanwhile."""
-    work()
+def peak_of_allocations(model: MiniModel, batch: Example) -> int:
+    """The most bytes that lived at once of those that a step allocated."""
+    learn(model, batch)
     # Gradients of the step before are freed at its beginning, and were allocated before it.
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
-        work()
+        learn(model, batch)
     events = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
     living, peak = 0, 0
     for event in sorted(events, key=lambda event: event.start_ns()):
         living += event.nbytes()
         peak = max(peak, living)
     return peak
+
+
+def peak_on_gpu(model: MiniModel, batch: Example) -> int:
+    """The same on a GPU, beside weights and batch."""
+    learn(model, batch)
+    model.zero_grad(set_to_none=True)
+    torch.cuda.reset_peak_memory_stats()
+    held = torch.cuda.memory_allocated()
+    learn(model, batch)
+    return torch.cuda.max_memory_allocated() - held
 
 
 def seconds_of(work: Callable[[], None], repeats: int) -> Iterator[float]:
@@ -140,14 +167,20 @@ def this_machine() -> DeviceKind:
     )
 
 
-def tiny_folders(root: Path) -> dict[str, Path]:
+def device_kind(name: str) -> DeviceKind:
+    """One of ``conf/device_kind``."""
+    node = yaml.safe_load((config_folder() / "device_kind" / f"{name}.yaml").read_text())
+    return DeviceKind(**{key: value for key, value in node.items() if key != "_target_"})
+
+
+def tiny_folders(root: Path, families: Sequence[str] = FAMILIES, **wan: Any) -> dict[str, Path]:
     path = Path(__file__).parent / "make_tiny_backbones.py"
     spec = importlib.util.spec_from_file_location("make_tiny_backbones", path)
     assert spec is not None and spec.loader is not None
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    script.WAN.update(WAN)
-    return {family: script.make(family, root) for family in ("wan_vace", "ltx_video", "cogvideox")}
+    script.WAN.update(WAN | wan)
+    return {family: script.make(family, root) for family in families}
 
 
 def cases(folders: dict[str, Path], scratch: Path) -> Iterator[Case]:
@@ -163,7 +196,25 @@ def cases(folders: dict[str, Path], scratch: Path) -> Iterator[Case]:
         model = PretrainedFill(family=family, weights=str(folders[family]), precision="float32", rank=4, **changes)
         model.settle_in(scratch / "production")
         name = f"{family} {changes['adapter']}{', anew' if changes['gradient_checkpointing'] else ''}"
-        yield Case(name, model, (latents(model, 9, 128), latents(model, 17, 128)))
+        yield Case(name, model, (latents(model, 9, 128, 128), latents(model, 17, 128, 128)))
+
+
+def gpu_cases(scratch: Path) -> Iterator[Case]:
+    torch.manual_seed(0)
+    yield Case("candidate_fusion", CandidateFusion(), (banks(6, 96), banks(24, 192)))
+    folder = tiny_folders(scratch / "wide", ["wan"], **WIDE_WAN, rope_max_seq_len=1024)["wan"]
+    for anew in (False, True):
+        model = PretrainedFill(
+            family="wan",
+            weights=str(folder),
+            precision="bfloat16",
+            rank=16,
+            adapter="lora",
+            gradient_checkpointing=anew,
+        )
+        model.settle_in(scratch / "production")
+        name = f"wan, 1.3 B wide{', anew' if anew else ''}"
+        yield Case(name, model, (latents(model, 17, 384, 224), latents(model, 33, 832, 480)))
 
 
 def banks(num: int, side: int) -> Example:
@@ -182,8 +233,8 @@ def banks(num: int, side: int) -> Example:
     return Example(picture, torch.ones(num, 1, 1, side, side), picture, condition)
 
 
-def latents(model: PretrainedFill, num_frames: int, side: int) -> Example:
-    outline = model.outline(num_frames, side, side)
+def latents(model: PretrainedFill, num_frames: int, width: int, height: int) -> Example:
+    outline = model.outline(num_frames, height, width)
     assert outline is not None
     shapes: Any = batch_of(outline, 1)
     condition = {name: torch.rand(value.shape) for name, value in shapes.condition.items()}

@@ -173,7 +173,9 @@ class VideoDiffusion(nn.Module, ABC):
                 found=f"mask {tuple(mask.shape)}, frames {tuple(frames.shape)}",
                 expected=f"mask {(*frames.shape[:2], 1, *frames.shape[-2:])}",
             )
-        return self._told(frames, mask)
+        # While windows are prepared, the autoencoder alone is on a GPU.
+        there = self.autoencoder.device
+        return self._told(frames.to(there), mask.to(there))
 
     def untold(self, told: Told) -> Told:
         """What it is told when it is guided away: the same, where words alone guide."""

@@ -33,6 +33,16 @@ def test_frames_become_latents_of_the_layout_and_frames_again(family: str, tiny_
 
 
 @EACH_FAMILY
+def test_what_it_is_told_is_made_where_the_autoencoder_is(family: str, tiny_folders: dict[str, Path]) -> None:
+    backbone = load(family, tiny_folders[family])
+    if backbone.look_width is not None:
+        pytest.skip("its image encoder wants values, and the device of this test has none")
+    backbone.autoencoder.to("meta")
+    told = backbone.condition(torch.rand(1, 9, 3, 32, 32), torch.ones(1, 9, 1, 32, 32))
+    assert told.latents is None or told.latents.is_meta
+
+
+@EACH_FAMILY
 def test_a_velocity_depends_on_noise_level_words_and_condition(family: str, tiny_folders: dict[str, Path]) -> None:
     backbone = load(family, tiny_folders[family])
     generator = torch.Generator().manual_seed(0)
