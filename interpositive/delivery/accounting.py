@@ -31,6 +31,7 @@ from interpositive.records.delivery_manifest import (
     DeliveredFile,
     DeliveryManifest,
     FrameAccount,
+    LentPixels,
     SourceFile,
 )
 from interpositive.records.digests import sha256_of_file, sha256_of_path
@@ -38,6 +39,8 @@ from interpositive.records.hash_lists.sealing import generation_path, seal_folde
 from interpositive.records.measures import Measures, ShotMeasures
 from interpositive.records.timecode import is_drop_frame, timecode_to_frame, wrapped_timecode
 from interpositive.tasks.laying_out import Asked, LaidOut
+
+_LEAST_LENT = 1.0 / 256.0
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,35 @@ def account_for(frame: RestoredFrame, result: Frames, shot: OpenedShot, scratch:
         mask_pixels=int((frame.mask > 0).sum()),
         altered_pixels=int(altered.sum()),
         untouched_violations=int((altered & (frame.mask == 0)).sum()),
+        seen_pixels=frame.seen,
+        lent=_lent_pixels(frame, shot),
     )
+
+
+def coverage_notes(accounts: Sequence[FrameAccount], shot: OpenedShot) -> list[str]:
+    """How much of what was masked any frame shows, and what other takes gave of it."""
+    looked = [account for account in accounts if account.seen_pixels is not None and account.mask_pixels]
+    masked = sum(account.mask_pixels for account in looked)
+    if not masked or not shot.laid_out.lenders:
+        return []
+    notes = [f"{sum(a.seen_pixels or 0 for a in looked) / masked:.0%} of what was masked is shown by some frame"]
+    for lender in shot.laid_out.lenders:
+        given = [lent for account in looked for lent in account.lent if lent.lender == lender.name]
+        pixels, frames = sum(lent.pixels for lent in given), {lent.frame for lent in given}
+        notes.append(f"{lender.name} gave {pixels / masked:.0%} of it, from {len(frames)} frames ({lender.because})")
+    return notes
+
+
+def _lent_pixels(frame: RestoredFrame, shot: OpenedShot) -> list[LentPixels]:
+    found = []
+    for (index, number), pixels in sorted(frame.lent.items()):
+        # Less than a code value of one pixel is nothing that was copied.
+        if pixels >= _LEAST_LENT:
+            lender = shot.laid_out.lenders[index]
+            found.append(
+                LentPixels(lender=lender.name, frame=number, timecode=lender.timecode(number), pixels=round(pixels, 3))
+            )
+    return found
 
 
 def verify_untouched(scratch: Path, shot: OpenedShot, frame_format: FrameFormat) -> None:
@@ -233,6 +264,7 @@ def write_manifest(
             SourceFile(path=str(shot.path), role="plate", sha256=sha256_of_path(shot.path)),
             *([SourceFile(path=str(mask), role="mask", sha256=sha256_of_path(mask))] if mask else []),
             SourceFile(path=str(source.archive_path), role="mini-model", sha256=source.archive_sha256),
+            *(SourceFile(path=one.path, role="other take", sha256=one.sha256) for one in shot.laid_out.lenders),
         ],
         config_sha256=source.config_sha256,
         seed=seed,
@@ -240,6 +272,7 @@ def write_manifest(
         training_takes=list(source.training_takes),
         gate={f"psnr_hole/{method}": score for method, score in gate.scores.items()},
         asked=asked.model_dump(mode="json") if asked else {},
+        lenders=[one for one in shot.laid_out.lenders if any(one.name == of.lender for f in accounts for of in f.lent)],
         delivered=delivered,
         frames=accounts,
         files=files,

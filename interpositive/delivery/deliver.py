@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from interpositive.delivery.accounting import (
     OpenedShot,
     account_for,
     colour_notes,
+    coverage_notes,
     verify_untouched,
     write_manifest,
     write_measures,
@@ -23,6 +24,7 @@ from interpositive.delivery.conform_paperwork import event_of, write_conform
 from interpositive.delivery.frame_formats import FormatChoice, as_stored, choose_format, window_to_store
 from interpositive.delivery.gate import GatePlan, GateResult, choose_method
 from interpositive.delivery.laying_out import MaskChoice, delivered_shot, lay_out, mask_of
+from interpositive.delivery.other_takes import ProductionFootage
 from interpositive.delivery.plates import Plate, plate_at
 from interpositive.delivery.restoring import WindowPlan, frames_to_float, restore_shot
 from interpositive.delivery.review_movies import ReviewMovies
@@ -63,7 +65,8 @@ class DeliverySettings:
     ``encoding`` names the plate's colour encoding over what its file says; empty believes the file.
     ``mask_layer`` says which picture of EXR frames is the mask, where they hold several.
     ``cdl`` is the shot's grade over the cut's own, which review pictures show and no delivered pixel has.
-    ``asked`` is what is asked of the task, of its own kind; None asks for nothing in particular.
+    ``asked`` is what is asked of the task, of its own kind; None asks for nothing in particular. ``footage`` is what
+    the production has to lend.
     """
 
     frame_format: FormatChoice = "plate"
@@ -77,6 +80,7 @@ class DeliverySettings:
     mask_layer: str | None = None
     cdl: Cdl | None = None
     asked: Asked | None = None
+    footage: ProductionFootage | None = None
     seed: int = 0
     progress: bool = True
 
@@ -105,9 +109,11 @@ def deliver_shot(
     """
     refuse_existing(folder)
     plate = plate if isinstance(plate, Plate) else plate_at(plate)
-    with closing(plate.open()) as footage:
+    with ExitStack() as stack:
+        footage = stack.enter_context(closing(plate.open()))
         colour = PlateColour(settings.encoding or footage.info.encoding, source.encoding)
-        laid_out = lay_out(plate, footage, task, settings.asked, colour)
+        production = settings.footage or ProductionFootage(source.production)
+        laid_out = stack.enter_context(closing(lay_out(plate, footage, task, settings.asked, colour, production)))
         reader = laid_out.plate
         frame_format = choose_format(settings.frame_format, reader.info)
         with closing(mask_of(mask, task, laid_out, colour, settings.mask_layer)) as opened_mask:
@@ -183,7 +189,7 @@ def _deliver(
             pictures = {role: f"review/{name}" for role, name in movies.close().items()}
         verify_untouched(scratch, shot, frame_format)
         delivered = delivered_shot(shot.plate, shot.footage, shot.laid_out, shot.first_frame, frames_out.extension)
-        notes = [*shot.laid_out.notes, *colour_notes(shot, source)]
+        notes = [*shot.laid_out.notes, *coverage_notes(accounts, shot), *colour_notes(shot, source)]
         notes += write_conform(scratch, shot.name, [event_of(delivered, "frames")], delivered.record_drop_frame)
         for name, text in mini_model.papers(shot.laid_out.condition(0, 1), gate.chosen, shot.name).items():
             (scratch / name).write_text(text)

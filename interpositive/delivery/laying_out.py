@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from interpositive.delivery.masks import open_mask
+from interpositive.delivery.other_takes import ProductionFootage, with_other_takes
 from interpositive.delivery.plates import Plate
 from interpositive.errors import ConfigError, MaskError
 from interpositive.media.contract import FrameReader, MaskSource
@@ -13,13 +14,25 @@ from interpositive.media.plate_colour import PlateColour
 from interpositive.records.delivered_shot import DeliveredShot
 from interpositive.tasks.contract import Task
 from interpositive.tasks.laying_out import Asked, LaidOut
+from interpositive.tasks.other_takes import AskedOfTakes
 
 MaskChoice = Path | Literal["auto"] | None
 
 
-def lay_out(plate: Plate, footage: FrameReader, task: Task, asked: Asked | None, colour: PlateColour) -> LaidOut:
-    """The plate laid out by a task; ``ConfigError`` if that changes the length of a shot of the cut."""
-    laid_out = task.lay_out(footage, asked if asked is not None else task.asks(), colour)
+def lay_out(
+    plate: Plate,
+    footage: FrameReader,
+    task: Task,
+    asked: Asked | None,
+    colour: PlateColour,
+    production: ProductionFootage,
+) -> LaidOut:
+    """The plate laid out by a task, with what other takes lend to it if that is asked for.
+
+    ``ConfigError`` if that changes the length of a shot of the cut.
+    """
+    asked = asked if asked is not None else task.asks()
+    laid_out = task.lay_out(footage, asked, colour)
     if plate.shot is not None and len(laid_out.plate) != len(footage):
         raise ConfigError(
             f"{plate.shot.name} has a place in the cut that it must keep to",
@@ -27,6 +40,8 @@ def lay_out(plate: Plate, footage: FrameReader, task: Task, asked: Asked | None,
             expected="a request that does not change its length",
             remedy="repair the take instead (shot=<take> frames=[first,end]), and cut the delivery in anew",
         )
+    if isinstance(asked, AskedOfTakes) and (asked.named or asked.takes):
+        return with_other_takes(laid_out, plate, asked, colour, production)
     return laid_out
 
 

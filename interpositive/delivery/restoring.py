@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
@@ -19,7 +20,7 @@ from interpositive.functional.windows import WindowJoiner, plan_windows
 from interpositive.media.colour_management import BRIGHTEST
 from interpositive.media.contract import Frames, code_range
 from interpositive.media.plate_colour import PlateColour
-from interpositive.mini_models.contract import MiniModel
+from interpositive.mini_models.contract import MiniModel, Restored
 from interpositive.tasks.laying_out import ReadCondition, nothing_more
 
 AS_STORED = PlateColour()
@@ -41,13 +42,19 @@ class WindowPlan:
 
 @dataclass(frozen=True)
 class RestoredFrame:
-    """One frame of a shot: plate and results as codes ``h w 3``, mask ``h w`` in [0, 1], confidence ``h w``."""
+    """One frame of a shot: plate and results as codes ``h w 3``, mask ``h w`` in [0, 1], confidence ``h w``.
+
+    ``lent`` says how many pixels of the first method's result came from which frame of which other take, ``seen`` how
+    many of the hole's any frame shows, None where nobody looked.
+    """
 
     number: int
     plate: Frames
     mask: NDArray[np.float32]
     results: Mapping[str, Frames]
     confidence: NDArray[np.float32]
+    lent: Mapping[tuple[int, int], float] = field(default_factory=dict)
+    seen: int | None = None
 
 
 def restore_shot(
@@ -73,6 +80,7 @@ def restore_shot(
     windows = plan_windows(num_frames, plan.size, overlap, reach)
     joiners = {method: WindowJoiner() for method in methods}
     confidence_joiner = WindowJoiner()
+    provenance = _Provenance()
     buffered = _Buffer(read_frames, read_mask)
     for index, window in enumerate(windows):
         frames, masks = buffered.window(window.first, window.last)
@@ -89,6 +97,7 @@ def restore_shot(
             for method in methods
         }
         sure = dict(confidence_joiner.join(window.start, restored[methods[0]].confidence.cpu(), next_start))
+        provenance.note(window.start, restored[methods[0]], condition.get("lent_places"))
         for number in sorted(sure):
             place = number - window.first
             yield RestoredFrame(
@@ -97,7 +106,34 @@ def restore_shot(
                 masks[place],
                 {m: composite(frames[place], joined[m][number], masks[place], colour) for m in methods},
                 sure[number][0].numpy(),
+                *provenance.of(number),
             )
+
+
+class _Provenance:
+    """Where each frame's pixels came from, until it is given out; where windows overlap, what either took counts."""
+
+    def __init__(self) -> None:
+        self._lent: dict[int, dict[tuple[int, int], float]] = defaultdict(dict)
+        self._seen: dict[int, int] = {}
+
+    def note(self, start: int, restored: Restored, places: Tensor | None) -> None:
+        """What a window's first method says of its frames, of which the first is ``start``."""
+        if restored.seen is not None:
+            for number, seen in enumerate(restored.seen.tolist(), start):
+                self._seen[number] = max(seen, self._seen.get(number, 0))
+        if restored.lent is None or places is None:
+            return
+        for number, pixels in enumerate(restored.lent.tolist(), start):
+            found: dict[tuple[int, int], float] = defaultdict(float)
+            for (take, frame), lent in zip(places.tolist(), pixels, strict=True):
+                found[take, frame] += lent
+            before = self._lent[number]
+            before.update({place: max(lent, before.get(place, 0.0)) for place, lent in found.items()})
+
+    def of(self, number: int) -> tuple[Mapping[tuple[int, int], float], int | None]:
+        """What is known of a frame, which is not asked for again."""
+        return self._lent.pop(number, {}), self._seen.pop(number, None)
 
 
 def composite(plate: Frames, restored: Tensor, mask: NDArray[np.float32], colour: PlateColour = AS_STORED) -> Frames:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,22 +12,29 @@ from einops import rearrange
 from numpy.typing import NDArray
 
 from interpositive.functional.examples import Example
+from interpositive.mini_models.view_comparing import (
+    ERROR_WHERE_UNKNOWN,
+    GRAIN_SIGMA_PX,
+    LEAST_DETAIL,
+    level_and_compare,
+    level_and_compare_throughout,
+    pool_sigma_px,
+    shows_the_same,
+)
 from interpositive.motion.hole_regions import Box, Region, whole_frame
+from interpositive.motion.lent_frames import LentFrames
 from interpositive.motion.motion_memory import MotionMemory
 from interpositive.motion.propagation import Carried, Sweeps, sweep
 from interpositive.motion.window_motion import Boolean, Plane, WindowMotion, channel_mean
 
 KINDS = ("spatial", "flow", "recursive", "camera")
+_, _FLOW, _RECURSIVE, _CAMERA = range(len(KINDS))
 
-_POOL_SIGMA_OF_HEIGHT = 4.0 / 216.0
-_SMALLEST_POOL_SIGMA_PX = 3.0
-_POOLED_SIGMA_PX = 4.0
-"""Wider pools are taken on a raster so much smaller that theirs is at least that: nothing finer is left of them."""
 LOOKED_AT_PX = 24
 """What a network sees around a hole."""
-MAX_LEVEL_SHIFT = 0.08
-ERROR_WHERE_UNKNOWN = 0.05
 SPATIAL_ERROR = 0.03
+_DEEPER_IS_WORSE = 0.5
+_ENOUGH_FOR_A_MAJORITY = 3
 NUM_SPATIAL = 2
 """The first candidates of a bank are bridged from the frame itself: stiff, then slack."""
 
@@ -56,7 +64,8 @@ class Bank:
 
     ``pictures`` is ``n h w 3``; ``valid`` and ``error`` are ``n h w`` (error: mean absolute
     difference around the hole, Gaussian-pooled, in [0, 1] code values); ``kinds`` and
-    ``distances`` (in frames) are ``n``. The first ``NUM_SPATIAL`` are the spatial fills.
+    ``distances`` (in frames) are ``n``. The first ``NUM_SPATIAL`` are the spatial fills. ``lent`` (``n``) says which
+    frame of other takes a candidate shows, -1 for those of the shot itself.
     """
 
     pictures: NDArray[np.float32]
@@ -64,12 +73,13 @@ class Bank:
     error: NDArray[np.float32]
     kinds: NDArray[np.int64]
     distances: NDArray[np.float32]
+    lent: NDArray[np.int64]
 
     def part(self, box: Box) -> Bank:
         """Some rows and columns of it."""
         everything = (slice(None), *box)
-        return Bank(
-            self.pictures[everything], self.valid[everything], self.error[everything], self.kinds, self.distances
+        return replace(
+            self, pictures=self.pictures[everything], valid=self.valid[everything], error=self.error[everything]
         )
 
     def coverage(self, hole: Boolean) -> float:
@@ -80,12 +90,16 @@ class Bank:
 
 @dataclass(frozen=True)
 class _View:
-    """One way to see a frame's regions: pictures ``h w 3`` and where they are of use, ``h w``."""
+    """One way to see a frame's regions: pictures ``h w 3`` and where they are of use, ``h w``.
+
+    ``lent`` is which frame of other takes it shows, -1 if none.
+    """
 
     pictures: list[Plane]
     usable: list[Boolean]
     kind: int
     distance: float
+    lent: int = -1
 
 
 class BankBuilder:
@@ -137,17 +151,19 @@ class BankBuilder:
             for offset in recipe.camera_offsets
             for source in self._sources(frame, offset)
         ]
+        if self.motion.lent is not None:
+            views += [view for number in self.motion.lent.lent_to(frame) for view in self._by_loan(frame, number)]
         return views
 
     def _by_flow(self, frame: int, source: int, offset: int) -> _View:
         ways = self.motion.near(frame, source)
-        return self._warped(frame, source, [w.flow for w in ways], [w.consistent for w in ways], 1, offset)
+        return self._warped(frame, source, [w.flow for w in ways], [w.consistent for w in ways], _FLOW, offset)
 
     def _by_camera(self, frame: int, source: int, offset: int) -> _View:
         flows = self.motion.near_by_camera(frame, source)
         boxes = [region.box for region in self.motion.regions(frame)]
         inside = [self.motion.inside(flow, box) for flow, box in zip(flows, boxes, strict=True)]
-        return self._warped(frame, source, flows, inside, 3, offset)
+        return self._warped(frame, source, flows, inside, _CAMERA, offset)
 
     def _warped(
         self, frame: int, source: int, flows: list[Plane], usable: list[Boolean], kind: int, offset: int
@@ -159,6 +175,17 @@ class BankBuilder:
             seen.append(motion.read(prefilled, flow, region.box, cubic=True))
         return _View(seen, clear, kind, float(offset))
 
+    def _by_loan(self, frame: int, number: int) -> list[_View]:
+        """What a frame of another take shows. To a network it is a far view by the camera's motion, which it is."""
+        motion, boxes = self.motion, [region.box for region in self.motion.regions(frame)]
+        assert motion.lent is not None
+        picture, distance = motion.lent.frames[number], float(max((*self.recipe.camera_offsets, 1)))
+        views = []
+        for flow in motion.lent_flows(frame, number):
+            seen = [motion.read(picture, flow[box], box, cubic=True) for box in boxes]
+            views.append(_View(seen, [motion.inside(flow[box], box) for box in boxes], _CAMERA, distance, number))
+        return views
+
     def _carried(self, frame: int, side: Mapping[int, list[Carried]]) -> _View | None:
         parts = side[frame]
         if not any(part.known.any() for part in parts):
@@ -169,86 +196,82 @@ class BankBuilder:
             ages.append(part.age[inner][self.motion.holes[frame][region.core] & part.known[inner]])
         age = np.concatenate(ages)
         distance = float(age.mean()) if age.size else 1.0
-        return _View([part.picture for part in parts], [part.known for part in parts], 2, distance)
+        return _View([part.picture for part in parts], [part.known for part in parts], _RECURSIVE, distance)
 
     def _sources(self, frame: int, offset: int) -> list[int]:
         return [s for s in (frame - offset, frame + offset) if 0 <= s < self.motion.num_frames]
 
     def _assemble(self, frame: int, region: Region, views: list[_View], place: int, num: int | None = None) -> Bank:
         motion, box = self.motion, region.box
-        num = self.recipe.num_candidates if num is None else num
+        sigma_px = pool_sigma_px(min(motion.height, motion.width))
+        num = max(self.recipe.num_candidates, NUM_SPATIAL + len(views)) if num is None else num
         pictures = np.zeros((num, *region.shape, 3), np.float32)
         valid = np.zeros((num, *region.shape), bool)
         error = np.full((num, *region.shape), ERROR_WHERE_UNKNOWN, np.float32)
         kinds = np.zeros(num, np.int64)
         distances = np.zeros(num, np.float32)
+        lent = np.full(num, -1, np.int64)
         for index, bridged in enumerate(motion.bridged(frame)):
             pictures[index] = bridged(box)
         valid[:NUM_SPATIAL] = True
-        error[:NUM_SPATIAL] = SPATIAL_ERROR
+        error[:NUM_SPATIAL] = _bridge_error(motion.holes[frame][box], sigma_px)
         # Both are of the spatial kind; the distance tells the slack one from the stiff one.
         distances[1] = 1.0
         around = ~motion.distrusted[frame][box]
         target = np.ascontiguousarray(motion.frames[frame][box])
-        sigma_px = pool_sigma_px(min(motion.height, motion.width))
         for index, view in enumerate(views, start=NUM_SPATIAL):
-            kinds[index], distances[index] = view.kind, view.distance
-            usable = view.usable[place]
+            kinds[index], distances[index], lent[index] = view.kind, view.distance, view.lent
+            picture, usable = view.pictures[place], view.usable[place]
+            if view.lent >= 0:
+                # Whatever does not fit around the hole is of another place, or shows something else.
+                usable = usable & shows_the_same(picture, target, around & usable, sigma_px)
             if not usable.any():
                 continue
-            levelled, error[index] = level_and_compare(view.pictures[place], target, around & usable, sigma_px)
+            compare = level_and_compare_throughout if view.kind == _CAMERA else level_and_compare
+            levelled, error[index] = compare(picture, target, around & usable, sigma_px)
             pictures[index] = levelled * usable[..., None]
             valid[index] = usable
-        return Bank(pictures, valid, error, kinds, distances)
+        _doubt_outsiders(pictures, valid, error, lent, motion.holes[frame][box])
+        return Bank(pictures, valid, error, kinds, distances, lent)
 
 
-def level_and_compare(
-    candidate: Plane, target: Plane, known: Boolean, sigma_px: float | None = None
-) -> tuple[Plane, Plane]:
-    """Match a candidate's level to the frame around the hole, and say how well it fits there.
+def _bridge_error(hole: Boolean, sigma_px: float) -> Plane:
+    """What is expected of a bridge, ``h w``: more, the deeper it lies in the hole."""
+    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
+    deeper = np.maximum(0.0, depth - sigma_px) / sigma_px
+    return np.asarray(SPATIAL_ERROR * (1.0 + _DEEPER_IS_WORSE * deeper), np.float32)
 
-    The difference outside the hole is Gaussian-pooled (sigma 1/54 of the shorter side, at least 3 px, or as given)
-    into the hole and added
-    (at most 0.08 a channel), which takes exposure drift and slow shading out.
-    Returns the levelled candidate ``h w 3`` and its pooled error ``h w``.
+
+def _doubt_outsiders(
+    pictures: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    error: NDArray[np.float32],
+    lent: NDArray[np.int64],
+    hole: Boolean,
+) -> None:
+    """Add to the error of what other takes lend how far it is from what most of them show.
+
+    Where somebody walks through one of them, right where the hole is, the others show the set.
     """
-    weight = known.astype(np.float32)
-    sigma = pool_sigma_px(min(known.shape)) if sigma_px is None else sigma_px
-    apart = target - candidate
-    pooled = _pool(np.dstack((apart * weight[..., None], weight)), sigma)
-    support = pooled[..., 3] + 1e-3
-    shift = pooled[..., :3] / support[..., None]
-    confidence = np.clip(support / 0.05, 0.0, 1.0)
-    remaining = _pool(channel_mean(np.abs(apart - shift)) * weight, sigma) / support
-    error = remaining + 0.25 * channel_mean(np.abs(shift))
-    error = np.where(confidence > 0.2, error, ERROR_WHERE_UNKNOWN).astype(np.float32)
-    levelled = candidate + np.clip(shift, -MAX_LEVEL_SHIFT, MAX_LEVEL_SHIFT) * confidence[..., None]
-    return levelled.astype(np.float32), error
-
-
-def pool_sigma_px(shorter_side: int) -> float:
-    """How wide the surroundings of a hole are that a view is compared in."""
-    return max(_SMALLEST_POOL_SIGMA_PX, _POOL_SIGMA_OF_HEIGHT * shorter_side)
-
-
-def _pool(plane: Plane, sigma_px: float) -> Plane:
-    factor = 1
-    while sigma_px >= 2 * factor * _POOLED_SIGMA_PX:
-        factor *= 2
-    if factor == 1:
-        return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma_px), np.float32)
-    height, width = plane.shape[:2]
-    small_size = (-(-width // factor), -(-height // factor))
-    small = cv2.resize(plane, small_size, interpolation=cv2.INTER_AREA)
-    # The mean over an area and the way back between pixels blur too.
-    rest = sigma_px**2 - (factor**2 - 1) / 12.0 - factor**2 / 6.0
-    small = cv2.GaussianBlur(small, (0, 0), rest**0.5 / factor)
-    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    ys, xs = np.nonzero(hole)
+    lending = np.flatnonzero(lent >= 0)
+    if len(set(lent[lending].tolist())) < _ENOUGH_FOR_A_MAJORITY or not len(ys):
+        return
+    box = (slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1))
+    shown = np.where(valid[lending][:, *box, None], pictures[lending][:, *box], np.nan)
+    with warnings.catch_warnings():
+        # Where none of them shows anything there is no median.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        middle = np.nanmedian(shown, axis=0)
+    for index, picture in zip(lending, shown, strict=True):
+        apart = channel_mean(np.nan_to_num(np.abs(picture - middle)).astype(np.float32))
+        apart = np.asarray(cv2.GaussianBlur(apart, (0, 0), GRAIN_SIGMA_PX), np.float32)
+        error[index][box] += np.maximum(0.0, apart - LEAST_DETAIL)
 
 
 def motion_of(example: Example) -> WindowMotion:
     """The motion of a window ``t c h w``, found over whole frames."""
-    return WindowMotion(*_frames_and_masks(example))
+    return WindowMotion(*_frames_and_masks(example), lent=_lent_frames(example))
 
 
 def motion_near_holes(example: Example, memory: MotionMemory) -> WindowMotion:
@@ -257,7 +280,15 @@ def motion_near_holes(example: Example, memory: MotionMemory) -> WindowMotion:
     The frames are not copied; windows share the memory.
     """
     margin_px = max(LOOKED_AT_PX, round(2.0 * pool_sigma_px(min(example.input.shape[-2:]))))
-    return WindowMotion(*_frames_and_masks(example), margin_px=margin_px, memory=memory)
+    return WindowMotion(*_frames_and_masks(example), margin_px=margin_px, memory=memory, lent=_lent_frames(example))
+
+
+def _lent_frames(example: Example) -> LentFrames | None:
+    """What other takes lend to a window, as :class:`~interpositive.tasks.other_takes.LentByTakes` tells it."""
+    if "lent_frames" not in example.condition:
+        return None
+    pictures = rearrange(example.condition["lent_frames"].cpu(), "m c h w -> m h w c").numpy()
+    return LentFrames(pictures, example.condition["lent_homographies"].cpu().numpy())
 
 
 def _frames_and_masks(example: Example) -> tuple[Plane, Plane]:

@@ -9,7 +9,7 @@ a correction to those scores and the residual, nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -61,12 +61,17 @@ _BOUNDS: Bounds = {
 
 @dataclass(frozen=True)
 class Fused:
-    """Where fusion stands: the prior's picture, the learned choice, and the final estimate (all ``b 3 h w``)."""
+    """Where fusion stands: the prior's picture, the learned choice, and the final estimate (all ``b 3 h w``).
+
+    ``weight`` and ``prior_weight`` (``b n 1 h w``) are what each candidate has of the latter two.
+    """
 
     prior: Tensor
     fused: Tensor
     final: Tensor
     certainty: Tensor
+    weight: Tensor
+    prior_weight: Tensor
 
 
 class CandidateFusion(MiniModel):
@@ -223,7 +228,7 @@ class CandidateFusion(MiniModel):
         residual = self.residual(torch.cat((fused, prefill, hole, seen, 5.0 * spread, best), 1))
         final = fused + residual * hole
         certainty = torch.exp(-((weight * error).sum(1) + spread) / 0.05)
-        return Fused(prior, fused, final, certainty)
+        return Fused(prior, fused, final, certainty, weight, prior_weight)
 
     @torch.no_grad()
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
@@ -248,6 +253,8 @@ class CandidateFusion(MiniModel):
         never_seen = [motion.holes[frame] for frame in keep]
         fills: dict[str, list[Picture]] = {name: [] for name in wanted}
         certainty: dict[str, list[Picture]] = {name: [] for name in wanted}
+        num_lent = 0 if motion.lent is None else len(motion.lent.frames)
+        lent = {name: torch.zeros(len(keep), num_lent) for name in learned}
         for index, frame in enumerate(keep):
             if not motion.holes[frame].any():
                 found = dict.fromkeys(wanted, (np.zeros((0, 3), np.float32), np.zeros(0, np.float32)))
@@ -258,16 +265,22 @@ class CandidateFusion(MiniModel):
                     if name in CLASSICAL_FILLS
                 }
                 if learned:
-                    chosen, never_seen[index] = self._choose(builder, frame, learned)
+                    chosen, never_seen[index], given = self._choose(builder, frame, learned, num_lent)
                     found |= chosen
+                    for name in learned:
+                        lent[name][index] = given[name]
             for name, (fill, sure) in found.items():
                 fills[name].append(fill)
                 certainty[name].append(sure)
         restored = {}
+        holes = (motion.holes[frame] for frame in keep)
+        seen = torch.tensor([int((hole & ~unseen).sum()) for hole, unseen in zip(holes, never_seen, strict=True)])
         for name in wanted:
             if name not in CLASSICAL_FILLS:
                 fills[name] = blend_along_flow(motion, keep, fills[name], certainty[name], self.blend)
             restored[name] = composed(motion, keep, fills[name], certainty[name])
+            if name in learned:
+                restored[name] = replace(restored[name], seen=seen, lent=lent[name] if num_lent else None)
         return restored, never_seen
 
     def exportable(self, plate_height: int) -> Sequence[Exportable]:
@@ -275,17 +288,19 @@ class CandidateFusion(MiniModel):
         return fusion_exportables(self, plate_height)
 
     def _choose(
-        self, builder: BankBuilder, frame: int, methods: Sequence[str]
-    ) -> tuple[dict[str, tuple[Picture, Picture]], NDArray[np.bool_]]:
+        self, builder: BankBuilder, frame: int, methods: Sequence[str], num_lent: int
+    ) -> tuple[dict[str, tuple[Picture, Picture]], NDArray[np.bool_], dict[str, Tensor]]:
         """Fuse a frame's banks: its hole by method, pixels ``m 3`` and certainty ``m``; what no bank shows, ``h w``.
 
-        The networks look at each region's core and what is near it; a pixel of the hole is taken from one region.
+        Last, how many pixels each frame of other takes gives, by method. The networks look at each region's core and
+        what is near it; a pixel of the hole is taken from one region.
         """
         motion = builder.motion
         hole = motion.holes[frame]
         pictures = {name: np.zeros((*hole.shape, 3), np.float32) for name in methods}
         sure = np.zeros(hole.shape, np.float32)
         never_seen = np.zeros(hole.shape, bool)
+        lent = {name: torch.zeros(num_lent) for name in methods}
         for region, whole in builder.build_near(frame):
             # What the network folds together is the same wherever its box begins.
             box = region.around_core(LOOKED_AT_PX, _FOLDED_PX)
@@ -295,15 +310,24 @@ class CandidateFusion(MiniModel):
             for name in methods:
                 estimate = found.prior if name == "prior" else found.final
                 pictures[name][region.core] = rearrange(estimate[0].cpu().numpy(), "c h w -> h w c")[inner]
+                weight = found.prior_weight if name == "prior" else found.weight
+                _add_lent(lent[name], bank, weight[0, :, 0].cpu()[:, *inner], hole[region.core])
             sure[region.core] = found.certainty[0, 0].cpu().numpy()[inner]
             never_seen[region.core] = ~np.logical_or.reduce(bank.valid[NUM_SPATIAL:], axis=0)[inner]
-        return {name: (picture[hole], sure[hole]) for name, picture in pictures.items()}, hole & never_seen
+        return {name: (picture[hole], sure[hole]) for name, picture in pictures.items()}, hole & never_seen, lent
 
     def _fused(self, bank: Bank, prefill: Picture, hole: NDArray[np.bool_]) -> Fused:
         device = self.log_temperature.device
         condition = {name: value[None].to(device) for name, value in _bank_tensors(bank, half=False).items()}
         inside = torch.from_numpy(hole.astype(np.float32))[None, None].to(device)
         return self.fuse(_picture(prefill).to(device), inside, condition)
+
+
+def _add_lent(lent: Tensor, bank: Bank, weight: Tensor, hole: NDArray[np.bool_]) -> None:
+    """Add to ``lent`` (``m``) how many pixels of a hole each lent frame gave, of candidates' weights ``n h w``."""
+    is_lent = torch.from_numpy(bank.lent >= 0)
+    pixels = (weight[is_lent] * torch.from_numpy(hole)).sum((1, 2)).float()
+    lent.index_add_(0, torch.from_numpy(bank.lent)[is_lent], pixels)
 
 
 def _picture(picture: NDArray[np.float32]) -> Tensor:

@@ -13,14 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from interpositive.functional.seeds import generator_from
-from interpositive.mini_models.candidate_bank import (
-    ERROR_WHERE_UNKNOWN,
-    KINDS,
-    MAX_LEVEL_SHIFT,
-    SPATIAL_ERROR,
-    pool_sigma_px,
-)
+from interpositive.mini_models.candidate_bank import KINDS, SPATIAL_ERROR
 from interpositive.mini_models.exportable import Exportable, Port
+from interpositive.mini_models.view_comparing import ERROR_WHERE_UNKNOWN, MAX_LEVEL_SHIFT, pool_sigma_px
 
 NUM_NODE_VIEWS = 3
 """Nuke lends a node 19 channels; plate, mask and three views with their mattes take 16."""
@@ -108,7 +103,7 @@ class FusionNode(nn.Module):
         return torch.where(hole > 0, final, plate), torch.where(hole > 0, certainty, known)
 
     def level_and_compare(self, view: Tensor, plate: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-        """:func:`~interpositive.mini_models.candidate_bank.level_and_compare`, of tensors ``b c h w``."""
+        """:func:`~interpositive.mini_models.view_comparing.level_and_compare`, of tensors ``b c h w``."""
         support = self._pool(known) + 1e-3
         shift = self._pool((plate - view) * known) / support
         confidence = (support / 0.05).clamp(0.0, 1.0)

@@ -221,7 +221,7 @@ class MiniFlow(MiniModel):
             whole[hole] += _feathered(area)[hole][:, None] * (new - picture[hole])
             mixed.append(whole)
         whole = rearrange(torch.from_numpy(np.stack(mixed)), "t h w c -> t c h w").clamp(*motion.value_range)
-        return Restored(torch.where(made_up, whole, copied.frames.cpu()), copied.confidence, made_up)
+        return replace(copied, frames=torch.where(made_up, whole, copied.frames.cpu()), made_up=made_up)
 
     def _generated(
         self, pictures: Sequence[Plane], never_seen: Sequence[Boolean], to_plate: Sequence[Homography], seed: int

@@ -1,7 +1,6 @@
 """The same thing in two pictures of a set-up: pairs of colours that a grade has to bring together.
 
-Features are matched on luma without its local level, so that the grades in between do not matter; a homography
-brings the set over, dense flow what it leaves; what does not hold both ways is left out.
+A homography brings the set over, dense flow what it leaves; what does not hold both ways is left out.
 """
 
 from __future__ import annotations
@@ -12,15 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from interpositive.motion.camera_motion import Homography
 from interpositive.motion.optical_flow import dis_flow
+from interpositive.motion.set_views import SetView, match_views, set_view
 
 Pictures = NDArray[np.float32]
-
-_LONG_SIDE_PX = 256
-_BLOCK_PX = 4
-_LEAST_MATCHES = 16
-_RATIO = 0.8
-_REACH_PX = 3.0
 
 
 @dataclass(frozen=True)
@@ -32,28 +27,12 @@ class ColourPairs:
     coverage: float
 
 
-@dataclass(frozen=True)
-class _View:
-    """A small picture, its luma without local level, and its features: places ``n 2`` and what each looks like."""
-
-    picture: Pictures
-    luma: NDArray[np.uint8]
-    points: NDArray[np.float32]
-    features: NDArray[np.float32] | None
-
-    @property
-    def blocks(self) -> tuple[int, int]:
-        """How many blocks across and down."""
-        height, width = self.luma.shape
-        return max(1, width // _BLOCK_PX), max(1, height // _BLOCK_PX)
-
-
 def colour_pairs(shot: Pictures, reference: Pictures) -> ColourPairs:
     """Pairs from all pictures ``n h w 3`` of a shot and ``m h w 3`` of its reference; there may be none."""
-    theirs = [_view(picture) for picture in reference]
+    theirs = [set_view(picture) for picture in reference]
     found, covered = [], []
     for picture in shot:
-        view = _view(picture)
+        view = set_view(picture)
         aligned = [pair for pair in (_aligned(view, other) for other in theirs) if pair is not None]
         best = max(aligned, key=lambda pair: len(pair[0]), default=None)
         covered.append(0.0 if best is None else len(best[0]) / (view.blocks[0] * view.blocks[1]))
@@ -63,45 +42,16 @@ def colour_pairs(shot: Pictures, reference: Pictures) -> ColourPairs:
     return ColourPairs(mine, others, float(np.mean(covered)))
 
 
-def _view(picture: Pictures) -> _View:
-    height, width = picture.shape[:2]
-    scale = min(1.0, _LONG_SIDE_PX / max(height, width))
-    small = cv2.resize(
-        picture, (max(8, round(width * scale)), max(8, round(height * scale))), interpolation=cv2.INTER_AREA
-    )
-    luma = small @ np.array([0.2126, 0.7152, 0.0722], np.float32)
-    level = cv2.GaussianBlur(luma, (0, 0), 12.0)
-    spread = np.sqrt(cv2.GaussianBlur((luma - level) ** 2, (0, 0), 12.0))
-    flat = (luma - level) / (spread + 0.05 * float(luma.std()) + 1e-4)
-    codes = np.clip(np.rint(128.0 + 42.0 * flat), 0, 255).astype(np.uint8)
-    points, features = cv2.SIFT.create(1500, contrastThreshold=0.02).detectAndCompute(codes, None)
-    places = np.array([p.pt for p in points], np.float32).reshape(-1, 2)
-    found = None if features is None else np.asarray(features, np.float32)
-    return _View(np.asarray(small, np.float32), codes, places, found)
+def _aligned(view: SetView, other: SetView) -> tuple[Pictures, Pictures] | None:
+    matched = match_views(view, other)
+    return None if matched is None else agreeing_colours(view, other, matched[0])
 
 
-def _homography(view: _View, other: _View) -> NDArray[np.float64] | None:
-    if view.features is None or other.features is None:
-        return None
-    if min(len(view.features), len(other.features)) < _LEAST_MATCHES:
-        return None
-    matches = [m for m in cv2.BFMatcher().knnMatch(view.features, other.features, k=2) if len(m) == 2]
-    good = [first for first, second in matches if first.distance < _RATIO * second.distance]
-    if len(good) < _LEAST_MATCHES:
-        return None
-    here = np.array([view.points[m.queryIdx] for m in good])
-    there = np.array([other.points[m.trainIdx] for m in good])
-    # Seeded by OpenCV itself: the same matches give the same homography.
-    homography, inliers = cv2.findHomography(here, there, cv2.USAC_MAGSAC, _REACH_PX, maxIters=2000, confidence=0.999)
-    if homography is None or inliers.sum() < _LEAST_MATCHES:
-        return None
-    return np.asarray(homography, np.float64)
+def agreeing_colours(view: SetView, other: SetView, homography: Homography) -> tuple[Pictures, Pictures] | None:
+    """Colours ``p 3`` of the blocks in which two views show the same once they are lined up; None if they hardly meet.
 
-
-def _aligned(view: _View, other: _View) -> tuple[Pictures, Pictures] | None:
-    homography = _homography(view, other)
-    if homography is None:
-        return None
+    Dense flow takes out what the homography leaves, and what does not hold both ways is left out.
+    """
     luma, (height, width) = view.luma, view.luma.shape
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     brought = cv2.warpPerspective(other.picture, homography, (width, height), flags=flags)

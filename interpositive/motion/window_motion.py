@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from interpositive.errors import MaskError
 from interpositive.motion.camera_motion import CameraPath, Homography, fit_homography, homography_flow
-from interpositive.motion.flow_completion import FlowCompletion
+from interpositive.motion.flow_completion import FlowCompletion, complete_flow
 from interpositive.motion.hole_pixels import HolePixels, Look
 from interpositive.motion.hole_regions import Box, Region, hole_regions, whole_frame
+from interpositive.motion.lent_frames import LentFrames
 from interpositive.motion.motion_memory import MotionMemory, fingerprint
 from interpositive.motion.optical_flow import Preset, dis_flow, luma_u8
 from interpositive.motion.spatial_fill import thin_plate_values
@@ -61,7 +62,7 @@ class WindowMotion:
     ``frames`` is ``t h w 3`` float RGB; flow is found in [0, 1], light beyond is
     carried along. ``masks`` is ``t h w``, above zero where the picture must not be trusted.
     With a ``margin_px``, what is asked of regions is found that far around holes, and else over whole frames.
-    A ``memory`` that is given is shared with other windows.
+    A ``memory`` that is given is shared with other windows. ``lent`` are frames of other takes.
     """
 
     def __init__(
@@ -72,10 +73,12 @@ class WindowMotion:
         preset: Preset = "medium",
         margin_px: int | None = None,
         memory: MotionMemory | None = None,
+        lent: LentFrames | None = None,
     ) -> None:
         if frames.shape[:3] != masks.shape:
             raise MaskError("masks do not fit their frames", found=masks.shape, expected=frames.shape[:3])
         self.frames = frames
+        self.lent = lent
         self.holes: Boolean = masks > 0
         self.num_frames, self.height, self.width = masks.shape
         self._preset: Preset = preset
@@ -273,13 +276,35 @@ class WindowMotion:
 
     def _rest(self, target: int, source: int) -> Plane:
         """What is left when the source has been brought over by the camera's motion, found by dense flow."""
-        matrix, size = self.camera(target, source), (self.width, self.height)
+        rest, _ = self._left_by(self.camera(target, source), target, self._luma(source))
+        return self._completion(target)(rest)
+
+    def lent_flows(self, target: int, number: int) -> tuple[Plane, Plane]:
+        """Two ways from ``target`` into a lent frame: a homography alone, made exact by flow, and that flow itself.
+
+        The first is right wherever the set is flat or the camera stood still, far into a hole too; the second where
+        there is parallax, near the hole's edge.
+        """
+        assert self.lent is not None
+        luma, homography = luma_u8(self.lent.frames[number]), self.lent.homography(target, number)
+        for _ in range(2):
+            found = homography
+            rest, inside = self._left_by(found, target, luma)
+            known = inside & ~self.distrusted[target]
+            homography = found @ fit_homography(rest, known)
+        rest = complete_flow(rest, ~known)
+        rigid = homography_flow(homography, self.height, self.width)
+        return rigid, rest + self.read(homography_flow(found, self.height, self.width), rest)
+
+    def _left_by(self, matrix: Homography, target: int, luma: NDArray[np.uint8]) -> tuple[Plane, Boolean]:
+        """Flow from ``target`` to a picture brought over by a homography, and where that shows anything."""
+        size = (self.width, self.height)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        brought = cv2.warpPerspective(self._luma(source), matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        brought = cv2.warpPerspective(luma, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
         inside = cv2.warpPerspective(np.ones(size[::-1], np.uint8), matrix, size, flags=flags)
-        luma = np.where(inside > 0, brought, self._luma(target))
-        return self._completion(target)(dis_flow(self._luma(target), luma, self._preset))
+        own = self._luma(target)
+        return dis_flow(own, np.where(inside > 0, brought, own), self._preset), np.asarray(inside > 0)
 
     def _luma(self, frame: int) -> NDArray[np.uint8]:
         return self._memory.of(("luma", self._name(frame)), lambda: luma_u8(self.prefilled(frame)(self.everywhere)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -13,6 +14,7 @@ from interpositive.records.delivered_shot import DeliveredShot
 from interpositive.records.digests import sha256_of_file
 from interpositive.records.hash_lists.expecting import expected_by_history
 from interpositive.records.hash_lists.histories import History, ListProblem, has_history, read_history
+from interpositive.records.timecode import is_drop_frame, timecode_to_frame, wrapped_timecode
 
 MANIFEST_NAME = "manifest.json"
 
@@ -34,21 +36,62 @@ class SourceFile(Record):
     sha256: str
 
 
+class LendingTake(Record):
+    """Another take, or a clean plate, that was asked for pixels, and by what right; ``take`` is empty for a path.
+
+    ``start_timecode`` is that of its first frame, None where it has none.
+    """
+
+    name: str
+    take: str = ""
+    path: str
+    sha256: str
+    because: str
+    rate: str
+    start_timecode: str | None = None
+
+    def timecode(self, frame: int) -> str | None:
+        """The timecode of one of its frames, counted from 0; None where it has none."""
+        start = self.start_timecode
+        if start is None:
+            return None
+        rate = Fraction(self.rate)
+        return wrapped_timecode(timecode_to_frame(start, rate) + frame, rate, is_drop_frame(start))
+
+
+class LentPixels(Record):
+    """How many pixels one frame of another take gave to a delivered frame; parts of pixels add up.
+
+    ``frame`` is counted from 0 in the take.
+    """
+
+    lender: str
+    frame: int
+    timecode: str | None = None
+    pixels: float
+
+
 class FrameAccount(Record):
-    """What happened on one frame; pixel counts are of the full raster."""
+    """What happened on one frame; pixel counts are of the full raster.
+
+    ``seen_pixels`` of the mask are shown by any frame; None where the method did not look. ``lent`` is what other
+    takes gave, before neighbouring frames are blended.
+    """
 
     frame: int
     timecode: str | None
     mask_pixels: int
     altered_pixels: int
     untouched_violations: int
+    seen_pixels: int | None = None
+    lent: list[LentPixels] = Field(default_factory=list)
 
 
 class DeliveryManifest(Record):
     """Digests of plate, mask, model, config and every frame; versions, seeds and per-frame account.
 
-    ``asked`` is what was asked of the task for this shot. ``hash_list`` is the ASC MHL generation that seals all
-    files of the delivery, this record among them.
+    ``asked`` is what was asked of the task for this shot; ``lenders`` are other takes that gave it pixels.
+    ``hash_list`` is the ASC MHL generation that seals all files of the delivery, this record among them.
     """
 
     schema_version: int = 1
@@ -73,6 +116,7 @@ class DeliveryManifest(Record):
     training_takes: list[str]
     gate: dict[str, float | None] = Field(default_factory=dict)
     asked: dict[str, Any] = Field(default_factory=dict)
+    lenders: list[LendingTake] = Field(default_factory=list)
     delivered: DeliveredShot | None = None
     frames: list[FrameAccount]
     files: list[DeliveredFile]

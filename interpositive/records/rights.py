@@ -1,4 +1,4 @@
-"""What a mini-model may begin with: what was learned from one production is not used in another without a grant."""
+"""What a mini-model may begin with and copy from: nothing of one production is used in another without a grant."""
 
 from __future__ import annotations
 
@@ -71,6 +71,30 @@ def entitled(production: str, beginnings: Sequence[Beginning], grants: Sequence[
     return [_entitled(production, beginning, grants) for beginning in beginnings]
 
 
+def entitled_to_footage(footage: str, of: str, production: str, grants: Sequence[Grant]) -> str:
+    """The right by which pixels of other footage are copied into a production's shot, in words.
+
+    ``RightsError`` for footage of another production that no grant of that to this one names.
+    """
+    if of == production:
+        return "it is this production's own"
+    for grant in grants:
+        if (grant.of, grant.to) == (of, production):
+            return grant.words()
+    raise RightsError(
+        f"pixels of {of or 'nobody knows whose footage'} may not be copied into {production}",
+        found=f"{footage}; grants: {_named(grants)}",
+        expected=f"a take of {production}'s catalogue, or a grant of {of or 'whose it is'} to {production}",
+        remedy="ingest it, or say whose it is: ask={of: <production>, ...}; another production's needs a grant in this "
+        f"one's YAML: grants: [{{of: {of or '<production>'}, to: {production}, by: <who gave it>, on: <date>, "
+        "document: <where it is written>}]",
+    )
+
+
+def _named(grants: Sequence[Grant]) -> str:
+    return "; ".join(f"{grant.of} to {grant.to}" for grant in grants) or "none"
+
+
 def _entitled(production: str, beginning: Beginning, grants: Sequence[Grant]) -> Beginning:
     if beginning.footage == "soundstage":
         because = "its footage was rendered on the virtual soundstage"
@@ -85,10 +109,10 @@ def _grant(production: str, beginning: Beginning, grants: Sequence[Grant]) -> Gr
     for grant in grants:
         if (grant.of, grant.to) == (beginning.production, production):
             return grant
-    named = "; ".join(f"{grant.of} to {grant.to}" for grant in grants) or "none"
     raise RightsError(
         f"what was learned from {beginning.production} may not be used in {production}",
-        found=f"archive sha256 {beginning.archive_sha256[:12]} of production {beginning.production}; grants: {named}",
+        found=f"archive sha256 {beginning.archive_sha256[:12]} of production {beginning.production}; "
+        f"grants: {_named(grants)}",
         expected=f"a grant of {beginning.production} to {production}",
         remedy="begin with this production's own run or the soundstage's, or have the grant given and write it down in "
         f"the production: grants: [{{of: {beginning.production}, to: {production}, by: <who gave it>, "

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from interpositive.media.contract import FrameReader, Frames, MaskSource, MediaInfo, check_window
+from interpositive.records.delivery_manifest import LendingTake
 
 Condition = Mapping[str, Tensor]
 ReadCondition = Callable[[int, int], Condition]
@@ -28,6 +29,10 @@ def nothing_more(first: int, last: int) -> Condition:
     return {}
 
 
+def nothing_open() -> None:
+    """There is nothing to close."""
+
+
 @dataclass(frozen=True)
 class LaidOut:
     """A plate laid out as it will be delivered.
@@ -36,7 +41,8 @@ class LaidOut:
     change; None where that is for the user to say. Outside the mask the delivery is the laid-out plate bit for bit.
     ``condition(first, last)`` is whatever else a mini-model is told of the window ``first <= n < last``, tensors
     in the values that it works on. ``speed`` is how many frames of the footage one delivered frame takes, None if that
-    changes on the way. ``notes`` say what was done, for the manifest.
+    changes on the way. ``notes`` say what was done, for the manifest. ``lenders`` are other takes that the condition
+    shows, and ``close`` closes them.
     """
 
     plate: FrameReader
@@ -44,6 +50,8 @@ class LaidOut:
     condition: ReadCondition = nothing_more
     speed: str | None = "1/1"
     notes: tuple[str, ...] = ()
+    lenders: tuple[LendingTake, ...] = ()
+    close: Callable[[], None] = nothing_open
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from interpositive.functional.examples import Example
 from interpositive.tasks.contract import Task
+from interpositive.tasks.laying_out import Asked
+from interpositive.tasks.other_takes import AskedOfTakes
 from interpositive.tasks.wires import coverage_to_mask
 
 
@@ -22,6 +25,7 @@ class Removal(Task):
     Masks are grown by ``mask_margin_px``, drawn between its two ends, as hand-painted ones are.
     """
 
+    asks: ClassVar[type[Asked]] = AskedOfTakes
     mask_margin_px: tuple[int, int]
 
     @abstractmethod

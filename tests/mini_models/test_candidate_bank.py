@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from shots import LEFT, NUM_FRAMES, RIGHT, wired_shot
 
-from interpositive.mini_models.candidate_bank import NUM_SPATIAL, Bank, BankBuilder, BankRecipe, level_and_compare
+from interpositive.mini_models.candidate_bank import NUM_SPATIAL, Bank, BankBuilder, BankRecipe
+from interpositive.mini_models.view_comparing import level_and_compare
 from interpositive.motion.window_motion import WindowMotion
 
 RECIPE = BankRecipe((1, 2), (2, 4), True)

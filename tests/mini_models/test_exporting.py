@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from interpositive.errors import ConfigError, IntegrityError, StorageError
 from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
-from interpositive.mini_models.candidate_bank import level_and_compare
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.mini_models.compositing_notes import NUKE_CHANNELS
 from interpositive.mini_models.exportable import Exportable, Port
 from interpositive.mini_models.exporting import TOLERANCE, export_mini_model
 from interpositive.mini_models.fusion_export import NUM_NODE_VIEWS, FusionNode, membrane
 from interpositive.mini_models.mini_flow import MiniFlow
+from interpositive.mini_models.view_comparing import level_and_compare
 from interpositive.records.digests import sha256_of_file
 from interpositive.records.export_manifest import EXPORT_MANIFEST_NAME, ExportManifest
 

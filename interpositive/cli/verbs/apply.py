@@ -21,6 +21,7 @@ from interpositive.delivery.accounting import DeliverySource
 from interpositive.delivery.deliver import DeliverySettings, deliver_shot
 from interpositive.delivery.frame_formats import FormatChoice
 from interpositive.delivery.gate import GatePlan
+from interpositive.delivery.other_takes import ProductionFootage
 from interpositive.delivery.plates import FrameSpan, Plate, plate_at, plate_of_shot
 from interpositive.delivery.restoring import WindowPlan
 from interpositive.errors import ConfigError, MediaError
@@ -29,6 +30,7 @@ from interpositive.media.encodings import find_encoding
 from interpositive.records.cdl import Cdl
 from interpositive.records.digests import sha256_of_value
 from interpositive.records.identity import exact_rate
+from interpositive.records.rights import Grant
 from interpositive.training.run import ARCHIVE_NAME, software_versions
 
 
@@ -137,6 +139,9 @@ def run(config: DictConfig) -> None:
             mask_layer=settings.mask_layer,
             cdl=_grade(settings.cdl, settings.cdl_id),
             asked=asked,
+            footage=ProductionFootage(
+                opened.record.production, Path(opened.record.catalogue), _grants(opened.config.get("production"))
+            ),
             seed=settings.seed,
             progress=settings.progress,
         ),
@@ -148,6 +153,10 @@ def run(config: DictConfig) -> None:
     for note in manifest.notes:
         print(f"note: {note}")
     print(f"delivered to: {settings.deliver_to}")
+
+
+def _grants(production: Any) -> list[Grant]:
+    return [Grant.model_validate(grant) for grant in (production or {}).get("grants", [])]
 
 
 def _grade(path: Path | None, grade_id: str | None) -> Cdl | None:
