@@ -11,6 +11,7 @@ from interpositive.cli.config_files import read_config_file, read_plain_yaml
 from interpositive.errors import IntegrityError, RunFolderError
 from interpositive.mini_models.archive import RECIPE_NAME, WEIGHTS_NAME, archive_digest, load_archive
 from interpositive.mini_models.contract import MiniModel
+from interpositive.mini_models.finder_archive import FINDER_NAME, KeptFinder, load_finder
 from interpositive.records.digests import sha256_of_value
 from interpositive.records.run_record import RunRecord
 from interpositive.tasks.contract import Task
@@ -26,6 +27,12 @@ class OpenedRun:
     config: dict[str, Any]
     mini_model: MiniModel
     task: Task
+
+    def finder(self) -> KeptFinder | None:
+        """The finder that the run trained, read now; None if it trained none. Errors as :func:`load_finder`."""
+        if not self.record.finder_sha256:
+            return None
+        return load_finder(self.folder / FINDER_NAME, self.record.finder_sha256)
 
 
 def open_run(folder: Path) -> OpenedRun:

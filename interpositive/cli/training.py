@@ -18,15 +18,19 @@ from interpositive.cli.metrics import assemble_metrics
 from interpositive.cli.productions import ProductionConfig
 from interpositive.cli.starting import begin, footage_of, read_adapter
 from interpositive.dailies.data_module import ProductionDataModule
+from interpositive.dailies.prepared_windows import Prepare
+from interpositive.dailies.take import Take
 from interpositive.errors import ConfigError
 from interpositive.functional.seeds import seed_from
 from interpositive.metrics.contract import MakeMetric
 from interpositive.mini_models.contract import MiniModel
+from interpositive.mini_models.finder import Finder
 from interpositive.records.device_kind import DeviceKind
 from interpositive.records.digests import sha256_of_value
 from interpositive.records.rights import Beginning, Footage
 from interpositive.records.run_record import RunRecord
 from interpositive.tasks.contract import Task
+from interpositive.training.finder_training import FinderStage
 from interpositive.training.rank_watch import EndProcess, RankWatch, watched_ranks
 from interpositive.training.ranks import joined, with_first
 from interpositive.training.run import ComputeSettings, TrainSettings, train_mini_model
@@ -48,6 +52,22 @@ class DailiesConfig(BaseModel):
     prepared_folder: Path | None = None
 
 
+class FinderConfig(BaseModel):
+    """The keys of ``conf/finder/``: how a finder learns, then :class:`interpositive.mini_models.finder.Finder`'s."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_steps: int | None = Field(ge=1, le=10**9)
+    learning_rate: float = Field(gt=0, le=1e6)
+    num_windows: int = Field(ge=1, le=100_000)
+    offsets: list[int]
+    widths: list[int]
+    crop_px: int
+    crops_per_frame: int
+    frames_per_window: int
+    share_on_it: float
+
+
 class TrainConfig(BaseModel):
     """The keys of ``conf/train.yaml``."""
 
@@ -57,6 +77,7 @@ class TrainConfig(BaseModel):
     task: dict[str, Any]
     mini_model: dict[str, Any]
     adapter: dict[str, Any] = Field(default_factory=dict)
+    finder: dict[str, Any] | None = None
     dailies: DailiesConfig
     trainer: dict[str, Any]
     compute: dict[str, Any]
@@ -84,6 +105,7 @@ class AssembledTraining:
     footage: Footage
     dailies: ProductionDataModule
     settings: TrainSettings
+    finding: FinderStage | None
     compute: ComputeSettings
     metrics: list[MakeMetric]
     wandb: WandbSettings
@@ -127,19 +149,8 @@ def assemble_training(plain: Mapping[str, Any]) -> AssembledTraining:
             found=unknown,
             expected=f"names of its {len(takes)} takes, such as {[take.name for take in takes[:8]]}",
         )
-    dailies = ProductionDataModule(
-        takes,
-        task.example,
-        mini_model.prepare,
-        folder=config.dailies.prepared_folder or production.workspace / "prepared",
-        recipe_digest=sha256_of_value([config.task, mini_model.preparation or config.mini_model]),
-        height=production.training_height,
-        seed=config.seed,
-        damage_paths=config.damage,
-        encoding=production.training_encoding,
-        progress=config.progress,
-        **config.dailies.model_dump(exclude={"prepared_folder"}),
-    )
+    dailies = _dailies(config, production, takes, task, mini_model.prepare, mini_model.preparation or config.mini_model)
+    finding = _finding(config, production, takes, task, settings)
     # Refused here, before any process is started.
     dailies.share(0, compute.num_processes)
     return AssembledTraining(
@@ -152,6 +163,7 @@ def assemble_training(plain: Mapping[str, Any]) -> AssembledTraining:
         footage=footage_of(takes),
         dailies=dailies,
         settings=settings,
+        finding=finding,
         compute=compute,
         metrics=list(metrics),
         wandb=wandb,
@@ -160,6 +172,50 @@ def assemble_training(plain: Mapping[str, Any]) -> AssembledTraining:
         },
         catalogue_sha256=catalogue_sha256,
         config_text=_config_text(plain, config.start_from, catalogue_sha256, begun_with),
+    )
+
+
+def _dailies(
+    config: TrainConfig,
+    production: ProductionConfig,
+    takes: Sequence[Take],
+    task: Task,
+    prepare: Prepare,
+    recipe: object,
+) -> ProductionDataModule:
+    """The production's takes as windows that ``prepare`` makes examples of; ``recipe`` is all that these depend on."""
+    return ProductionDataModule(
+        takes,
+        task.example,
+        prepare,
+        folder=config.dailies.prepared_folder or production.workspace / "prepared",
+        recipe_digest=sha256_of_value([config.task, recipe]),
+        height=production.training_height,
+        seed=config.seed,
+        damage_paths=config.damage,
+        encoding=production.training_encoding,
+        progress=config.progress,
+        **config.dailies.model_dump(exclude={"prepared_folder"}),
+    )
+
+
+def _finding(
+    config: TrainConfig, production: ProductionConfig, takes: Sequence[Take], task: Task, settings: TrainSettings
+) -> FinderStage | None:
+    """The finder that is trained beside the mini-model, from the same seed's renders; None for a task without any."""
+    if config.finder is None or not task.can_be_found:
+        return None
+    given = read_config(FinderConfig, config.finder, "finder")
+    arguments = given.model_dump(exclude={"max_steps", "learning_rate", "num_windows"})
+    torch.manual_seed(seed_from("finder weights", config.seed))
+    finder = Finder(**arguments)
+    return FinderStage(
+        finder,
+        _dailies(config, production, takes, task, finder.prepare, {"finder": arguments}),
+        arguments,
+        given.max_steps or settings.max_steps,
+        given.learning_rate,
+        given.num_windows,
     )
 
 
@@ -212,4 +268,5 @@ def _train(parts: AssembledTraining, folder: Path, stop: StopRequests, watch: Ra
             footage=parts.footage,
             begun_with=parts.begun_with,
             adapter=parts.adapter.words,
+            finding=parts.finding,
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from interpositive.delivery.finding import FoundMask
 from interpositive.delivery.frame_formats import format_notes
 from interpositive.delivery.gate import GateResult
 from interpositive.delivery.plates import Plate
@@ -24,6 +25,7 @@ from interpositive.media.sequence_writer import stored_codes
 from interpositive.media.still_tags import FrameFormat
 from interpositive.metrics.encoded import measured_encoding
 from interpositive.metrics.shot_meter import ShotMeter, worst_frames
+from interpositive.mini_models.finder_archive import FINDER_NAME
 from interpositive.records.cdl import Cdl
 from interpositive.records.delivered_shot import DeliveredShot
 from interpositive.records.delivery_manifest import (
@@ -65,7 +67,8 @@ class DeliverySource:
 class OpenedShot:
     """A shot and its mask, opened, how its delivered frames are named and numbered, and what its codes mean.
 
-    ``footage`` is what was shot, ``laid_out`` how the request lays it out; ``mask_path`` is the user's mask, if any.
+    ``footage`` is what was shot, ``laid_out`` how the request lays it out; ``mask_path`` is the user's mask, if any,
+    and ``found`` the one that a finder made.
     """
 
     plate: Plate
@@ -76,6 +79,7 @@ class OpenedShot:
     first_frame: int
     colour: PlateColour = AS_STORED
     cdl: Cdl | None = None
+    found: FoundMask | None = None
 
     @property
     def path(self) -> Path:
@@ -264,6 +268,7 @@ def write_manifest(
             SourceFile(path=str(shot.path), role="plate", sha256=sha256_of_path(shot.path)),
             *([SourceFile(path=str(mask), role="mask", sha256=sha256_of_path(mask))] if mask else []),
             SourceFile(path=str(source.archive_path), role="mini-model", sha256=source.archive_sha256),
+            *_finder_of(shot, source),
             *(SourceFile(path=one.path, role="other take", sha256=one.sha256) for one in shot.laid_out.lenders),
         ],
         config_sha256=source.config_sha256,
@@ -282,6 +287,13 @@ def write_manifest(
     (scratch / MANIFEST_NAME).write_text(manifest.model_dump_json(indent=1))
     seal_folder(scratch, name, created)
     return manifest
+
+
+def _finder_of(shot: OpenedShot, source: DeliverySource) -> list[SourceFile]:
+    if shot.found is None:
+        return []
+    path = source.archive_path.parent / FINDER_NAME
+    return [SourceFile(path=str(path), role="finder", sha256=shot.found.kept.sha256)]
 
 
 def _encoding_in_words(shot: OpenedShot) -> str:

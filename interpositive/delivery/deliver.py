@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from interpositive.delivery.accounting import (
     write_measures,
 )
 from interpositive.delivery.conform_paperwork import event_of, write_conform
+from interpositive.delivery.finding import FoundMask, find_mask
 from interpositive.delivery.frame_formats import FormatChoice, as_stored, choose_format, window_to_store
 from interpositive.delivery.gate import GatePlan, GateResult, choose_method
 from interpositive.delivery.laying_out import MaskChoice, delivered_shot, lay_out, mask_of
@@ -43,6 +45,7 @@ from interpositive.metrics.untouched import UntouchedChanged
 from interpositive.metrics.warp_error import WarpError
 from interpositive.metrics.warp_error_relative import RelativeWarpError
 from interpositive.mini_models.contract import MiniModel
+from interpositive.mini_models.finder_archive import KeptFinder
 from interpositive.records.cdl import Cdl
 from interpositive.records.delivery_manifest import (
     DeliveryManifest,
@@ -50,7 +53,7 @@ from interpositive.records.delivery_manifest import (
 )
 from interpositive.records.publishing import publish_folder, refuse_existing
 from interpositive.tasks.contract import Task
-from interpositive.tasks.laying_out import Asked
+from interpositive.tasks.laying_out import Asked, LaidOut
 
 
 @dataclass(frozen=True)
@@ -93,13 +96,14 @@ def deliver_shot(
     task: Task,
     source: DeliverySource,
     settings: DeliverySettings,
+    finder: KeptFinder | None = None,
 ) -> DeliveryManifest:
     """Repair a shot inside its mask and publish the delivery folder by one rename.
 
     ``plate`` is a movie, a folder of frames, some frames of one, or a shot of the cut; the task lays it out. A mask
     that the user brings is as long as the frames to repair, or as the take that they are pulled from; it may be
-    ``"auto"`` where the task finds it, and is None where the request implies it. Paperwork for the conform lies
-    beside the frames.
+    ``"auto"`` where ``finder`` finds it, and is None where the request implies it. A mask that was found, and paperwork
+    for the conform, lie beside the frames.
     Everything is checked before the first frame is restored: shot and mask
     (``MediaError``, ``MaskError``), the folder (``StorageError`` if it exists).
     ``ColourError`` if the mini-model works in an encoding and nobody says which one the plate is in, or for a
@@ -116,18 +120,41 @@ def deliver_shot(
         laid_out = stack.enter_context(closing(lay_out(plate, footage, task, settings.asked, colour, production)))
         reader = laid_out.plate
         frame_format = choose_format(settings.frame_format, reader.info)
-        with closing(mask_of(mask, task, laid_out, colour, settings.mask_layer)) as opened_mask:
-            shot = OpenedShot(
-                plate,
-                mask if isinstance(mask, Path) else None,
-                footage,
-                laid_out,
-                opened_mask,
-                _first_number(footage, settings.first_frame),
-                colour,
-                _grade_to_show(settings.cdl, plate.cdl, colour),
-            )
-            return _deliver(shot, folder, mini_model, task, source, settings, frame_format)
+        found = stack.enter_context(_found(mask, finder, task, laid_out, colour, plate.name, settings))
+        chosen = found.path if found else mask
+        opened_mask = stack.enter_context(closing(mask_of(chosen, task, laid_out, settings.mask_layer)))
+        shot = OpenedShot(
+            plate,
+            mask if isinstance(mask, Path) else None,
+            footage,
+            laid_out,
+            opened_mask,
+            _first_number(footage, settings.first_frame),
+            colour,
+            _grade_to_show(settings.cdl, plate.cdl, colour),
+            found,
+        )
+        return _deliver(shot, folder, mini_model, task, source, settings, frame_format)
+
+
+@contextmanager
+def _found(
+    mask: MaskChoice,
+    finder: KeptFinder | None,
+    task: Task,
+    laid_out: LaidOut,
+    colour: PlateColour,
+    name: str,
+    settings: DeliverySettings,
+) -> Iterator[FoundMask | None]:
+    """The mask that ``mask=auto`` asks for, in a folder of its own for as long as the shot is worked on."""
+    if mask != "auto" or laid_out.mask is not None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="interpositive_") as folder:
+        # Numbered as the plate is, whatever number the delivery begins with: the mask belongs to the plate.
+        number = _first_number(laid_out.plate, None)
+        yield find_mask(finder, task, laid_out.plate, colour, Path(folder), name, number, settings.progress)
 
 
 def _deliver(
@@ -188,8 +215,11 @@ def _deliver(
                 )
             pictures = {role: f"review/{name}" for role, name in movies.close().items()}
         verify_untouched(scratch, shot, frame_format)
+        if shot.found:
+            shot.found.hand_over(scratch)
         delivered = delivered_shot(shot.plate, shot.footage, shot.laid_out, shot.first_frame, frames_out.extension)
-        notes = [*shot.laid_out.notes, *coverage_notes(accounts, shot), *colour_notes(shot, source)]
+        notes = [*([shot.found.note] if shot.found else []), *shot.laid_out.notes]
+        notes += [*coverage_notes(accounts, shot), *colour_notes(shot, source)]
         notes += write_conform(scratch, shot.name, [event_of(delivered, "frames")], delivered.record_drop_frame)
         for name, text in mini_model.papers(shot.laid_out.condition(0, 1), gate.chosen, shot.name).items():
             (scratch / name).write_text(text)

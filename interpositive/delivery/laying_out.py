@@ -45,10 +45,8 @@ def lay_out(
     return laid_out
 
 
-def mask_of(
-    chosen: MaskChoice, task: Task, laid_out: LaidOut, colour: PlateColour, layer: str | None = None
-) -> MaskSource:
-    """The mask of a laid-out plate: the user's, the one that the request implies, or what the task itself finds.
+def mask_of(chosen: MaskChoice, task: Task, laid_out: LaidOut, layer: str | None = None) -> MaskSource:
+    """The mask of a laid-out plate: the user's or what was found for it, or the one that the request implies.
 
     ``MaskError`` where one is missing, or was given and has no place.
     """
@@ -61,15 +59,14 @@ def mask_of(
                 remedy="leave mask= out",
             )
         return laid_out.mask
-    if chosen == "auto":
-        return task.find_mask(laid_out, colour)
     if chosen is None:
         raise MaskError(
             f"{task.name} needs to be told where the shot may change",
             found="mask=null",
-            expected="mask=<a movie, a folder of frames, or polylines in JSON>",
+            expected="mask=<a movie, a folder of frames, or polylines in JSON>"
+            + (", or mask=auto for what the run's finder sees" if task.can_be_found else ""),
         )
-    return open_mask(chosen, laid_out.plate.info, laid_out.plate, layer)
+    return open_mask(Path(chosen), laid_out.plate.info, laid_out.plate, layer)
 
 
 def delivered_shot(

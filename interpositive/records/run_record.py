@@ -55,6 +55,7 @@ class RunRecord(Record):
     what code, packages and arithmetic it was begun, and gone on with where they were others. ``files`` are the digests
     of what lies beside the record. The last four are empty in records of version 1. ``begun_with`` is what was learned
     before, nearest first, and by what right it is used; ``adapter`` what learned from there (both since version 3).
+    ``finder_sha256`` is the digest of the archived finder, empty where the run trained none.
     ``seconds_training`` are those of all starts of the run, each up to the checkpoint that was gone on from, with the
     preparing of windows; scores that are shares of time are of the last start alone.
     """
@@ -77,6 +78,7 @@ class RunRecord(Record):
     catalogue_sha256: str
     config_sha256: str
     archive_sha256: str
+    finder_sha256: str = ""
     versions: dict[str, str]
     machine: str
     scores: dict[str, float | None] = Field(default_factory=dict)

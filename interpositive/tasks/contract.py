@@ -8,9 +8,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from interpositive.errors import MaskError
 from interpositive.functional.examples import Example
-from interpositive.media.contract import FrameReader, MaskSource
+from interpositive.media.contract import FrameReader
 from interpositive.media.plate_colour import PlateColour
 from interpositive.tasks.holding_out import hide_elsewhere
 from interpositive.tasks.laying_out import Asked, Condition, LaidOut
@@ -23,12 +22,14 @@ class Task(ABC):
 
     ``lacks`` is what a shot lacks that this fix gives it: pixels within frames, whole frames, what lies beyond their
     borders, the right light, or another shot's look. Only mini-models that supply it can learn the task. ``asks`` is
-    what may be asked at apply time.
+    what may be asked at apply time. ``can_be_found`` is whether what it repairs shows, so that a finder can learn to
+    see it (``mask=auto``).
     """
 
     name: str
     lacks: ClassVar[Lack] = "pixels"
     asks: ClassVar[type[Asked]] = Asked
+    can_be_found: ClassVar[bool] = False
 
     @abstractmethod
     def example(self, frames: Tensor, generator: torch.Generator, damage: Tensor | None = None) -> Example:
@@ -53,15 +54,6 @@ class Task(ABC):
         """What laying out would tell of a whole shot ``t c h w`` beside what a request says of it, by frame."""
         del frames
         return {}
-
-    def find_mask(self, laid_out: LaidOut, colour: PlateColour) -> MaskSource:
-        """Where the task itself sees something to repair, for ``mask=auto``; ``MaskError`` if it cannot look."""
-        del laid_out, colour
-        raise MaskError(
-            f"{self.name} does not find by itself what is to be repaired",
-            found="mask=auto",
-            expected="mask=<a movie, a folder of frames, or polylines in JSON>",
-        )
 
     def hold_out(
         self, request: Example, keep: range, generator: torch.Generator, shift_share: tuple[float, float]

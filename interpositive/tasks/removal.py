@@ -26,6 +26,7 @@ class Removal(Task):
     """
 
     asks: ClassVar[type[Asked]] = AskedOfTakes
+    can_be_found = True
     mask_margin_px: tuple[int, int]
 
     @abstractmethod

@@ -38,6 +38,7 @@ from interpositive.training.checkpoint_format import (
     read_checkpoint,
 )
 from interpositive.training.checkpoints import Checkpoints, CheckpointWriter
+from interpositive.training.finder_training import FinderStage, train_finder
 from interpositive.training.fine_tuner import FineTuner
 from interpositive.training.held_out import held_out_windows
 from interpositive.training.held_out_judge import HeldOutJudge
@@ -88,11 +89,13 @@ def train_mini_model(
     footage: Footage = "camera",
     begun_with: Sequence[Beginning] = (),
     adapter: str = "full",
+    finding: FinderStage | None = None,
 ) -> RunRecord:
     """Train, resuming what a killed run left in ``folder``, then archive the kept checkpoint, and record.
 
     ``begun_with`` is what the mini-model's weights were learned from before, ``adapter`` says in words what learns of
-    it; both are recorded, and LoRA is folded into the archived weights. ``metrics`` measure the held-out windows.
+    it; both are recorded, and LoRA is folded into the archived weights. ``finding`` is a finder that learns from the
+    same renders once the mini-model has learned; it is archived beside it. ``metrics`` measure the held-out windows.
     ``StorageError`` if the folder already holds a finished run, or is being trained by another process; its config must
     be the one the run was started with. ``ConfigError`` for a score that no metric gives. ``TrainingStopped`` once
     ``stop`` is asked for; ``watch`` follows the other ranks.
@@ -194,6 +197,11 @@ def train_mini_model(
     mini_model.to("cpu").eval()
     num_parameters = mini_model.num_parameters
     fold_adapter(mini_model)
+    finder_sha256, finder_scores, finder_notes = "", dict[str, float | None](), list[str]()
+    if finding:
+        finder_sha256, found_by = train_finder(finding, folder, production, task, settings, stop)
+        finder_scores = {"finder/recall": found_by.recall, "finder/precision": found_by.precision}
+        finder_notes = [f"the finder for mask=auto: {found_by.words}"]
     # One that a killed start left is not looked at, but made again.
     retire_folder(folder / ARCHIVE_NAME)
     save_archive(
@@ -223,15 +231,17 @@ def train_mini_model(
         catalogue_sha256=catalogue_sha256,
         config_sha256=sha256_of_value(config_text),
         archive_sha256=archive_digest(folder / ARCHIVE_NAME),
+        finder_sha256=finder_sha256,
         versions=software_versions(),
         machine=machine_description(),
         scores=_held_out_scores(course)
+        | finder_scores
         | {
             "train/wait_share": wait_meter.share,
             "train/judge_share": judge.seconds / seconds_of_this_start,
             "train/checkpoint_share": checkpoints.seconds / seconds_of_this_start,
         },
-        notes=[*notes, *windows_log.notes(), *starts.notes(), *_held_out_notes(course, tuner)],
+        notes=[*notes, *windows_log.notes(), *starts.notes(), *_held_out_notes(course, tuner), *finder_notes],
         damage=dailies.damage_digests(),
         prepared={split: RunPrepared(**dailies.prepared_facts(split)) for split in ("train", "val")},
         starts=starts.starts,

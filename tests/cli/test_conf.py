@@ -22,7 +22,7 @@ from interpositive.cli.main import VERBS
 from interpositive.cli.productions import ProductionConfig, SplitConfig
 from interpositive.cli.starting import AdapterConfig
 from interpositive.cli.sweeps.plugins import OWN_SWEEPERS
-from interpositive.cli.training import DailiesConfig, TrainConfig
+from interpositive.cli.training import DailiesConfig, FinderConfig, TrainConfig
 from interpositive.cli.verbs.apply import ApplyConfig, DeliveryConfig, GateConfig, WindowsConfig
 from interpositive.cli.verbs.conform import ConformConfig
 from interpositive.cli.verbs.demo import DemoConfig
@@ -76,6 +76,7 @@ GROUP_KEYS: dict[str, set[str]] = {
     "dailies": set(DailiesConfig.model_fields),
     "trainer": {f.name for f in fields(TrainSettings)} - {"seed", "progress"},
     "adapter": set(AdapterConfig.model_fields),
+    "finder": set(FinderConfig.model_fields),
     "compute": {f.name for f in fields(ComputeSettings)},
     "wandb": set(WandbSettings.model_fields),
     "delivery": set(DeliveryConfig.model_fields),

@@ -76,7 +76,7 @@ def test_the_paperwork_says_which_frames_are_replaced_by_how_many(tmp_path: Path
 def test_a_mask_is_refused_or_asked_for(tmp_path: Path, case: str) -> None:
     mask = write_mask(tmp_path / "mask", bar_mask(NUM_FRAMES)) if case.startswith("given") else None
     task = OpensAGap() if case.startswith("given") else NothingDamaged()
-    said = {"needed": "needs to be told", "cannot be found": "does not find by itself"}.get(case, "itself says what")
+    said = {"needed": "needs to be told", "cannot be found": "has no finder"}.get(case, "itself says what")
     with pytest.raises(MaskError, match=said):
         deliver(tmp_path, task, "auto" if case == "cannot be found" else mask)
     assert not (tmp_path / "out").exists()

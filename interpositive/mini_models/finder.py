@@ -1,0 +1,232 @@
+"""The finder: sees by itself what a removal is for, having learned it from the renders that the removal learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from interpositive.backbones.finder_network import FinderNetwork
+from interpositive.errors import ConfigError
+from interpositive.functional.examples import Example
+from interpositive.motion.finding_evidence import FindingEvidence, num_channels
+from interpositive.motion.window_motion import Plane
+from interpositive.objectives.pixel import weighted_mean
+from interpositive.records.bounds import Bounds, refuse_outside
+
+VISIBLE = 0.04
+"""What changes a pixel by less, in the values worked on, is not asked for: nobody could see it either."""
+_BOUNDS: Bounds = {
+    "offsets": (1, 1000),
+    "widths": (4, 1024),
+    "crop_px": (16, 4096),
+    "crops_per_frame": (1, 256),
+    "frames_per_window": (1, 1000),
+    "share_on_it": (0.0, 1.0),
+}
+
+
+class Finder(nn.Module):
+    """How likely each pixel of a window is part of what a removal removes.
+
+    ``offsets`` are the neighbours it compares a frame with, on both sides. Of each prepared window it learns from
+    ``frames_per_window`` frames, ``crops_per_frame`` crops each, ``share_on_it`` of them about something to be found.
+    """
+
+    def __init__(
+        self,
+        *,
+        offsets: Sequence[int] = (1, 2, 4, 8),
+        widths: Sequence[int] = (32, 64, 96, 128),
+        crop_px: int = 96,
+        crops_per_frame: int = 4,
+        frames_per_window: int = 5,
+        share_on_it: float = 0.5,
+    ) -> None:
+        super().__init__()
+        given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
+        refuse_outside(_BOUNDS, given, "finder")
+        if not widths or not offsets or any(width % 4 for width in widths):
+            raise ConfigError(
+                "the finder was given sizes it cannot build",
+                found=f"widths={list(widths)}, offsets={list(offsets)}",
+                expected="widths that are multiples of 4, and an offset or more",
+            )
+        self.offsets = tuple(offsets)
+        self.crop_px = crop_px
+        self.crops_per_frame = crops_per_frame
+        self.frames_per_window = frames_per_window
+        self.share_on_it = share_on_it
+        self.network = FinderNetwork(num_channels(self.offsets), tuple(widths))
+
+    @property
+    def reach_frames(self) -> int:
+        """The farthest neighbour that it looks at."""
+        return max(self.offsets)
+
+    def prepare(self, example: Example, generator: torch.Generator) -> Sequence[Example]:
+        """Crops of a window's evidence (half precision); ``condition["found"]`` is what is there to be found.
+
+        Their mask is where that is certain: not the faint rims and blind stretches of what was drawn.
+        """
+        found, certain = _truth(example)
+        num_frames, height, width = found.shape
+        size = (min(self.crop_px, height), min(self.crop_px, width))
+        evidence = FindingEvidence(_pictures(example.input), self.offsets)
+        order = torch.randperm(num_frames, generator=generator).tolist()[: self.frames_per_window]
+        prepared = []
+        for frame in sorted(order):
+            channels = evidence.channels(frame)
+            for _ in range(self.crops_per_frame):
+                top, left = self._corner(found[frame], size, generator)
+                box = (slice(top, top + size[0]), slice(left, left + size[1]))
+                prepared.append(
+                    Example(
+                        input=torch.from_numpy(np.ascontiguousarray(channels[:, *box]))[None].half(),
+                        mask=torch.from_numpy(certain[frame][box].astype(np.float32))[None, None],
+                        condition={"found": torch.from_numpy(found[frame][box].astype(np.float32))[None, None]},
+                    )
+                )
+        return prepared
+
+    def _corner(self, found: NDArray[np.bool_], size: tuple[int, int], generator: torch.Generator) -> tuple[int, int]:
+        """A crop's upper left corner: about something to be found, or anywhere."""
+        room = [whole - part for whole, part in zip(found.shape, size, strict=True)]
+        ys, xs = np.nonzero(found)
+        on_it, pick, aside_y, aside_x = torch.rand(4, generator=generator).tolist()
+        if on_it >= self.share_on_it or not len(ys):
+            return int(aside_y * (room[0] + 1)), int(aside_x * (room[1] + 1))
+        place = int(pick * len(ys))
+        top = ys[place] - size[0] // 2 + (aside_y - 0.5) * size[0] * 2 / 3
+        left = xs[place] - size[1] // 2 + (aside_x - 0.5) * size[1] * 2 / 3
+        return int(np.clip(top, 0, room[0])), int(np.clip(left, 0, room[1]))
+
+    def losses(self, example: Example, generator: torch.Generator) -> dict[str, Tensor]:
+        """Cross-entropy and the Dice loss (Milletari et al., 2016) where it is certain what is there."""
+        turn_x, turn_y = torch.rand(2, generator=generator).tolist()
+        everything = torch.cat((example.input.float(), example.mask, example.condition["found"]), 2)[:, 0]
+        if turn_x < 0.5:
+            everything = everything.flip(-1)
+        if turn_y < 0.3:
+            everything = everything.flip(-2)
+        evidence, certain, found = everything[:, :-2], everything[:, -2:-1], everything[:, -1:]
+        logits = self.network(evidence)
+        likely = logits.sigmoid() * certain
+        overlap = 2.0 * (likely * found).sum((1, 2, 3)) + 1.0
+        entropy = F.binary_cross_entropy_with_logits(logits, found, reduction="none")
+        return {
+            "cross_entropy": weighted_mean(entropy, certain),
+            "dice": (1.0 - overlap / (likely.sum((1, 2, 3)) + (found * certain).sum((1, 2, 3)) + 1.0)).mean(),
+        }
+
+    @torch.no_grad()
+    def look(self, frames: Tensor, keep: range) -> Plane:
+        """How likely each pixel of the frames ``keep`` of a window ``t 3 h w`` is to be repaired: ``t h w``."""
+        evidence = FindingEvidence(_pictures(frames), self.offsets)
+        device = next(self.parameters()).device
+        likely = []
+        for frame in keep:
+            # As prepared examples are: half precision, which training saw.
+            channels = torch.from_numpy(evidence.channels(frame)).half().float()[None].to(device)
+            likely.append(self.network(channels).sigmoid()[0, 0].cpu().numpy())
+        return np.stack(likely)
+
+    @property
+    def num_parameters(self) -> int:
+        """All that it learns."""
+        return sum(p.numel() for p in self.parameters())
+
+
+def _pictures(frames: Tensor) -> Plane:
+    return np.ascontiguousarray(rearrange(frames.float().numpy(), "t c h w -> t h w c"))
+
+
+def _truth(example: Example) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where a window was visibly changed, and where that is certain, both ``t h w``."""
+    assert example.target is not None
+    changed = (example.input - example.target).abs().amax(1).numpy()
+    drawn = example.condition["judged"][:, 0].numpy() > 0
+    found = drawn & (changed > VISIBLE)
+    # Damage of the footage itself is neither.
+    return found, found | (example.mask[:, 0].numpy() == 0)
+
+
+@dataclass(frozen=True)
+class Settling:
+    """How likelihoods become a mask: what is likelier than ``low`` and touches ``high`` somewhere.
+
+    Pieces whose bounding box has a diagonal shorter than ``least_px`` are dropped.
+    """
+
+    high: float = 0.5
+    low: float = 0.5
+    least_px: float = 0.0
+
+    def settle(self, likely: Plane) -> NDArray[np.bool_]:
+        """The mask ``h w`` of one frame."""
+        above = (likely > self.low).astype(np.uint8)
+        num, numbered, boxes, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
+        labels: NDArray[np.int32] = np.asarray(numbered, np.int32)
+        highest = np.zeros(num, np.float32)
+        np.maximum.at(highest, labels.ravel(), likely.ravel())
+        diagonals = np.hypot(boxes[:, cv2.CC_STAT_WIDTH], boxes[:, cv2.CC_STAT_HEIGHT])
+        kept = (highest > self.high) & (diagonals >= self.least_px)
+        kept[0] = False
+        settled: NDArray[np.bool_] = kept[labels]
+        return settled
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Pixels of a judgement: to be found, of these found; found at all, of these rightly.
+
+    A pixel is found if the mask has one within a pixel of it; the mask is right where something that was drawn, be it
+    a faint rim, is within a pixel.
+    """
+
+    wanted: int = 0
+    met: int = 0
+    named: int = 0
+    right: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.wanted + other.wanted, self.met + other.met, self.named + other.named, self.right + other.right
+        )
+
+    @property
+    def recall(self) -> float:
+        """Share of what was to be found; 1 where there was nothing."""
+        return self.met / self.wanted if self.wanted else 1.0
+
+    @property
+    def precision(self) -> float:
+        """Share of what was found that is right; 1 where nothing was."""
+        return self.right / self.named if self.named else 1.0
+
+    def f_score(self, beta: float = 1.0) -> float:
+        """Van Rijsbergen's F, in which recall counts ``beta`` times as much as precision."""
+        weight = beta * beta
+        total = weight * self.precision + self.recall
+        return (1.0 + weight) * self.precision * self.recall / total if total else 0.0
+
+
+def count(mask: NDArray[np.bool_], wanted: NDArray[np.bool_], drawn: NDArray[np.bool_]) -> Counts:
+    """Judge a mask ``h w`` by what is to be found and by all that was drawn."""
+    return Counts(
+        wanted=int(wanted.sum()),
+        met=int((wanted & _grown(mask)).sum()),
+        named=int(mask.sum()),
+        right=int((mask & _grown(drawn)).sum()),
+    )
+
+
+def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0

@@ -1,0 +1,100 @@
+"""The finder: what it is taught, that it learns it, and how likelihoods become a mask."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from productions import panning_shot
+
+from interpositive.errors import ConfigError
+from interpositive.functional.examples import Example
+from interpositive.functional.seeds import generator_from
+from interpositive.mini_models.finder import Counts, Finder, Settling, count
+from interpositive.tasks.wire_removal import WireRemoval
+
+SMALL = {"offsets": (1,), "widths": (8, 8), "crop_px": 32, "crops_per_frame": 2, "frames_per_window": 3}
+
+
+@pytest.fixture(scope="module")
+def example() -> Example:
+    clean = torch.from_numpy(panning_shot(4, num_frames=6).transpose(0, 3, 1, 2).copy())
+    task = WireRemoval(num_wires=(2, 2), width_px_at_1080=(40, 60), shadow_share=0.0)
+    return task.example(clean, generator_from("finder test"))
+
+
+def test_it_is_taught_what_shows_and_not_what_only_the_mask_holds(example: Example) -> None:
+    prepared = Finder(**SMALL).prepare(example, generator_from("prepare"))
+    assert len(prepared) == 6 and all(p.input.shape[-2:] == (32, 32) for p in prepared)
+    found = torch.cat([p.condition["found"] for p in prepared])
+    certain = torch.cat([p.mask for p in prepared])
+    assert 0.02 < found.mean() < 0.6
+    assert (certain[found > 0] == 1).all()
+    assert 0.0 < 1.0 - certain.mean() < 0.5, "the rim that an artist paints around a wire is neither"
+
+
+def test_damage_of_the_footage_is_neither_found_nor_clean(example: Example) -> None:
+    mask = example.mask.clone()
+    mask[:, :, 50:] = 1.0
+    judged = example.condition["judged"] * (1.0 - (torch.arange(64) >= 50).float()[:, None])
+    damaged = replace(example, mask=mask, condition={"judged": judged})
+    whole = Finder(**{**SMALL, "crop_px": 64}).prepare(damaged, generator_from("prepare"))
+    for crop in whole:
+        assert not crop.mask[..., 50:, :].any() and not crop.condition["found"][..., 50:, :].any()
+
+
+def test_the_same_generator_prepares_the_same_and_it_learns(example: Example) -> None:
+    torch.manual_seed(5)
+    finder = Finder(**SMALL)
+    twice = [finder.prepare(example, generator_from("prepare")) for _ in range(2)]
+    assert all(torch.equal(a.input, b.input) for a, b in zip(*twice, strict=True))
+    batch = Example(
+        torch.stack([p.input for p in twice[0]]),
+        torch.stack([p.mask for p in twice[0]]),
+        condition={"found": torch.stack([p.condition["found"] for p in twice[0]])},
+    )
+    optimizer = torch.optim.AdamW(finder.parameters(), 1e-2)
+    course = []
+    for step in range(40):
+        losses = finder.losses(batch, generator_from("step", step))
+        optimizer.zero_grad()
+        total = torch.stack(list(losses.values())).sum()
+        total.backward()
+        optimizer.step()
+        course.append(total.item())
+    assert course[-1] < 0.6 * course[0]
+    likely = finder.eval().look(example.input, range(2, 4))
+    assert likely.shape == (2, 64, 96)
+    drawn = (example.input - example.target).abs().amax(1)[2:4].numpy() > 0.1
+    assert likely[drawn].mean() > likely[~drawn].mean() + 0.2
+
+
+def test_settling_keeps_what_is_long_enough_and_somewhere_likely() -> None:
+    likely = np.zeros((20, 40), np.float32)
+    likely[2, 2:30] = 0.4
+    likely[2, 10] = 0.9
+    likely[8, 2:30] = 0.4
+    likely[14, 5:8] = 0.95
+    mask = Settling(0.6, 0.3, 10.0).settle(likely)
+    assert mask[2, 2:30].all() and mask.sum() == 28
+    assert Settling(0.6, 0.3, 0.0).settle(likely)[14, 5:8].all()
+
+
+def test_a_pixel_beside_is_forgiven_and_two_are_not() -> None:
+    drawn = np.zeros((12, 12), bool)
+    drawn[:, 5] = True
+    mask = np.zeros_like(drawn)
+    mask[:6, 6] = mask[:6, 9] = True
+    counts = count(mask, drawn, drawn)
+    assert counts == Counts(wanted=12, met=7, named=12, right=6)
+    assert counts.recall == pytest.approx(7 / 12) and counts.precision == 0.5
+    assert Counts().f_score() == 1.0 and Counts(wanted=3).f_score() == 0.0
+
+
+def test_sizes_that_cannot_be_built_are_refused() -> None:
+    with pytest.raises(ConfigError, match="sizes it cannot build"):
+        Finder(widths=(6, 8))
+    with pytest.raises(ConfigError, match="offsets"):
+        Finder(offsets=(0,))

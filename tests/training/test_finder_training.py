@@ -1,0 +1,86 @@
+"""A finder's training ends the same whether or not it was killed, and says how far to trust it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from productions import TinyProduction
+from tiny_training import SETTINGS
+
+from interpositive.dailies.data_module import ProductionDataModule
+from interpositive.errors import IntegrityError, RunFolderError, TrainingStopped
+from interpositive.mini_models.archive import WEIGHTS_NAME
+from interpositive.mini_models.finder import Finder
+from interpositive.mini_models.finder_archive import FINDER_NAME, FinderRecipe, load_finder
+from interpositive.tasks.wire_removal import WireRemoval
+from interpositive.training.finder_training import FinderStage, train_finder
+from interpositive.training.stopping import StopRequests
+
+ARGUMENTS = {"offsets": [1], "widths": [4, 8], "crop_px": 32, "crops_per_frame": 2, "frames_per_window": 2}
+
+
+class AskedAfter(StopRequests):
+    """Somebody asks to stop, once so many steps were taken."""
+
+    def __init__(self, num_steps: int) -> None:
+        super().__init__()
+        self.left = num_steps + 1
+
+    @property
+    def asked(self) -> str | None:
+        self.left -= 1
+        return "SIGTERM" if self.left <= 0 else None
+
+    @asked.setter
+    def asked(self, value: str | None) -> None:
+        pass
+
+
+def run(
+    production: TinyProduction, prepared: Path, folder: Path, stop: StopRequests | None = None
+) -> tuple[str, FinderRecipe]:
+    task = WireRemoval(width_px_at_1080=(30.0, 60.0))
+    torch.manual_seed(4)
+    finder = Finder(**ARGUMENTS)
+    dailies = ProductionDataModule(
+        production.takes,
+        task.example,
+        finder.prepare,
+        folder=prepared,
+        recipe_digest="tests of the finder",
+        height=64,
+        window_frames=6,
+        num_windows=2,
+        num_val_windows=1,
+        batch_size=3,
+        num_prepare_workers=0,
+        progress=False,
+    )
+    stage = FinderStage(finder, dailies, ARGUMENTS, max_steps=7, learning_rate=1e-2, num_windows=1)
+    return train_finder(stage, folder, "tiny", task.name, replace(SETTINGS, checkpoint_every=3), stop or StopRequests())
+
+
+def test_a_run_that_is_stopped_ends_as_one_that_is_not(
+    tiny_production: TinyProduction, prepared_folder: Path, tmp_path: Path
+) -> None:
+    digest, recipe = run(tiny_production, prepared_folder, tmp_path / "whole")
+    with pytest.raises(TrainingStopped, match="finder is saved at step"):
+        run(tiny_production, prepared_folder, tmp_path / "stopped", AskedAfter(7))
+    assert not (tmp_path / "stopped" / FINDER_NAME).exists()
+    again, _ = run(tiny_production, prepared_folder, tmp_path / "stopped")
+    assert again == digest
+
+    kept = load_finder(tmp_path / "whole" / FINDER_NAME, digest)
+    assert kept.recipe.height == 64 and kept.recipe.num_frames == 2 and kept.recipe.low <= kept.recipe.high
+    assert kept.recipe.model_copy(update={"weights_sha256": ""}) == recipe
+
+    weights = tmp_path / "whole" / FINDER_NAME / WEIGHTS_NAME
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
+    with pytest.raises(IntegrityError, match="not what this run wrote"):
+        load_finder(tmp_path / "whole" / FINDER_NAME, digest)
+    weights.unlink()
+    with pytest.raises(RunFolderError, match="no finder"):
+        load_finder(tmp_path / "whole" / FINDER_NAME, digest)
