@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments" / "sc
 import interpositive.training  # noqa: F401  isort: skip
 import cv2
 import torch
-from boards import BOARDS, PRODUCTIONS, QUICK, QUICK_PRODUCTIONS, TIMED_FRAMES, Board
+from boards import BOARDS, PRODUCTIONS, QUICK_PRODUCTIONS, TIMED_FRAMES, Board
 from cost import costs_of
 from footage import HeldOut, bring_in
-from judging import held_out, judged, trained
+from judging import held_out, judged, seconds_to_train, trained
 from report import Costs, Judged, as_markdown, merged, write_index, write_task_page
 from strips import write_readme
 
@@ -32,7 +32,6 @@ from interpositive.cli.chatter import quiet_libraries
 from interpositive.mini_models.archive import load_archive
 from interpositive.records.evaluation_record import ShotReport
 from interpositive.records.publishing import write_file_whole
-from interpositive.records.run_record import RunRecord
 
 HERE = Path(__file__).resolve().parents[1] / "experiments" / "scoreboard"
 
@@ -83,7 +82,7 @@ def judge(board: Board, productions: Sequence[HeldOut], output: Path, quick: boo
         for name in board.mini_models:
             run = trained(board, name, production, output, quick)
             runs.setdefault(name, run)
-            seconds = RunRecord.read(run).seconds_training
+            seconds = seconds_to_train(run)
             key = "train" if name == board.delivered else f"train {name}"
             # The slowest of the productions.
             if seconds >= float(costs.get(key, {}).get("seconds", 0.0)):
@@ -95,7 +94,7 @@ def judge(board: Board, productions: Sequence[HeldOut], output: Path, quick: boo
             model, _ = load_archive(run / "archive")
             is_delivered = name == board.delivered
             methods = model.methods if is_delivered and not quick else [model.trained_method]
-            num_frames = TIMED_FRAMES // QUICK["frames"] if quick else TIMED_FRAMES
+            num_frames = TIMED_FRAMES // 3 if quick else TIMED_FRAMES
             found = costs_of(run, take, methods, num_frames, output / "costs" / board.task / name)
             for method, cost in found.items():
                 costs[method if is_delivered else name] = {**cost, "over": f"{cost['num_frames']} frames"}

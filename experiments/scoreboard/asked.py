@@ -99,6 +99,7 @@ def removal(task: str) -> list[Bar]:
             "training ≥ +0.7 dB over the untrained prior, on average",
             gain(HOLE, "trained", ["prior"], every),
             0.7,
+            why="most of the gain is the prior's, which copies real pixels; what no frame shows, regression blurs",
         ),
     ]
 
@@ -134,6 +135,7 @@ BARS: Sequence[Bar] = (
         summary(WARP, CHOSEN, every),
         0.9,
         1.3,
+        why="below 0.9 the fill has less grain than the shot: a mean of views is smoother than each of them",
     ),
     Bar(
         "wire_removal",
@@ -176,6 +178,7 @@ BARS: Sequence[Bar] = (
         "gain error down by ≥ 90 %: share left, geometric mean",
         summary("gain_left", CHOSEN, flickering, lambda v: float(np.exp(np.mean(np.log(v))))),
         most=0.1,
+        why="density drift is kept in part, for it looks like real light; short shots tell it least",
     ),
     Bar(
         "deflicker",
@@ -204,6 +207,7 @@ BARS: Sequence[Bar] = (
         "0.75 crop on pans: border ≥ +4 dB over edge extension and Telea",
         gain(HOLE, CHOSEN, ["edge", "telea"], rig("pan")),
         4.0,
+        why="most of this border was seen by no frame, and what was not seen is only bridged",
     ),
     Bar(
         "reframing",

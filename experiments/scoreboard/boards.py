@@ -43,6 +43,7 @@ class Board:
     own: tuple[MakeMetric, ...] = ()
     metrics: tuple[str, ...] = EVERYWHERE
     num_frames: int = 40
+    quick_frames: int = 16
 
     @property
     def delivered(self) -> str:
@@ -66,7 +67,9 @@ BOARDS = (
             "steady": ("task.steady_share=1",),
         },
         (GainLeft, Sharpness),
+        # A shorter shot cannot tell a slow change of light from flicker.
         num_frames=32,
+        quick_frames=32,
     ),
     Board(
         "missing_frames",
@@ -86,6 +89,6 @@ BOARDS = (
     ),
 )
 TIMED_FRAMES = 6
-QUICK = {"steps": 10, "frames": 2}
-"""By how much ``--quick`` divides steps and windows, and frames of a judged shot."""
+QUICK_SHARE = 10
+"""By how much ``--quick`` divides steps and windows."""
 QUICK_PRODUCTIONS = ("stage", "gopro_hero7", "sam2_juggle")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from boards import QUICK, Board
+from boards import QUICK_SHARE, Board
 from footage import HeldOut
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -26,7 +28,7 @@ from interpositive.records.code_state import measure_code
 from interpositive.records.digests import sha256_of_file, sha256_of_value
 from interpositive.records.evaluation_record import SHOT_REPORT_NAME, JudgedFile, ShotReport
 from interpositive.records.publishing import write_file_whole
-from interpositive.records.run_record import RUN_RECORD_NAME
+from interpositive.records.run_record import RUN_RECORD_NAME, RunRecord
 from interpositive.tasks.contract import Task
 
 CODE = "code"
@@ -50,7 +52,7 @@ def plain_config(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
 
 def trained(board: Board, mini_model: str, production: HeldOut, output: Path, quick: bool) -> Path:
     """The run folder of a mini-model that learned the task from a production, trained unless it is there."""
-    steps, windows = (n // QUICK["steps"] if quick else n for n in board.mini_models[mini_model])
+    steps, windows = (n // QUICK_SHARE if quick else n for n in board.mini_models[mini_model])
     once = [f"trainer.{name}={steps}" for name in ("max_steps", "judge_every", "validate_every", "checkpoint_every")]
     keys = [
         "production=default",
@@ -70,8 +72,24 @@ def trained(board: Board, mini_model: str, production: HeldOut, output: Path, qu
     digest = sha256_of_value([keys, plain["task"], plain["mini_model"], plain["trainer"], plain["dailies"]])
     run = output / "runs" / board.task / f"{production.name}_{mini_model}_{digest[:8]}"
     if not (run / RUN_RECORD_NAME).is_file():
+        is_whole, began = not run.exists(), time.perf_counter()
         train_here(plain, run)
+        if is_whole:
+            # Windows are prepared before a run's own clock starts, and a user waits for them too.
+            write_file_whole(_clock(run), json.dumps({"seconds": time.perf_counter() - began}))
     return run
+
+
+def seconds_to_train(run: Path) -> float:
+    """What training took, preparing its windows included; without that for a run that was killed in between."""
+    clock = _clock(run)
+    if clock.is_file():
+        return float(json.loads(clock.read_text())["seconds"])
+    return RunRecord.read(run).seconds_training
+
+
+def _clock(run: Path) -> Path:
+    return run.with_name(f"{run.name}.clock.json")
 
 
 def judged(
@@ -90,7 +108,7 @@ def judged(
     names = ",".join(board.metrics)
     metrics = (*assemble_metrics(plain_config("evaluate", [f"metric=[{names}]"])["metric"]), *board.own)
     settings = EvaluationSettings(
-        max_frames=board.num_frames // QUICK["frames"] if quick else board.num_frames,
+        max_frames=board.quick_frames if quick else board.num_frames,
         metrics=metrics,
         seed=SEED,
         progress=False,
