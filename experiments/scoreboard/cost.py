@@ -23,10 +23,9 @@ def costs_of(
     ``take`` is enlarged and damaged as in training; around the window lie as many frames as the mini-model asks for.
     """
     from interpositive.mini_models.archive import archive_digest
-    from interpositive.records.code_state import measure_code
     from interpositive.records.publishing import write_file_whole
 
-    asked = [archive_digest(run / "archive"), num_frames, measure_code().state.source_sha256]
+    asked = [archive_digest(run / "archive"), num_frames]
     folder.mkdir(parents=True, exist_ok=True)
     costs: dict[str, dict[str, float]] = {}
     for method in methods:

@@ -63,7 +63,7 @@ def trained(board: Board, mini_model: str, production: HeldOut, output: Path, qu
         "dailies.window_frames=24",
         f"dailies.num_windows={max(2, windows)}",
         "dailies.num_val_windows=2",
-        "dailies.num_prepare_workers=0",
+        "dailies.num_prepare_workers=2",
         *once,
         *QUIET,
     ]

@@ -109,16 +109,29 @@ def method_rows(judged: Judged) -> tuple[list[str], list[list[str]]]:
     heads = ["method", f"{title}: soundstage", "real", *(name for _, name, _ in COLUMNS)]
     heads += ["s to train", "s a 1080p frame", "peak MiB"]
     rows = []
-    for method in dict.fromkeys(method for shot in judged.shots for method in shot.values):
-        row = [method, *(_mean(of(judged.shots), method, headline, form) for of in (stage, real))]
-        for metric, _, one in COLUMNS:
-            found = _mean(judged.shots, method, metric, one, interval=False)
-            row.append("no weights" if found == "–" and metric.startswith("lpips") else found)
-        train = judged.costs.get(f"train {method}" if method == UNET else "train" if method == "trained" else "", {})
-        apply = judged.costs.get(method, {})
-        row += [_cell(train.get("seconds"), "{:.0f}"), _cell(apply.get("seconds"), "{:.2f}")]
-        rows.append([*row, _cell(apply.get("peak_mib"), "{:.0f}")])
+    for label in judged.board.judged:
+        shots = under(judged.board, judged.shots, label)
+        for method in dict.fromkeys(method for shot in shots for method in shot.values):
+            name = f"{label}: {method}" if len(judged.board.judged) > 1 and label else method
+            row = [name, *(_mean(of(shots), method, headline, form) for of in (stage, real))]
+            for metric, _, one in COLUMNS:
+                found = _mean(shots, method, metric, one, interval=False)
+                row.append("no weights" if found == "–" and metric.startswith("lpips") else found)
+            train = judged.costs.get(
+                f"train {method}" if method == UNET else "train" if method == "trained" else "", {}
+            )
+            apply = judged.costs.get(method, {})
+            row += [_cell(train.get("seconds"), "{:.0f}"), _cell(apply.get("seconds"), "{:.2f}")]
+            rows.append([*row, _cell(apply.get("peak_mib"), "{:.0f}")])
     return heads, rows
+
+
+def under(board: Board, shots: Sequence[ShotMeasures], label: str) -> list[ShotMeasures]:
+    """Shots under one kind of damage; those of no label are all that have no other's."""
+    others = [other for other in board.judged if other and other != label]
+    if label:
+        return [shot for shot in shots if shot.name.endswith(f"_{label}")]
+    return [shot for shot in shots if not any(shot.name.endswith(f"_{other}") for other in others)]
 
 
 def shot_rows(judged: Judged) -> tuple[list[str], list[list[str]]]:
