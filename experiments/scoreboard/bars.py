@@ -99,6 +99,8 @@ def gain(metric: str, method: str, others: Sequence[str], of: Callable[[Shots], 
         if len(chosen) != 1 or found.value is None:
             return found
         windows = _window_gains(chosen[0], metric, method, best(chosen[0], others, metric))
+        if not windows:
+            return found
         low, high = bootstrap_interval(windows) or (None, None)
         return Measured(found.value, low, high, f"1 shot, {len(windows)} windows of {WINDOW_FRAMES} frames")
 

@@ -25,6 +25,7 @@ PRODUCTIONS = (
     HeldOut("imageio_cockatoo", source="clips/imageio_cockatoo.mp4", first=200),
 )
 RIGS = {"12A": "pan", "27": "locked-off", "31B": "dolly", "44C": "hand-held"}
+OTHER_TAKE = "other_take"
 EVERYWHERE = ("psnr", "ssim", "lpips", "warp_error_relative", "local_flicker", "untouched")
 
 
@@ -33,13 +34,15 @@ class Board:
     """One task: mini-models with the steps and windows that they learn from, the first of them is what is delivered.
 
     ``judged`` are the kinds of damage that shots are judged on, by label, as changes of the task's arguments; a task
-    that is judged as it is learned has one of no label. ``headline`` is the number that tables begin with.
+    that is judged as it is learned has one of no label. Under those named in ``lends`` the production's take that
+    taught lends pixels, as a clean plate would. ``headline`` is the number that tables begin with.
     """
 
     task: str
     mini_models: Mapping[str, tuple[int, int]]
     headline: str
     judged: Mapping[str, Sequence[str]] = field(default_factory=lambda: {"": ()})
+    lends: frozenset[str] = frozenset()
     own: tuple[MakeMetric, ...] = ()
     metrics: tuple[str, ...] = EVERYWHERE
     num_frames: int = 40
@@ -54,7 +57,17 @@ class Board:
 # Steps of the per-frame U-Net take as long as those of candidate fusion beside it.
 BOARDS = (
     Board("wire_removal", {"candidate_fusion": (400, 20), "per_frame_unet": (700, 20)}, "psnr_hole"),
-    Board("plate_cleaning", {"candidate_fusion": (400, 20), "per_frame_unet": (700, 20)}, "psnr_hole"),
+    Board(
+        "plate_cleaning",
+        {"candidate_fusion": (400, 20), "per_frame_unet": (700, 20)},
+        "psnr_hole",
+        # Booms and heads of 44 to 64 px at the judged size.
+        {
+            "": (),
+            OTHER_TAKE: ("task.kinds=[0,0,0,0,1]", "task.num_blemishes=[1,2]", "task.intrusion_px_at_1080=[220,320]"),
+        },
+        frozenset({OTHER_TAKE}),
+    ),
     Board(
         "deflicker",
         {"steady_light": (400, 12)},
@@ -66,7 +79,7 @@ BOARDS = (
             },
             "steady": ("task.steady_share=1",),
         },
-        (GainLeft, Sharpness),
+        own=(GainLeft, Sharpness),
         # A shorter shot cannot tell a slow change of light from flicker.
         num_frames=32,
         quick_frames=32,
@@ -76,7 +89,7 @@ BOARDS = (
         {"frame_fill": (250, 10)},
         "psnr_middle",
         {f"gap_{gap}": (f"task.gap_frames=[{gap},{gap}]",) for gap in (1, 3, 8)},
-        (MiddleFrames,),
+        own=(MiddleFrames,),
     ),
     Board("reframing", {"framing_fill": (250, 10)}, "psnr_hole", {"0.75": ("task.kept_share=[0.75,0.75]",)}),
     Board(

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,12 @@ from interpositive.cli.assembling import assemble
 from interpositive.cli.metrics import assemble_metrics
 from interpositive.cli.training import train_here
 from interpositive.dailies.catalogue import Catalogue
+from interpositive.dailies.opening import open_take
 from interpositive.dailies.take import Take
-from interpositive.delivery.evaluation import EvaluationSettings, damage_take, evaluate_damaged
+from interpositive.delivery.evaluation import DamagedTake, EvaluationSettings, damage_take, evaluate_damaged
+from interpositive.media.movie_writer import MovieWriter
+from interpositive.media.opening import open_reader
+from interpositive.media.plate_colour import PlateColour
 from interpositive.mini_models.archive import archive_digest, load_archive
 from interpositive.mini_models.contract import MiniModel
 from interpositive.records.code_state import measure_code
@@ -30,6 +35,7 @@ from interpositive.records.evaluation_record import SHOT_REPORT_NAME, JudgedFile
 from interpositive.records.publishing import write_file_whole
 from interpositive.records.run_record import RUN_RECORD_NAME, RunRecord
 from interpositive.tasks.contract import Task
+from interpositive.tasks.other_takes import LentByTakes, OtherTake
 
 CODE = "code"
 """The role of the code in a record: told, and not compared, so that a change of a comment does not cost hours."""
@@ -120,10 +126,12 @@ def judged(
             name = "_".join(part for part in (production.name, take.slate.scene * production.is_stage, label) if part)
             told = [node, names, [type(make()).__name__ for make in board.own], settings.max_frames, settings.height]
             told += [SEED, repr(settings.windows), repr(settings.gate)]
+            lender = teacher(output / "productions" / production.name, take) if label in board.lends else None
             inputs = [
-                JudgedFile(role="take", path=take.path, sha256=take.sha256 or sha256_of_file(Path(take.path))),
+                _file("take", take),
                 JudgedFile(role="archive", path=str(run), sha256=archive_digest(run / "archive")),
                 JudgedFile(role="settings", path="", sha256=sha256_of_value(told)),
+                *([_file("lender", lender)] if lender else []),
                 JudgedFile(role=CODE, path="", sha256=measure_code().state.source_sha256),
             ]
             folder = output / board.task / "shots" / mini_model / name
@@ -132,7 +140,8 @@ def judged(
                 tell(f"{board.task}: {mini_model} on {name}")
                 if loaded is None:
                     loaded = load_archive(run / "archive")[0].eval()
-                found = _measured(name, take, loaded, assemble(node, "task", Task), folder, settings, inputs)
+                task = assemble(node, "task", Task)
+                found = _measured(name, take, lender, loaded, task, folder, settings, inputs)
             yield found
 
 
@@ -142,9 +151,20 @@ def held_out(workspace: Path) -> list[Take]:
         return [take for take in catalogue.takes() if take.split == "val"]
 
 
+def teacher(workspace: Path, take: Take) -> Take:
+    """The take of the same scene that mini-models learned from."""
+    with Catalogue(workspace / "catalogue.sqlite") as catalogue:
+        return next(t for t in catalogue.takes() if t.split == "train" and t.slate.scene == take.slate.scene)
+
+
+def _file(role: str, take: Take) -> JudgedFile:
+    return JudgedFile(role=role, path=take.path, sha256=take.sha256 or sha256_of_file(Path(take.path)))
+
+
 def _measured(
     name: str,
     take: Take,
+    lender: Take | None,
     mini_model: MiniModel,
     task: Task,
     folder: Path,
@@ -154,7 +174,8 @@ def _measured(
     # What a killed judgement left is made again.
     shutil.rmtree(folder, ignore_errors=True)
     damaged = replace(damage_take(take, task.example, settings), name=name)
-    measures, meter = evaluate_damaged(damaged, mini_model, task, folder.parent, settings)
+    with lending(damaged, lender, folder) as damaged:
+        measures, meter = evaluate_damaged(damaged, mini_model, task, folder.parent, settings)
     root = folder.parents[2]
     pictures = {role: str((folder.parent / path).relative_to(root)) for role, path in measures.pictures.items()}
     report = ShotReport(
@@ -166,6 +187,22 @@ def _measured(
     )
     write_file_whole(folder / SHOT_REPORT_NAME, report.model_dump_json(indent=1))
     return report
+
+
+@contextmanager
+def lending(damaged: DamagedTake, lender: Take | None, folder: Path) -> Iterator[DamagedTake]:
+    """A damaged take to which another lends pixels, found and lined up as for a delivery."""
+    if lender is None:
+        yield damaged
+        return
+    folder.mkdir(parents=True)
+    height, width = damaged.damaged.shape[1:3]
+    # Other takes are compared with a plate that is read, as a delivery's is.
+    with MovieWriter(folder / "damaged.mkv", damaged.rate, width, height, codec="ffv1") as movie:
+        movie.write(damaged.damaged)
+    with closing(open_reader(folder / "damaged.mkv")) as plate, closing(open_take(lender)) as reader:
+        lent = LentByTakes(plate, PlateColour(), [OtherTake(lender.name, reader, PlateColour())])
+        yield replace(damaged, lent=lent.condition)
 
 
 def _compared(files: Sequence[JudgedFile]) -> dict[str, str]:

@@ -44,7 +44,7 @@ from interpositive.mini_models.contract import MiniModel
 from interpositive.records.measures import Measures, MetricInfo, ShotMeasures
 from interpositive.records.publishing import publish_folder
 from interpositive.tasks.contract import Task
-from interpositive.tasks.laying_out import Condition
+from interpositive.tasks.laying_out import Condition, ReadCondition, nothing_more
 
 MEASURES_NAME = "measures.json"
 CHOSEN = "chosen"
@@ -69,7 +69,10 @@ class EvaluationSettings:
 
 @dataclass(frozen=True)
 class DamagedTake:
-    """A held-out stretch of a take: damaged and clean frames ``t h w 3`` in ``encoding``, mask ``t h w``."""
+    """A held-out stretch of a take: damaged and clean frames ``t h w 3`` in ``encoding``, mask ``t h w``.
+
+    ``condition`` is what the task tells of every frame, ``lent`` what other takes lend to a window.
+    """
 
     name: str
     role: str
@@ -81,10 +84,11 @@ class DamagedTake:
     mask: NDArray[np.float32]
     encoding: str = ""
     condition: Condition = field(default_factory=dict)
+    lent: ReadCondition = nothing_more
 
     def condition_of(self, first: int, last: int) -> Condition:
-        """What the task tells of the window ``first <= n < last``; everything is by frame."""
-        return {name: value[first:last] for name, value in self.condition.items()}
+        """What is told of the window ``first <= n < last``: the condition by frame, and what other takes lend."""
+        return {**{name: value[first:last] for name, value in self.condition.items()}, **self.lent(first, last)}
 
 
 def damage_take(take: Take, make_example: MakeExample, settings: EvaluationSettings) -> DamagedTake:
