@@ -21,11 +21,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments" / "sc
 import interpositive.training  # noqa: F401  isort: skip
 import cv2
 import torch
+from bars import Costs
 from boards import BOARDS, PRODUCTIONS, QUICK_PRODUCTIONS, TIMED_FRAMES, Board
 from cost import costs_of
+from finding import finding
 from footage import HeldOut, bring_in
 from judging import held_out, judged, seconds_to_train, trained
-from report import Costs, Judged, as_markdown, merged, write_index, write_task_page
+from report import Judged, as_markdown, merged, write_index, write_task_page
 from strips import write_readme
 
 from interpositive.cli.chatter import quiet_libraries
@@ -78,16 +80,21 @@ def judge(board: Board, productions: Sequence[HeldOut], output: Path, quick: boo
     reports: dict[str, list[ShotReport]] = {name: [] for name in board.mini_models}
     costs: Costs = {}
     runs: dict[str, Path] = {}
+    delivered: list[Path] = []
     for production in productions:
         for name in board.mini_models:
             run = trained(board, name, production, output, quick)
             runs.setdefault(name, run)
+            if name == board.delivered:
+                delivered.append(run)
             seconds = seconds_to_train(run)
             key = "train" if name == board.delivered else f"train {name}"
             # The slowest of the productions.
             if seconds >= float(costs.get(key, {}).get("seconds", 0.0)):
                 costs[key] = {"seconds": seconds, "over": production.name}
             reports[name] += judged(board, name, production, run, output, quick)
+    if board.found:
+        costs |= finding(board, delivered, output)
     if with_cost:
         take = Path(held_out(output / "productions" / productions[0].name)[0].path)
         for name, run in runs.items():

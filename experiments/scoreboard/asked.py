@@ -16,7 +16,6 @@ from bars import (
     cost,
     gain,
     labelled,
-    nothing,
     over_shots,
     real,
     stage,
@@ -160,12 +159,12 @@ BARS: Sequence[Bar] = (
         worst_gain(HOLE, CHOSEN, CLASSICAL, real),
         -0.1,
     ),
-    Bar(
-        "wire_removal",
-        "mask=auto: recall ≥ 0.9 at precision ≥ 0.8, wires ≥ 1.5 px",
-        nothing,
-        0.9,
-        why="not part of this command yet",
+    *(
+        Bar(
+            "wire_removal", f"mask=auto, wires ≥ 1.5 px, {name}: {key} ≥ {least:g}", cost(f"finder {where}", key), least
+        )
+        for where, name in (("stage", "soundstage"), ("real", "drawn over real footage"))
+        for key, least in (("recall", 0.9), ("precision", 0.8))
     ),
     *times("wire_removal"),
     Bar(
@@ -174,7 +173,10 @@ BARS: Sequence[Bar] = (
         gain(HOLE, CHOSEN, ["telea"], kind(OTHER_TAKE)),
         5.0,
     ),
-    Bar("plate_cleaning", "blind dust and scratches: F1 ≥ 0.85", nothing, 0.85, why="not part of this command yet"),
+    *(
+        Bar("plate_cleaning", f"blind dust, hairs, scratches, {name}: F1 ≥ 0.85", cost(f"finder {where}", "f1"), 0.85)
+        for where, name in (("stage", "soundstage"), ("real", "drawn over real footage"))
+    ),
     Bar(
         "plate_cleaning",
         "never below the best classical fill by more than 0.1 dB",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ CLASSICAL = (*FILLS_OF_A_FRAME, *FLOWS, "temporal_median")
 UNET = "per_frame_unet"
 
 Shots = Sequence[ShotMeasures]
-Costs = Mapping[str, Mapping[str, float]]
+Costs = dict[str, dict[str, float | str]]
 
 
 @dataclass(frozen=True)
@@ -138,15 +138,10 @@ def cost(name: str, key: str) -> Callable[..., Measured]:
 
     def measured(shots: Shots, costs: Costs) -> Measured:
         del shots
-        return Measured(costs.get(name, {}).get(key), over=str(costs.get(name, {}).get("over", "")))
+        found = costs.get(name, {})
+        return Measured(float(found[key]) if key in found else None, over=str(found.get("over", "")))
 
     return measured
-
-
-def nothing(shots: Shots, costs: Costs) -> Measured:
-    """What the scoreboard cannot measure yet."""
-    del shots, costs
-    return Measured(None)
 
 
 def _window_gains(shot: ShotMeasures, metric: str, method: str, other: str) -> list[float]:

@@ -36,6 +36,7 @@ class Board:
     ``judged`` are the kinds of damage that shots are judged on, by label, as changes of the task's arguments; a task
     that is judged as it is learned has one of no label. Under those named in ``lends`` the production's take that
     taught lends pixels, as a clean plate would. ``headline`` is the number that tables begin with.
+    ``found`` is what a finder that learned for ``finder_steps`` is judged on, as changes of the task's arguments.
     """
 
     task: str
@@ -43,6 +44,8 @@ class Board:
     headline: str
     judged: Mapping[str, Sequence[str]] = field(default_factory=lambda: {"": ()})
     lends: frozenset[str] = frozenset()
+    found: Sequence[str] = ()
+    finder_steps: int = 0
     own: tuple[MakeMetric, ...] = ()
     metrics: tuple[str, ...] = EVERYWHERE
     num_frames: int = 40
@@ -56,7 +59,14 @@ class Board:
 
 # Steps of the per-frame U-Net take as long as those of candidate fusion beside it.
 BOARDS = (
-    Board("wire_removal", {"candidate_fusion": (400, 20), "per_frame_unet": (700, 20)}, "psnr_hole"),
+    Board(
+        "wire_removal",
+        {"candidate_fusion": (400, 20), "per_frame_unet": (700, 20)},
+        "psnr_hole",
+        # Wires of 1.5 px and more at the judged size.
+        found=("task.width_px_at_1080=[7.5,24]", "task.shadow_share=0"),
+        finder_steps=800,
+    ),
     Board(
         "plate_cleaning",
         {"candidate_fusion": (400, 20), "per_frame_unet": (700, 20)},
@@ -67,6 +77,8 @@ BOARDS = (
             OTHER_TAKE: ("task.kinds=[0,0,0,0,1]", "task.num_blemishes=[1,2]", "task.intrusion_px_at_1080=[220,320]"),
         },
         frozenset({OTHER_TAKE}),
+        found=("task.kinds=[0.5,0.2,0.3,0,0]",),
+        finder_steps=800,
     ),
     Board(
         "deflicker",

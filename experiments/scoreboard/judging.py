@@ -69,13 +69,18 @@ def trained(board: Board, mini_model: str, production: HeldOut, output: Path, qu
         "dailies.window_frames=24",
         f"dailies.num_windows={max(2, windows)}",
         "dailies.num_val_windows=2",
-        "dailies.num_prepare_workers=2",
+        "dailies.num_prepare_workers=0",
         *once,
         *QUIET,
     ]
+    finds = board.finder_steps and mini_model == board.delivered
+    finder_steps = board.finder_steps // QUICK_SHARE if quick else board.finder_steps
+    keys.append(f"finder.max_steps={finder_steps}" if finds else "finder=null")
     plain = plain_config("train", keys)
     # Another configuration is another run; where things lie is no part of it.
-    digest = sha256_of_value([keys, plain["task"], plain["mini_model"], plain["trainer"], plain["dailies"]])
+    digest = sha256_of_value(
+        [keys, plain["task"], plain["mini_model"], plain["trainer"], plain["dailies"], plain["finder"]]
+    )
     run = output / "runs" / board.task / f"{production.name}_{mini_model}_{digest[:8]}"
     if not (run / RUN_RECORD_NAME).is_file():
         is_whole, began = not run.exists(), time.perf_counter()

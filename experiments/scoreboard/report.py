@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from asked import BARS
-from bars import UNET, Measured, real, stage, value
+from bars import UNET, Costs, Measured, real, stage, value
 from boards import Board
 from judging import CODE
 
@@ -36,7 +36,6 @@ HEADLINES = {
     "gain_left": ("flicker left, share", "{:.3f}"),
     "delta_e00": ("ΔE00", "{:.2f}"),
 }
-Costs = dict[str, dict[str, float | str]]
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def bar_rows(everything: Sequence[Judged]) -> list[list[str]]:
         if bar.task not in found:
             continue
         judged = found[bar.task]
-        measured = bar.measure(judged.shots, judged.costs)  # type: ignore[arg-type]
+        measured = bar.measure(judged.shots, judged.costs)
         verdict = bar.verdict(measured)
         why = bar.why if verdict != "held" else ""
         rows.append([bar.task, bar.asked, _number(measured), measured.over, verdict, why])
