@@ -79,7 +79,7 @@ def trained(board: Board, mini_model: str, production: HeldOut, output: Path, qu
     plain = plain_config("train", keys)
     # Another configuration is another run; where things lie is no part of it.
     digest = sha256_of_value(
-        [keys, plain["task"], plain["mini_model"], plain["trainer"], plain["dailies"], plain["finder"]]
+        [keys, plain["task"], plain["mini_model"], plain["trainer"], plain["dailies"], plain.get("finder")]
     )
     run = output / "runs" / board.task / f"{production.name}_{mini_model}_{digest[:8]}"
     if not (run / RUN_RECORD_NAME).is_file():
