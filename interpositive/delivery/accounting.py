@@ -124,6 +124,7 @@ def account_for(frame: RestoredFrame, result: Frames, shot: OpenedShot, scratch:
         untouched_violations=int((altered & (frame.mask == 0)).sum()),
         seen_pixels=frame.seen,
         lent=_lent_pixels(frame, shot),
+        grain=frame.grain,
     )
 
 
@@ -139,6 +140,18 @@ def coverage_notes(accounts: Sequence[FrameAccount], shot: OpenedShot) -> list[s
         pixels, frames = sum(lent.pixels for lent in given), {lent.frame for lent in given}
         notes.append(f"{lender.name} gave {pixels / masked:.0%} of it, from {len(frames)} frames ({lender.because})")
     return notes
+
+
+def grain_notes(accounts: Sequence[FrameAccount]) -> list[str]:
+    """How the fill's grain compares with the plate's around it, where it was matched."""
+    matched = [account.grain for account in accounts if account.grain is not None]
+    if not matched:
+        return []
+    before, after = (float(np.mean(side)) for side in zip(*matched, strict=True))
+    return [
+        f"the fill's grain was {before:.2f} of the plate's around it, and is {after:.2f} since it was matched "
+        f"({len(matched)} frames)"
+    ]
 
 
 def _lent_pixels(frame: RestoredFrame, shot: OpenedShot) -> list[LentPixels]:

@@ -17,6 +17,7 @@ from interpositive.delivery.accounting import (
     account_for,
     colour_notes,
     coverage_notes,
+    grain_notes,
     verify_untouched,
     write_manifest,
     write_measures,
@@ -28,7 +29,7 @@ from interpositive.delivery.gate import GatePlan, GateResult, choose_method
 from interpositive.delivery.laying_out import MaskChoice, delivered_shot, lay_out, mask_of
 from interpositive.delivery.other_takes import ProductionFootage
 from interpositive.delivery.plates import Plate, plate_at
-from interpositive.delivery.restoring import WindowPlan, frames_to_float, restore_shot
+from interpositive.delivery.restoring import Grain, WindowPlan, frames_to_float, restore_shot
 from interpositive.delivery.review_movies import ReviewMovies
 from interpositive.errors import ColourError, ConfigError
 from interpositive.media.contract import FrameReader
@@ -69,7 +70,7 @@ class DeliverySettings:
     ``mask_layer`` says which picture of EXR frames is the mask, where they hold several.
     ``cdl`` is the shot's grade over the cut's own, which review pictures show and no delivered pixel has.
     ``asked`` is what is asked of the task, of its own kind; None asks for nothing in particular. ``footage`` is what
-    the production has to lend.
+    the production has to lend. ``grain`` match gives a fill the grain of the plate around it.
     """
 
     frame_format: FormatChoice = "plate"
@@ -84,6 +85,7 @@ class DeliverySettings:
     cdl: Cdl | None = None
     asked: Asked | None = None
     footage: ProductionFootage | None = None
+    grain: Grain = "as_filled"
     seed: int = 0
     progress: bool = True
 
@@ -196,6 +198,7 @@ def _deliver(
             read_condition=shot.laid_out.condition,
             colour=shot.colour,
             device=next((p.device for p in mini_model.parameters()), torch.device("cpu")),
+            grain=settings.grain,
         )
         bar = tqdm(
             restored, total=info.num_frames, desc=f"restore {shot.name}", unit="frame", disable=not settings.progress
@@ -219,7 +222,7 @@ def _deliver(
             shot.found.hand_over(scratch)
         delivered = delivered_shot(shot.plate, shot.footage, shot.laid_out, shot.first_frame, frames_out.extension)
         notes = [*([shot.found.note] if shot.found else []), *shot.laid_out.notes]
-        notes += [*coverage_notes(accounts, shot), *colour_notes(shot, source)]
+        notes += [*coverage_notes(accounts, shot), *grain_notes(accounts), *colour_notes(shot, source)]
         notes += write_conform(scratch, shot.name, [event_of(delivered, "frames")], delivered.record_drop_frame)
         for name, text in mini_model.papers(shot.laid_out.condition(0, 1), gate.chosen, shot.name).items():
             (scratch / name).write_text(text)

@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpositive.functional.examples import Example
+from interpositive.functional.grain import match_grain
 from interpositive.functional.seeds import seed_from
 from interpositive.functional.windows import WindowJoiner, plan_windows
 from interpositive.media.colour_management import BRIGHTEST
@@ -24,6 +25,7 @@ from interpositive.mini_models.contract import MiniModel, Restored
 from interpositive.tasks.laying_out import ReadCondition, nothing_more
 
 AS_STORED = PlateColour()
+Grain = Literal["match", "as_filled"]
 ReadFrames = Callable[[int, int], Frames]
 ReadMask = Callable[[int, int], NDArray[np.float32]]
 
@@ -45,7 +47,8 @@ class RestoredFrame:
     """One frame of a shot: plate and results as codes ``h w 3``, mask ``h w`` in [0, 1], confidence ``h w``.
 
     ``lent`` says how many pixels of the first method's result came from which frame of which other take, ``seen`` how
-    many of the hole's any frame shows, None where nobody looked.
+    many of the hole's any frame shows, None where nobody looked. ``grain`` is how strong the fill's grain was and is,
+    against the plate's around it; None where it was left as it was.
     """
 
     number: int
@@ -55,6 +58,7 @@ class RestoredFrame:
     confidence: NDArray[np.float32]
     lent: Mapping[tuple[int, int], float] = field(default_factory=dict)
     seen: int | None = None
+    grain: tuple[float, float] | None = None
 
 
 def restore_shot(
@@ -68,12 +72,14 @@ def restore_shot(
     read_condition: ReadCondition = nothing_more,
     colour: PlateColour = AS_STORED,
     device: torch.device | str = "cpu",
+    grain: Grain = "as_filled",
 ) -> Iterator[RestoredFrame]:
     """Restore every frame by each method, in order; the confidence is the first method's.
 
     Windows say which shot's they are, and where in it they begin (``condition["shot"]``, ``["first_frame"]``).
     Codes outside the mask are the plate's own; what is restored comes back through ``colour`` from
-    the values that the mini-model works on. Windows overlap and fade into one another.
+    the values that the mini-model works on. Windows overlap and fade into one another. With ``grain`` match the first
+    method's fill is given the grain that it lacks; where a mini-model sees what is under the mask, that has its own.
     """
     reach = mini_model.reach_frames if plan.reach is None else plan.reach
     overlap = min(plan.overlap, plan.size // 2)
@@ -100,13 +106,21 @@ def restore_shot(
         provenance.note(window.start, restored[methods[0]], condition.get("lent_places"))
         for number in sorted(sure):
             place = number - window.first
+            filled = {method: joined[method][number] for method in methods}
+            matched = None
+            if grain == "match" and mini_model.hides_masked:
+                first = rearrange(filled[methods[0]], "c h w -> h w c").numpy()
+                matched = match_grain(first, masks[place] > 0, seed_from("grain", shot, number))
+            if matched is not None:
+                filled[methods[0]] = rearrange(torch.from_numpy(matched.picture), "h w c -> c h w")
             yield RestoredFrame(
                 number,
                 frames[place],
                 masks[place],
-                {m: composite(frames[place], joined[m][number], masks[place], colour) for m in methods},
+                {method: composite(frames[place], frame, masks[place], colour) for method, frame in filled.items()},
                 sure[number][0].numpy(),
                 *provenance.of(number),
+                grain=None if matched is None else (matched.before, matched.after),
             )
 
 

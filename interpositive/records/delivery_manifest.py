@@ -75,7 +75,8 @@ class FrameAccount(Record):
     """What happened on one frame; pixel counts are of the full raster.
 
     ``seen_pixels`` of the mask are shown by any frame; None where the method did not look. ``lent`` is what other
-    takes gave, before neighbouring frames are blended.
+    takes gave, before neighbouring frames are blended. ``grain`` is that of the fill against the plate's around
+    it, before and after it was matched; None where it was not.
     """
 
     frame: int
@@ -85,6 +86,7 @@ class FrameAccount(Record):
     untouched_violations: int
     seen_pixels: int | None = None
     lent: list[LentPixels] = Field(default_factory=list)
+    grain: tuple[float, float] | None = None
 
 
 class DeliveryManifest(Record):

@@ -165,3 +165,26 @@ def test_changed_pixels_sees_one_bit_in_one_channel_and_is_calm_about_nan() -> N
     found[3, 4, 2] = np.nextafter(found[3, 4, 2], np.float32(9))
     found[5, 6, 0] = np.nan
     assert np.argwhere(changed_pixels(found, plate)).tolist() == [[3, 4], [5, 6]]
+
+
+def test_grain_is_given_to_the_first_method_s_fill_whatever_the_windows_are() -> None:
+    noise = np.random.default_rng(0).normal(128.0, 4.0, (6, 96, 128, 3))
+    codes = np.rint(noise).clip(0, 255).astype(np.uint8)
+    mask = np.zeros((6, 96, 128), np.float32)
+    mask[:, 30:70, 40:90] = 1.0
+
+    def restored(plan: WindowPlan, grain: Any) -> list[RestoredFrame]:
+        frames, masks = (lambda first, last, of=of: of[first:last] for of in (codes, mask))
+        return list(restore_shot(frames, masks, 6, KnownErrors(), ("trained", "telea"), plan, grain=grain))
+
+    matched, otherwise, plain = (
+        restored(*given)
+        for given in ((WindowPlan(2, 0, 0), "match"), (WindowPlan(6), "match"), (WindowPlan(6), "as_filled"))
+    )
+    for one, other, smooth in zip(matched, otherwise, plain, strict=True):
+        assert one.grain is not None and one.grain[0] < 0.4 and 0.8 < one.grain[1] < 1.2 and smooth.grain is None
+        assert np.array_equal(one.results["trained"], other.results["trained"])
+        assert np.array_equal(one.results["telea"], smooth.results["telea"])
+        inside = one.results["trained"][40:60, 50:80].astype(np.float64)
+        assert smooth.results["trained"][40:60, 50:80].std() == 0 and 3.0 < inside.std() < 5.0
+    assert not np.array_equal(matched[0].results["trained"], matched[1].results["trained"])

@@ -23,7 +23,7 @@ from interpositive.delivery.frame_formats import FormatChoice
 from interpositive.delivery.gate import GatePlan
 from interpositive.delivery.other_takes import ProductionFootage
 from interpositive.delivery.plates import FrameSpan, Plate, plate_at, plate_of_shot
-from interpositive.delivery.restoring import WindowPlan
+from interpositive.delivery.restoring import Grain, WindowPlan
 from interpositive.errors import ConfigError, MediaError
 from interpositive.media.cdl_files import read_cdl
 from interpositive.media.encodings import find_encoding
@@ -72,6 +72,7 @@ class DeliveryConfig(BaseModel):
     method: str
     compare: bool
     first_frame: int | None
+    grain: Grain
     windows: WindowsConfig
     gate: GateConfig
 
@@ -132,6 +133,7 @@ def run(config: DictConfig) -> None:
             method=delivery.method,
             compare=delivery.compare,
             first_frame=delivery.first_frame,
+            grain=delivery.grain,
             windows=delivery.windows.plan(),
             gate=delivery.gate.plan(),
             metrics=assemble_metrics(settings.metric),
