@@ -24,6 +24,7 @@ _LONG_SIDE_PX = 384
 _NUM_FEATURES = 700
 _NUM_LOOKED_AT = 16
 _FRAMES_A_GROUP = 12
+_MOST_GROUPS = 40
 _MOST_LENT = 4
 _AS_GOOD = 0.5
 _LEAST_AGREEING = 0.1
@@ -69,28 +70,29 @@ class _Looked:
     view: SetView
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Lender:
-    """A frame that lends pixels to a group of a shot's frames, and the level that it is brought to."""
+    """A frame that lends pixels to some groups of a shot's frames, and the one level that it is brought to."""
 
     looked: _Looked
+    groups: set[int]
     level: Level
 
 
 class LentByTakes:
     """What other takes lend to a shot, found window by window.
 
-    The frames of a shot are looked at in groups; for each the frames of the takes are chosen that agree with its
-    middle one, and each frame of it is matched with those. Everything depends on the shot and the takes alone, not on
-    the windows that are asked for.
+    The frames of a shot are looked at in groups; for each, frames of the takes are chosen that agree with its middle
+    one, and as few as will do for all: what is lent does not change while the camera stands still. Each frame is
+    matched with those of its group. Everything depends on the shot and the takes alone, not on the windows.
     """
 
     def __init__(self, reader: FrameReader, colour: PlateColour, takes: Sequence[OtherTake]) -> None:
         self._reader, self._colour, self.takes = reader, colour, list(takes)
-        self._looked: list[_Looked] | None = None
-        self._groups: dict[int, list[_Lender]] = {}
-        self._homographies: dict[int, list[Homography | None]] = {}
-        self._pictures: dict[tuple[int, int], NDArray[np.float32]] = {}
+        self._group_frames = max(_FRAMES_A_GROUP, -(-len(reader) // _MOST_GROUPS))
+        self._lenders: list[_Lender] | None = None
+        self._homographies: dict[int, dict[int, Homography]] = {}
+        self._pictures: dict[int, NDArray[np.float32]] = {}
 
     def condition(self, first: int, last: int) -> Condition:
         """Frames that lend to the window ``first <= n < last``; nothing where none does.
@@ -99,26 +101,22 @@ class LentByTakes:
         :class:`~interpositive.motion.lent_frames.LentFrames` has them, and ``lent_places`` ``m 2``: which take, which
         frame of it.
         """
-        numbers = range(first, last)
-        self._match(numbers)
-        groups = sorted({number // _FRAMES_A_GROUP for number in numbers})
-        lenders = [(group, place) for group in groups for place in range(len(self._groups[group]))]
-        if not lenders:
+        if self._lenders is None:
+            self._lenders = _choose(self._middles(), self._looked())
+        found = [self._matched(number) for number in range(first, last)]
+        chosen = sorted({place for of_frame in found for place in of_frame})
+        if not chosen:
             return {}
-        homographies = np.full((len(numbers), len(lenders), 3, 3), np.nan)
-        for index, number in enumerate(numbers):
-            for column, (group, place) in enumerate(lenders):
-                found = self._homographies[number][place] if number // _FRAMES_A_GROUP == group else None
-                if found is not None:
-                    homographies[index, column] = found
-        chosen = [self._groups[group][place] for group, place in lenders]
-        wanted = {(one.looked.take, one.looked.frame) for one in chosen}
-        self._pictures = {key: picture for key, picture in self._pictures.items() if key in wanted}
-        frames = np.stack([self._lent_picture(one).transpose(2, 0, 1) for one in chosen])
+        homographies = np.full((len(found), len(chosen), 3, 3), np.nan)
+        for index, of_frame in enumerate(found):
+            for place, homography in of_frame.items():
+                homographies[index, chosen.index(place)] = homography
+        self._pictures = {place: picture for place, picture in self._pictures.items() if place in chosen}
+        looked = [self._lenders[place].looked for place in chosen]
         return {
-            f"{LENT}_frames": torch.from_numpy(frames),
+            f"{LENT}_frames": torch.from_numpy(np.stack([self._lent(place).transpose(2, 0, 1) for place in chosen])),
             f"{LENT}_homographies": torch.from_numpy(homographies),
-            f"{LENT}_places": torch.tensor([[one.looked.take, one.looked.frame] for one in chosen]),
+            f"{LENT}_places": torch.tensor([[one.take, one.frame] for one in looked]),
         }
 
     def close(self) -> None:
@@ -126,16 +124,19 @@ class LentByTakes:
         for take in self.takes:
             take.reader.close()
 
-    def _match(self, numbers: range) -> None:
-        for number in (n for n in numbers if n not in self._homographies):
+    def _matched(self, number: int) -> dict[int, Homography]:
+        """The homographies from a frame of the shot to the lenders of its group, by their places."""
+        assert self._lenders is not None
+        if number not in self._homographies:
             view = _view(self._reader, self._colour, number)
-            group = number // _FRAMES_A_GROUP
-            lenders = self._lenders(group)
-            found: list[Homography | None] = []
-            for lender in lenders:
-                matched = match_views(view, lender.looked.view)
-                found.append(None if matched is None else self._homography(view, lender.looked.view, matched[0]))
-            self._homographies[number] = found
+            found = self._homographies[number] = {}
+            for place, lender in enumerate(self._lenders):
+                if number // self._group_frames in lender.groups:
+                    matched = match_views(view, lender.looked.view)
+                    way = None if matched is None else self._homography(view, lender.looked.view, matched[0])
+                    if way is not None:
+                        found[place] = way
+        return self._homographies[number]
 
     def _homography(self, view: SetView, other: SetView, matched: Homography) -> Homography | None:
         if _overlap(matched, view, other) < _LEAST_OVERLAP:
@@ -147,31 +148,30 @@ class LentByTakes:
         found: Homography = stretch @ at_full_size(matched, view, other)
         return np.asarray(found / found[2, 2], np.float64)
 
-    def _lenders(self, group: int) -> list[_Lender]:
-        if group not in self._groups:
-            middle = min(group * _FRAMES_A_GROUP + _FRAMES_A_GROUP // 2, len(self._reader) - 1)
-            self._groups[group] = _choose(_view(self._reader, self._colour, middle), self._all_looked())
-        return self._groups[group]
+    def _middles(self) -> list[SetView]:
+        """The middle frame of each group."""
+        num, step = len(self._reader), self._group_frames
+        return [_view(self._reader, self._colour, min(n + step // 2, num - 1)) for n in range(0, num, step)]
 
-    def _all_looked(self) -> list[_Looked]:
-        if self._looked is None:
-            self._looked = []
-            for index, take in enumerate(self.takes):
-                step = -(-len(take.reader) // _NUM_LOOKED_AT)
-                for frame in range(step // 2, len(take.reader), step):
-                    self._looked.append(_Looked(index, frame, _view(take.reader, take.colour, frame)))
-        return self._looked
+    def _looked(self) -> list[_Looked]:
+        looked = []
+        for index, take in enumerate(self.takes):
+            step = -(-len(take.reader) // _NUM_LOOKED_AT)
+            for frame in range(step // 2, len(take.reader), step):
+                looked.append(_Looked(index, frame, _view(take.reader, take.colour, frame)))
+        return looked
 
-    def _lent_picture(self, lender: _Lender) -> NDArray[np.float32]:
-        key = lender.looked.take, lender.looked.frame
-        if key not in self._pictures:
-            take, info = self.takes[key[0]], self._reader.info
-            picture = take.colour.to_values(take.reader.window(key[1], key[1] + 1)[0])
+    def _lent(self, place: int) -> NDArray[np.float32]:
+        assert self._lenders is not None
+        lender = self._lenders[place]
+        if place not in self._pictures:
+            take, info = self.takes[lender.looked.take], self._reader.info
+            picture = take.colour.to_values(take.reader.window(lender.looked.frame, lender.looked.frame + 1)[0])
             if picture.shape[:2] != (info.height, info.width):
                 size = (info.width, info.height)
                 picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
-            self._pictures[key] = picture
-        return lender.level.apply(self._pictures[key])
+            self._pictures[place] = lender.level.apply(picture)
+        return self._pictures[place]
 
 
 def take_likeness(shot: Sequence[SetView], take: OtherTake) -> float:
@@ -209,23 +209,50 @@ def _agrees(
     return colours if enough else None
 
 
-def _choose(view: SetView, looked: Sequence[_Looked]) -> list[_Lender]:
-    """The frames that agree with a view of the shot: well, and far from one another in time, for people move."""
-    scored = []
-    for one in looked:
+def _choose(middles: Sequence[SetView], looked: Sequence[_Looked]) -> list[_Lender]:
+    """The fewest frames that serve all groups: each agrees well with many, and is far from others in time.
+
+    People move: far in time, they stand elsewhere. A group has at most four lenders, none of which is much worse than
+    its best.
+    """
+    good = [_good_for(view, looked) for view in middles]
+    lenders: list[_Lender] = []
+    num_served = [0] * len(middles)
+    tried: set[int] = set()
+    while True:
+        waiting = [group for group, served in enumerate(num_served) if served < _MOST_LENT]
+        uses = {
+            place: count
+            for place in range(len(looked))
+            if place not in tried and (count := sum(place in good[group] for group in waiting))
+        }
+        if not uses:
+            return lenders
+        most = [place for place, count in uses.items() if count == max(uses.values())]
+        place = most[_farthest([looked[p] for p in most], [lender.looked for lender in lenders])]
+        tried.add(place)
+        agreed = {
+            group: colours
+            for group in waiting
+            if place in good[group]
+            and (colours := _agrees(middles[group], looked[place].view, good[group][place])) is not None
+        }
+        if agreed:
+            mine, theirs = (np.concatenate([colours[side] for colours in agreed.values()]) for side in (0, 1))
+            lenders.append(_Lender(looked[place], set(agreed), fit_level(theirs, mine)))
+            for group in agreed:
+                num_served[group] += 1
+
+
+def _good_for(view: SetView, looked: Sequence[_Looked]) -> dict[int, Homography]:
+    """The frames, by place, that agree with a view nearly as well as the best, and how they lie to it."""
+    scored: dict[int, tuple[float, Homography]] = {}
+    for place, one in enumerate(looked):
         matched = match_views(view, one.view)
         if matched is not None and (overlap := _overlap(matched[0], view, one.view)) >= _LEAST_OVERLAP:
-            scored.append((matched[1] * overlap, matched[0], one))
-    best = max((score for score, _, _ in scored), default=0.0)
-    good = [(score, homography, one) for score, homography, one in scored if score >= _AS_GOOD * best]
-    good.sort(key=lambda each: (-each[0], each[2].take, each[2].frame))
-    lenders: list[_Lender] = []
-    while good and len(lenders) < _MOST_LENT:
-        _, homography, one = good.pop(_farthest([each[2] for each in good], [lender.looked for lender in lenders]))
-        colours = _agrees(view, one.view, homography)
-        if colours is not None:
-            lenders.append(_Lender(one, fit_level(colours[1], colours[0])))
-    return lenders
+            scored[place] = (matched[1] * overlap, matched[0])
+    best = max((score for score, _ in scored.values()), default=0.0)
+    return {place: homography for place, (score, homography) in scored.items() if score >= _AS_GOOD * best}
 
 
 def _farthest(candidates: Sequence[_Looked], chosen: Sequence[_Looked]) -> int:
