@@ -154,8 +154,8 @@ def shoot(name: str, output: Path) -> list[Take]:
     if not catalogue_path.is_file():
         source = folder / "dailies"
         if name == "stage":
-            if not folder.exists():
-                render_production(StageSpec(), folder)
+            if not source.exists():
+                render_production(StageSpec(), folder, with_truth=False, num_workers=1, progress=False)
             split = {"*/01": "train", "12A/02": "val", "*/02": "test"}
         else:
             cut_up(Path(os.environ["INTERPOSITIVE_MATERIAL"]) / "clips" / name, source)

@@ -79,6 +79,7 @@ def _run_facts(run: RunRecord) -> list[Html]:
         ("Catalogue SHA-256", _digest(run.catalogue_sha256)),
         ("Config SHA-256", _digest(run.config_sha256)),
         ("Archive SHA-256", _digest(run.archive_sha256)),
+        *([("Finder SHA-256", _digest(run.finder_sha256))] if run.finder_sha256 else []),
         *(("Code", start.code.words()) for start in run.starts[:1]),
     ]
     parts = [element("h3", "How it was made"), definitions(facts)]

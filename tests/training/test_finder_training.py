@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from interpositive.errors import IntegrityError, RunFolderError, TrainingStopped
 from interpositive.mini_models.archive import WEIGHTS_NAME
 from interpositive.mini_models.finder import Finder
 from interpositive.mini_models.finder_archive import FINDER_NAME, FinderRecipe, load_finder
+from interpositive.records.run_record import RunRecord
 from interpositive.tasks.wire_removal import WireRemoval
 from interpositive.training.finder_training import FinderStage, train_finder
 from interpositive.training.stopping import StopRequests
@@ -39,9 +41,7 @@ class AskedAfter(StopRequests):
         pass
 
 
-def run(
-    production: TinyProduction, prepared: Path, folder: Path, stop: StopRequests | None = None
-) -> tuple[str, FinderRecipe]:
+def stage_of(production: TinyProduction, prepared: Path) -> FinderStage:
     task = WireRemoval(width_px_at_1080=(30.0, 60.0))
     torch.manual_seed(4)
     finder = Finder(**ARGUMENTS)
@@ -59,8 +59,28 @@ def run(
         num_prepare_workers=0,
         progress=False,
     )
-    stage = FinderStage(finder, dailies, ARGUMENTS, max_steps=7, learning_rate=1e-2, num_windows=1)
-    return train_finder(stage, folder, "tiny", task.name, replace(SETTINGS, checkpoint_every=3), stop or StopRequests())
+    return FinderStage(finder, dailies, ARGUMENTS, max_steps=7, learning_rate=1e-2, num_windows=1)
+
+
+def run(
+    production: TinyProduction, prepared: Path, folder: Path, stop: StopRequests | None = None
+) -> tuple[str, FinderRecipe]:
+    settings = replace(SETTINGS, checkpoint_every=3)
+    return train_finder(stage_of(production, prepared), folder, "tiny", "wires", settings, stop or StopRequests())
+
+
+def test_a_run_keeps_its_finder_and_says_how_far_to_trust_it(
+    train: Callable[..., RunRecord], tiny_production: TinyProduction, prepared_folder: Path, tmp_path: Path
+) -> None:
+    record = train(tmp_path, max_steps=3, finding=stage_of(tiny_production, prepared_folder))
+    kept = load_finder(tmp_path / FINDER_NAME, record.finder_sha256)
+    assert (record.scores["finder/recall"], record.scores["finder/precision"]) == (
+        kept.recipe.recall,
+        kept.recipe.precision,
+    )
+    assert any(note.startswith("the finder for mask=auto: recall") for note in record.notes)
+    without = train(tmp_path / "without", max_steps=3)
+    assert without.finder_sha256 == "" and without.archive_sha256 == record.archive_sha256
 
 
 def test_a_run_that_is_stopped_ends_as_one_that_is_not(

@@ -19,6 +19,7 @@ from interpositive.mini_models.contract import MiniModel
 from interpositive.records.rights import Beginning
 from interpositive.records.run_record import RunRecord
 from interpositive.tasks.wire_removal import WireRemoval
+from interpositive.training.finder_training import FinderStage
 from interpositive.training.rank_watch import RankWatch
 from interpositive.training.run import ComputeSettings, TrainSettings, train_mini_model
 from interpositive.training.stopping import StopRequests
@@ -65,6 +66,7 @@ def train_tiny(
     watch: RankWatch | None = None,
     begun_with: Sequence[Beginning] = (),
     adapter: str = "full",
+    finding: FinderStage | None = None,
     **changes: Any,
 ) -> RunRecord:
     """Start (or resume) a run in a folder, always from the same weights; other keywords change the settings."""
@@ -105,4 +107,5 @@ def train_tiny(
         watch=watch,
         begun_with=begun_with,
         adapter=adapter,
+        finding=finding,
     )
