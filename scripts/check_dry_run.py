@@ -114,7 +114,7 @@ def composed(home: Path, steps: int, overrides: list[str]) -> dict[str, Any]:
     from interpositive.cli.hydra_app import config_folder
 
     given = [
-        *(f"production.workspace={home / 'production'}", f"trainer.max_steps={steps}"),
+        *(f"production.workspace={home / 'production'}", f"trainer.max_steps={steps}", "finder.max_steps=0"),
         *(f"trainer.judge_every={steps // 2}", f"trainer.validate_every={steps // 2}"),
     ]
     with initialize_config_dir(str(config_folder()), version_base="1.3"):

@@ -29,6 +29,7 @@ SMALL_TRAINING = [
     "dailies.num_val_windows=1",
     "dailies.batch_size=2",
     "dailies.num_prepare_workers=0",
+    "finder.max_steps=0",
     "trainer.max_steps=2",
     "trainer.warmup_steps=1",
     "trainer.validate_every=2",

@@ -57,7 +57,7 @@ class FinderConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    max_steps: int | None = Field(ge=1, le=10**9)
+    max_steps: int | None = Field(ge=0, le=10**9)
     learning_rate: float = Field(gt=0, le=1e6)
     num_windows: int = Field(ge=1, le=100_000)
     offsets: list[int]
@@ -206,6 +206,8 @@ def _finding(
     if config.finder is None or not task.can_be_found:
         return None
     given = read_config(FinderConfig, config.finder, "finder")
+    if given.max_steps == 0:
+        return None
     arguments = given.model_dump(exclude={"max_steps", "learning_rate", "num_windows"})
     torch.manual_seed(seed_from("finder weights", config.seed))
     finder = Finder(**arguments)
@@ -213,7 +215,7 @@ def _finding(
         finder,
         _dailies(config, production, takes, task, finder.prepare, {"finder": arguments}),
         arguments,
-        given.max_steps or settings.max_steps,
+        settings.max_steps if given.max_steps is None else given.max_steps,
         given.learning_rate,
         given.num_windows,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -67,21 +68,26 @@ def find_mask(
             f"this run has no finder that knows what {task.name} is for",
             found="mask=auto",
             expected="mask=<a movie, a folder of frames, or polylines in JSON>",
-            remedy="train it again with finder=default" if task.can_be_found else "",
+            remedy="train it again with finder.max_steps=null" if task.can_be_found else "",
         )
     for part in (MASK_NAME, LIKELIHOOD_NAME):
         (folder / part).mkdir()
-    reach, num_found = kept.finder.reach_frames, 0
-    windows = plan_windows(len(plate), _WINDOW, 0, reach)
+    size, num_found = (plate.info.width, plate.info.height), 0
+    small: dict[int, Tensor] = {}
     with tqdm(total=len(plate), desc=f"find in {name}", unit="frame", disable=not progress) as bar:
-        for window in windows:
-            values = frames_to_values(plate.window(window.first, window.last), colour)
-            likely = kept.finder.look(_at_height(values, kept.recipe.height), window.keep)
+        for window in plan_windows(len(plate), _WINDOW, 0, kept.finder.reach_frames):
+            # Each frame is read once, by itself: a window of a large raster would not fit into memory.
+            for number in range(max(window.first, 1 + max(small, default=-1)), window.last):
+                small[number] = _at_height(
+                    frames_to_values(plate.window(number, number + 1), colour), kept.recipe.height
+                )
+            small = {number: frame for number, frame in small.items() if number >= window.first}
+            likely = kept.finder.look(torch.cat([small[n] for n in range(window.first, window.last)]), window.keep)
             for number, likelihood in enumerate(likely, first_number + window.start):
-                mask = _brought_to(_grown(kept.recipe.settling.settle(likelihood)), values) > 0
+                mask = _brought_to(_grown(kept.recipe.settling.settle(likelihood)), size) > 0
                 num_found += bool(mask.any())
                 _write(folder / MASK_NAME / f"{name}.{number:07d}.png", mask.astype(np.float32))
-                _write(folder / LIKELIHOOD_NAME / f"{name}.{number:07d}.png", _brought_to(likelihood, values))
+                _write(folder / LIKELIHOOD_NAME / f"{name}.{number:07d}.png", _brought_to(likelihood, size))
             bar.update(len(likely))
     note = (
         f"the mask was found by the run's finder ({kept.sha256[:12]}; {kept.recipe.words}): something in {num_found} "
@@ -103,9 +109,8 @@ def _grown(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     return cv2.dilate(mask.astype(np.uint8), kernel).astype(np.float32)
 
 
-def _brought_to(plane: NDArray[np.float32], values: Tensor) -> NDArray[np.float32]:
-    lines, columns = values.shape[-2:]
-    return np.asarray(cv2.resize(plane, (columns, lines), interpolation=cv2.INTER_LINEAR), np.float32)
+def _brought_to(plane: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _write(path: Path, plane: NDArray[np.float32]) -> None:

@@ -23,7 +23,13 @@ from interpositive.records.run_record import RunRecord
 
 SMALL = [
     *("production.training_height=64", "dailies.window_frames=8", "dailies.num_windows=2", "dailies.num_val_windows=1"),
-    *("dailies.batch_size=2", "dailies.num_prepare_workers=0", "trainer.max_steps=3", "trainer.warmup_steps=1"),
+    *(
+        "dailies.batch_size=2",
+        "dailies.num_prepare_workers=0",
+        "finder.max_steps=0",
+        "trainer.max_steps=3",
+        "trainer.warmup_steps=1",
+    ),
     *("trainer.validate_every=3", "trainer.checkpoint_every=3", "trainer.held_out_windows=1"),
     *("trainer.held_out_frames=1", "mini_model.scorer_width=4", "mini_model.residual_widths=[4,4,4]"),
     *("mini_model.crop_px=32", "mini_model.flow_offsets=[1]", "mini_model.camera_offsets=[2]"),

@@ -89,7 +89,7 @@ def test_the_mask_of_numbered_frames_has_their_numbers(tmp_path: Path) -> None:
     deliver_shot(tmp_path / "plate", given, tmp_path / "again", KnownErrors(), CanBeFound(), SOURCE, settings())
 
 
-@pytest.mark.parametrize(("task", "remedy"), [(CanBeFound(), "finder=default"), (NothingDamaged(), "")])
+@pytest.mark.parametrize(("task", "remedy"), [(CanBeFound(), "finder.max_steps=null"), (NothingDamaged(), "")])
 def test_without_a_finder_nothing_is_found(tmp_path: Path, task: NothingDamaged, remedy: str) -> None:
     shot = write_movie(tmp_path / "shot.mkv", wired())
     with pytest.raises(MaskError, match="no finder") as refused:
