@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from interpositive.delivery.expecting import EXPECTED_PSNR, Expectation, Verdict
 from interpositive.delivery.finding import FoundMask
 from interpositive.delivery.frame_formats import format_notes
 from interpositive.delivery.gate import GateResult
@@ -43,6 +44,7 @@ from interpositive.records.timecode import is_drop_frame, timecode_to_frame, wra
 from interpositive.tasks.laying_out import Asked, LaidOut
 
 _LEAST_LENT = 1.0 / 256.0
+_NUM_WORST = 8
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,9 @@ class OpenedShot:
         return wrapped_timecode(counted, rate, is_drop_frame(start))
 
 
-def account_for(frame: RestoredFrame, result: Frames, shot: OpenedShot, scratch: Path) -> FrameAccount:
+def account_for(
+    frame: RestoredFrame, result: Frames, shot: OpenedShot, scratch: Path, expected: float | None
+) -> FrameAccount:
     """Write one frame's alteration matte (8 bit: 0 untouched, 255 altered) and count its pixels."""
     altered = changed_pixels(result, frame.plate)
     number = shot.first_frame + frame.number
@@ -125,6 +129,7 @@ def account_for(frame: RestoredFrame, result: Frames, shot: OpenedShot, scratch:
         seen_pixels=frame.seen,
         lent=_lent_pixels(frame, shot),
         grain=frame.grain,
+        expected_psnr_hole=None if expected is None else round(expected, 3),
     )
 
 
@@ -206,10 +211,19 @@ def colour_notes(shot: OpenedShot, source: DeliverySource) -> list[str]:
 
 
 def write_measures(
-    scratch: Path, shot: OpenedShot, gate: GateResult, meter: ShotMeter, pictures: dict[str, str], notes: Sequence[str]
+    scratch: Path,
+    shot: OpenedShot,
+    gate: GateResult,
+    expectation: Expectation,
+    meter: ShotMeter,
+    pictures: dict[str, str],
+    notes: Sequence[str],
 ) -> None:
-    """Write ``measures.json``: the numbers of every method, and what the choice among them rests on."""
+    """Write ``measures.json``: the numbers of every method, what the choice among them rests on, and the verdict."""
     values, curves = meter.compute()
+    verdict = expectation.verdict()
+    places = expectation.worst_places[:_NUM_WORST] or worst_frames(curves[gate.chosen])
+    curves[gate.chosen][EXPECTED_PSNR.name] = expectation.curve
     comments = [gate.note] if gate.note else []
     if any(score is not None for score in gate.scores.values()):
         tried = ", ".join(f"{m} {s:.2f} dB" for m, s in gate.scores.items() if s is not None)
@@ -225,12 +239,15 @@ def write_measures(
         chosen_method=gate.chosen,
         values=values,
         curves=curves,
-        worst_frames=[shot.first_frame + n for n in worst_frames(curves[gate.chosen])],
+        worst_frames=[shot.first_frame + n for n in places],
         pictures=pictures,
         encoding=measured_encoding(shot.colour.plate),
         comments=comments,
+        verdict=verdict.word,
+        verdict_reason=verdict.reason,
     )
-    measures = Measures(metrics=meter.infos, curve_metrics=meter.curve_infos, shots=[measured], notes=meter.notes())
+    curve_metrics = [EXPECTED_PSNR, *meter.curve_infos]
+    measures = Measures(metrics=meter.infos, curve_metrics=curve_metrics, shots=[measured], notes=meter.notes())
     measures.write(scratch / "measures.json")
 
 
@@ -241,6 +258,7 @@ def write_manifest(
     frame_format: FrameFormat,
     seed: int,
     gate: GateResult,
+    verdict: Verdict,
     accounts: list[FrameAccount],
     name: str,
     notes: Sequence[str],
@@ -289,6 +307,8 @@ def write_manifest(
         versions=dict(source.versions),
         training_takes=list(source.training_takes),
         gate={f"psnr_hole/{method}": score for method, score in gate.scores.items()},
+        verdict=verdict.word,
+        verdict_reason=verdict.reason,
         asked=asked.model_dump(mode="json") if asked else {},
         lenders=[one for one in shot.laid_out.lenders if any(one.name == of.lender for f in accounts for of in f.lent)],
         delivered=delivered,

@@ -23,6 +23,7 @@ from interpositive.delivery.accounting import (
     write_measures,
 )
 from interpositive.delivery.conform_paperwork import event_of, write_conform
+from interpositive.delivery.expecting import Expectation
 from interpositive.delivery.finding import FoundMask, find_mask
 from interpositive.delivery.frame_formats import FormatChoice, as_stored, choose_format, window_to_store
 from interpositive.delivery.gate import GatePlan, GateResult, choose_method
@@ -177,6 +178,7 @@ def _deliver(
             (scratch / name).mkdir()
         meter = ShotMeter(methods, settings.metrics, rate=info.rate, has_reference=False, encoding=shot.colour.plate)
         accounts: list[FrameAccount] = []
+        expectation = Expectation(gate.held_out)
         frames_out = SequenceWriter(
             scratch / "frames",
             shot.name,
@@ -207,7 +209,8 @@ def _deliver(
             for frame in bar:
                 result = as_stored(frame.results[gate.chosen], info, frame_format)
                 frames_out.write(result[None], window_to_store(shot.reader, frame, result))
-                accounts.append(account_for(frame, result, shot, scratch))
+                expectation.see(frame.confidence, frame.mask)
+                accounts.append(account_for(frame, result, shot, scratch, expectation.curve[-1]))
                 movies.write({"plate": frame.plate, "result": result})
                 movies.write_matte(frame.mask)
                 movies.write({m: frame.results[m] for m in methods[1:]})
@@ -226,7 +229,7 @@ def _deliver(
         notes += write_conform(scratch, shot.name, [event_of(delivered, "frames")], delivered.record_drop_frame)
         for name, text in mini_model.papers(shot.laid_out.condition(0, 1), gate.chosen, shot.name).items():
             (scratch / name).write_text(text)
-        write_measures(scratch, shot, gate, meter, pictures, notes)
+        write_measures(scratch, shot, gate, expectation, meter, pictures, notes)
         return write_manifest(
             scratch,
             shot,
@@ -234,6 +237,7 @@ def _deliver(
             frame_format,
             settings.seed,
             gate,
+            expectation.verdict(),
             accounts,
             folder.name,
             notes,

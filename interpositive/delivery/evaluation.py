@@ -23,6 +23,7 @@ from interpositive.dailies.take import Take
 from interpositive.delivery.deliver import preference
 from interpositive.delivery.evaluation_plots import write_plots
 from interpositive.delivery.evaluation_tables import write_tables
+from interpositive.delivery.expecting import EXPECTED_PSNR, Expectation, calibration_notes
 from interpositive.delivery.gate import GatePlan, choose_method
 from interpositive.delivery.restoring import AS_STORED, WindowPlan, frames_to_float, frames_to_values, restore_shot
 from interpositive.delivery.review_movies import ReviewMovies
@@ -174,9 +175,12 @@ def evaluate_damaged(
     meter = ShotMeter(
         [*preferred, CHOSEN], settings.metrics, rate=damaged.rate, has_reference=True, encoding=damaged.encoding
     )
+    # How sure it is, is told of the first.
+    methods = [gate.chosen, *(method for method in preferred if method != gate.chosen)]
     restored = restore_shot(
-        read, read_mask, num_frames, mini_model, preferred, settings.windows, read_condition=damaged.condition_of
+        read, read_mask, num_frames, mini_model, methods, settings.windows, read_condition=damaged.condition_of
     )
+    expectation = Expectation(gate.held_out)
     bar = tqdm(
         restored,
         total=num_frames,
@@ -191,7 +195,8 @@ def evaluate_damaged(
             movies.write({"plate": frame.plate, "result": results[CHOSEN]})
             movies.write_matte(frame.mask)
             movies.write({"target": truth})
-            movies.write({m: frame.results[m] for m in preferred if m != gate.chosen})
+            movies.write({m: frame.results[m] for m in methods[1:]})
+            expectation.see(frame.confidence, frame.mask)
             meter.update(
                 {name: frames_to_float(codes[None], damaged.encoding) for name, codes in results.items()},
                 reference=frames_to_float(truth[None], damaged.encoding),
@@ -200,6 +205,8 @@ def evaluate_damaged(
             )
         pictures = {role: f"{damaged.name}/{name}" for role, name in movies.close().items()}
     values, curves = meter.compute()
+    curves[CHOSEN][EXPECTED_PSNR.name] = expectation.curve
+    verdict = expectation.verdict()
     scores = ", ".join(f"{m} {s:.2f} dB" for m, s in gate.scores.items() if s is not None)
     comments = [gate.note] if gate.note else []
     if gate.num_pixels:
@@ -218,6 +225,8 @@ def evaluate_damaged(
         pictures=pictures,
         encoding=measured_encoding(damaged.encoding),
         comments=comments,
+        verdict=verdict.word,
+        verdict_reason=verdict.reason,
     )
     return measures, meter
 
@@ -264,9 +273,9 @@ def evaluate_run(
         measures = measures_of(
             shots,
             meters[0].infos,
-            meters[0].curve_infos,
+            [EXPECTED_PSNR, *meters[0].curve_infos],
             [(CHOSEN, method) for method in shots[0].values if method != CHOSEN],
-            [note for meter in meters for note in meter.notes()],
+            [note for meter in meters for note in meter.notes()] + calibration_notes(shots, CHOSEN),
         )
         measures.write(scratch / MEASURES_NAME)
         write_tables(scratch, measures)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
+from interpositive.delivery.expecting import ErrorByConfidence
 from interpositive.delivery.restoring import AS_STORED, ReadFrames, ReadMask, frames_to_values
 from interpositive.errors import MediaError
 from interpositive.functional.examples import Example
@@ -44,12 +45,16 @@ HoldOut = Callable[[Example, range, torch.Generator, tuple[float, float]], Examp
 
 @dataclass(frozen=True)
 class GateResult:
-    """Hole PSNR in dB of each method on held-out pixels (None if none could be held out), and the choice."""
+    """Hole PSNR in dB of each method on held-out pixels (None if none could be held out), and the choice.
+
+    ``held_out`` is how far off the chosen one was there, by how sure it was.
+    """
 
     scores: dict[str, float | None]
     chosen: str
     num_pixels: int
     note: str = ""
+    held_out: ErrorByConfidence = field(default_factory=ErrorByConfidence, compare=False)
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ def choose_method(
     making_up = {other: method for method, other in mini_model.makes_up.items() if {method, other} <= set(methods)}
     num_hidden = num_made_up = 0
     totals = {method: 0.0 for method in methods}
+    by_confidence = {method: ErrorByConfidence() for method in methods}
     count = 0
     any_masked = False
     for trial in range(plan.num_trials):
@@ -115,7 +121,9 @@ def choose_method(
             num_made_up += 0 if made_up is None else int((made_up.cpu() & own).sum())
             num_hidden += int(own.sum())
         for method in methods:
-            totals[method] += float(((restored[method].frames.cpu() - truth).square() * judged).sum())
+            error = restored[method].frames.cpu() - truth
+            totals[method] += float((error.square() * judged).sum())
+            by_confidence[method].add(restored[method].confidence.cpu(), error, judged)
         count += int(judged.sum()) * truth.shape[1]
     if not count:
         safest = _SAFEST if _SAFEST in methods else methods[0]
@@ -143,4 +151,5 @@ def choose_method(
             note = MADE_UP.format(share=share, method=method, other=other, chosen=chosen)
             chosen = method
             break
-    return GateResult({method: scores.get(method) for method in methods}, chosen, count // 3, note)
+    found = {method: scores.get(method) for method in methods}
+    return GateResult(found, chosen, count // 3, note, by_confidence[chosen])

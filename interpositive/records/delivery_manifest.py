@@ -77,6 +77,7 @@ class FrameAccount(Record):
     ``seen_pixels`` of the mask are shown by any frame; None where the method did not look. ``lent`` is what other
     takes gave, before neighbouring frames are blended. ``grain`` is that of the fill against the plate's around
     it, before and after it was matched; None where it was not.
+    ``expected_psnr_hole`` (dB) is how near the truth the repair is expected to be, None where nothing told.
     """
 
     frame: int
@@ -87,12 +88,14 @@ class FrameAccount(Record):
     seen_pixels: int | None = None
     lent: list[LentPixels] = Field(default_factory=list)
     grain: tuple[float, float] | None = None
+    expected_psnr_hole: float | None = None
 
 
 class DeliveryManifest(Record):
     """Digests of plate, mask, model, config and every frame; versions, seeds and per-frame account.
 
-    ``asked`` is what was asked of the task for this shot; ``lenders`` are other takes that gave it pixels.
+    ``asked`` is what was asked of the task for this shot, ``verdict`` what to do with it (ship, look or redo), and
+    ``lenders`` are other takes that gave it pixels.
     ``hash_list`` is the ASC MHL generation that seals all files of the delivery, this record among them.
     """
 
@@ -117,6 +120,8 @@ class DeliveryManifest(Record):
     versions: dict[str, str]
     training_takes: list[str]
     gate: dict[str, float | None] = Field(default_factory=dict)
+    verdict: str = ""
+    verdict_reason: str = ""
     asked: dict[str, Any] = Field(default_factory=dict)
     lenders: list[LendingTake] = Field(default_factory=list)
     delivered: DeliveredShot | None = None

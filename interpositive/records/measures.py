@@ -36,6 +36,7 @@ class ShotMeasures(Record):
     relative to the file that holds this record. ``first_frame`` numbers the
     first frame of the curves. ``worst_frames`` has frame numbers, worst first.
     ``encoding`` is the colour encoding that fidelity was measured in, empty where it is not known.
+    ``verdict`` is what to do with a delivered shot (``ship``, ``look`` or ``redo``), and why.
     """
 
     name: str
@@ -51,6 +52,8 @@ class ShotMeasures(Record):
     pictures: dict[str, str] = Field(default_factory=dict)
     encoding: str = ""
     comments: list[str] = Field(default_factory=list)
+    verdict: str = ""
+    verdict_reason: str = ""
 
 
 class MeanInterval(Record):

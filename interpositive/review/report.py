@@ -104,4 +104,6 @@ def _verdict_row(shot: ShotMeasures, at: int) -> Html:
             parts.append(element("button", label, type="button", class_="jump", data_goto=str(frame), data_of=str(at)))
     else:
         parts.append(". No worst frames were named.")
+    if shot.verdict:
+        parts += [" ", element("strong", f"{shot.verdict.capitalize()}: "), shot.verdict_reason, "."]
     return element("p", *parts)

@@ -1,0 +1,155 @@
+"""How far off a repair is expected to be, where nobody knows what the hole hides.
+
+A mini-model says how sure it is of each pixel, but not in decibels. On pixels of the same shot that were held back,
+both are known: how sure it was, and how far off. Less sure is never taken for nearer (isotonic regression; Barlow,
+Bartholomew, Bremner and Brunk, Statistical Inference under Order Restrictions, 1972).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
+from scipy.stats import spearmanr
+from torch import Tensor
+
+from interpositive.records.measures import MetricInfo, ShotMeasures
+
+VerdictWord = Literal["ship", "look", "redo"]
+SHIP_DB, REDO_DB = 34.0, 24.0
+MOST_REDO = 0.25
+MOST_STRANGE = 0.05
+EXPECTED_PSNR = MetricInfo(
+    name="expected_psnr_hole",
+    unit="dB",
+    direction="higher",
+    meaning="how near to the truth the repair is expected to be inside the mask, by how near it came on held-out "
+    "pixels of this shot that it was as sure of",
+    group="Nobody knows the truth here",
+)
+_NUM_BINS = 64
+
+
+class ErrorByConfidence:
+    """Squared error of values by confidence, from pixels whose truth is known."""
+
+    def __init__(self) -> None:
+        self._squares = np.zeros(_NUM_BINS)
+        self._counts = np.zeros(_NUM_BINS)
+
+    def add(self, confidence: Tensor, error: Tensor, judged: Tensor) -> None:
+        """Count pixels in: ``confidence`` and ``judged`` ``t 1 h w``, ``error`` ``t 3 h w``."""
+        inside = judged[:, 0] > 0
+        bins = _bins(confidence[:, 0][inside].numpy())
+        squares = error.square().mean(1)[inside].double().numpy()
+        finite = np.isfinite(squares)
+        self._squares += np.bincount(bins[finite], squares[finite], _NUM_BINS)
+        self._counts += np.bincount(bins[finite], minlength=_NUM_BINS)
+
+    def expected(self, confidence: NDArray[np.float32]) -> tuple[NDArray[np.float64], float]:
+        """Expected squared errors of pixels ``n`` by confidence, and which share is less sure than any held out."""
+        known = np.flatnonzero(self._counts)
+        means = self._squares[known] / self._counts[known]
+        level = isotonic_regression(means, weights=self._counts[known], increasing=False).x
+        bins = _bins(confidence)
+        return np.interp(bins, known, level), float((bins < known[0]).mean()) if len(bins) else 0.0
+
+    @property
+    def num_pixels(self) -> int:
+        """How many were counted in."""
+        return int(self._counts.sum())
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do with a repaired shot, and why, in a supervisor's words."""
+
+    word: VerdictWord
+    reason: str
+
+
+class Expectation:
+    """A shot's expected error, frame by frame, as it is restored; nothing where nothing was held out."""
+
+    def __init__(self, held_out: ErrorByConfidence) -> None:
+        self._held_out = held_out if held_out.num_pixels else None
+        self.curve: list[float | None] = []
+        self._strange = self._num_pixels = 0.0
+
+    def see(self, confidence: NDArray[np.float32], mask: NDArray[np.float32]) -> None:
+        """Take the next frame: both ``h w``. A frame without a hole, or without anything to go by, has no number."""
+        sure = confidence[mask > 0]
+        if self._held_out is None or not len(sure):
+            self.curve.append(None)
+            return
+        squares, strange = self._held_out.expected(sure)
+        self._strange += strange * len(sure)
+        self._num_pixels += len(sure)
+        self.curve.append(-10.0 * math.log10(max(float(squares.mean()), 1e-10)))
+
+    @property
+    def worst_places(self) -> list[int]:
+        """Places of frames, the lowest expectation first."""
+        return [
+            place for _, place in sorted((value, place) for place, value in enumerate(self.curve) if value is not None)
+        ]
+
+    def verdict(self) -> Verdict:
+        """See :func:`verdict_of`."""
+        return verdict_of(self.curve, self._strange / self._num_pixels if self._num_pixels else 0.0)
+
+
+def verdict_of(curve: Sequence[float | None], strange_share: float = 0.0) -> Verdict:
+    """From hole PSNRs in dB, frame by frame, and the share of the hole that is less sure than all that was held out.
+
+    *Ship*: no frame is below 34 dB. *Redo*: more than a quarter of them are below 24 dB. *Look*: all else.
+    """
+    known = [value for value in curve if value is not None]
+    if not known:
+        return Verdict("look", "nothing of this shot could be held out, so nobody knows how near the repair is")
+    worst, poor = min(known), sum(value < REDO_DB for value in known) / len(known)
+    if poor > MOST_REDO:
+        return Verdict("redo", f"{poor:.0%} of the frames are expected below {REDO_DB:g} dB inside the mask")
+    if strange_share > MOST_STRANGE:
+        return Verdict("look", f"{strange_share:.0%} of the hole is less sure than anything that could be held out")
+    if worst < SHIP_DB:
+        return Verdict(
+            "look", f"the worst frame is expected at {worst:.1f} dB inside the mask; from {SHIP_DB:g} dB on it ships"
+        )
+    return Verdict("ship", f"every frame is expected at {worst:.1f} dB or more inside the mask")
+
+
+def calibration_notes(shots: Sequence[ShotMeasures], method: str) -> list[str]:
+    """How far expectations held on shots whose truth is known, by the curves of ``method``; empty if none has both."""
+    pairs, verdicts = [], Counter[tuple[str, str]]()
+    for shot in shots:
+        curves = shot.curves.get(method, {})
+        expected, true = curves.get(EXPECTED_PSNR.name), curves.get("psnr_hole")
+        if expected is None or true is None or not any(value is not None for value in expected):
+            continue
+        pairs += [(e, t) for e, t in zip(expected, true, strict=True) if e is not None and t is not None]
+        verdicts[shot.verdict, verdict_of(true).word] += 1
+    if not pairs:
+        return []
+    expected, true = np.array(pairs).T
+    rank = float(spearmanr(expected, true).statistic) if len(pairs) > 2 else math.nan
+    told = "; ".join(
+        f"{num} said {word}" + ("" if word == truly else f" where the truth says {truly}")
+        for (word, truly), num in sorted(verdicts.items())
+    )
+    return [
+        f"expected against true hole PSNR on {len(pairs)} frames of {sum(verdicts.values())} takes: "
+        f"{np.mean(expected - true):+.1f} dB on average, {np.mean(np.abs(expected - true)):.1f} dB either way, rank "
+        f"correlation {rank:.2f}; verdicts: {told}"
+    ]
+
+
+def _bins(confidence: NDArray[np.float32]) -> NDArray[np.int64]:
+    scaled = np.nan_to_num(confidence.astype(np.float64)) * _NUM_BINS
+    return np.clip(scaled, 0, _NUM_BINS - 1).astype(np.int64)

@@ -1,0 +1,82 @@
+"""What is expected of a repair whose truth nobody knows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from interpositive.delivery.expecting import (
+    EXPECTED_PSNR,
+    ErrorByConfidence,
+    Expectation,
+    calibration_notes,
+    verdict_of,
+)
+from interpositive.records.measures import ShotMeasures
+
+
+def held_out(*pairs: tuple[float, float]) -> ErrorByConfidence:
+    """Of pairs of a confidence and an error, a hundred pixels each."""
+    found = ErrorByConfidence()
+    for sure, error in pairs:
+        plane = torch.ones(1, 1, 10, 10)
+        found.add(sure * plane, error * plane.expand(1, 3, 10, 10), plane)
+    return found
+
+
+def test_less_sure_is_never_taken_for_nearer() -> None:
+    table = held_out((0.1, 0.2), (0.5, 0.01), (0.7, 0.03), (0.9, 0.001))
+    squares, strange = table.expected(np.linspace(0.0, 1.0, 41, dtype=np.float32))
+    assert (np.diff(squares) <= 0).all()
+    assert squares[0] == pytest.approx(0.04) and squares[-1] == pytest.approx(1e-6)
+    # 0.5 and 0.7 are in the wrong order, and share their mean.
+    assert table.expected(np.array([0.6], np.float32))[0][0] == pytest.approx((0.01**2 + 0.03**2) / 2)
+    assert strange == pytest.approx(4 / 41)
+
+
+def test_pixels_that_are_not_judged_or_not_numbers_are_not_counted() -> None:
+    table, plane = ErrorByConfidence(), torch.ones(1, 1, 4, 4)
+    error = torch.zeros(1, 3, 4, 4)
+    error[..., 0, :], error[..., 1, :] = 9.0, torch.nan
+    judged = plane.clone()
+    judged[..., 0, :] = 0.0
+    table.add(0.5 * plane, error, judged)
+    assert table.num_pixels == 8
+    assert table.expected(np.array([0.5], np.float32))[0][0] == 0.0
+
+
+def test_a_frame_is_expected_by_its_own_hole_and_the_worst_comes_first() -> None:
+    expectation, mask = Expectation(held_out((0.2, 0.1), (0.9, 0.01))), np.zeros((4, 4), np.float32)
+    mask[0, 0] = 0.5
+    for sure in (0.9, 0.2, 0.9):
+        confidence = np.full((4, 4), 0.2, np.float32)
+        confidence[0, 0] = sure
+        expectation.see(confidence, mask)
+    expectation.see(confidence, np.zeros_like(mask))
+    assert expectation.curve == [pytest.approx(40.0), pytest.approx(20.0), pytest.approx(40.0), None]
+    assert expectation.worst_places == [1, 0, 2]
+    assert expectation.verdict().word == "redo"
+
+
+def test_a_verdict_says_what_it_rests_on() -> None:
+    assert verdict_of([34.0, 50.0, None]).word == "ship"
+    assert verdict_of([33.9, 50.0]).word == "look"
+    assert verdict_of([23.0, 50.0, 50.0, 50.0]).word == "look"
+    assert verdict_of([23.0, 23.0, 50.0]).word == "redo"
+    assert verdict_of([50.0], strange_share=0.1).word == "look"
+    nothing = Expectation(ErrorByConfidence())
+    nothing.see(np.ones((2, 2), np.float32), np.ones((2, 2), np.float32))
+    assert nothing.curve == [None]
+    assert nothing.verdict().word == "look" and "nothing of this shot could be held out" in nothing.verdict().reason
+
+
+def test_expectations_are_held_against_the_truth() -> None:
+    curves = {"chosen": {EXPECTED_PSNR.name: [30.0, 36.0, 35.0, None], "psnr_hole": [31.0, 38.0, 36.0, 40.0]}}
+    shot = ShotMeasures(name="12A", role="test", num_frames=4, curves=curves, verdict="look")
+    (note,) = calibration_notes([shot], "chosen")
+    assert "3 frames of 1 takes: -1.3 dB on average, 1.3 dB either way, rank correlation 1.00" in note
+    assert note.endswith("1 said look")
+    better = shot.model_copy(update={"verdict": "ship"})
+    assert "1 said ship where the truth says look" in calibration_notes([better], "chosen")[0]
+    assert calibration_notes([ShotMeasures(name="a", role="test", num_frames=1)], "chosen") == []
