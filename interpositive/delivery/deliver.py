@@ -209,7 +209,7 @@ def _deliver(
             for frame in bar:
                 result = as_stored(frame.results[gate.chosen], info, frame_format)
                 frames_out.write(result[None], window_to_store(shot.reader, frame, result))
-                expectation.see(frame.confidence, frame.mask)
+                expectation.see(frame.confidence, frame.mask, frame.busy)
                 accounts.append(account_for(frame, result, shot, scratch, expectation.curve[-1]))
                 movies.write({"plate": frame.plate, "result": result})
                 movies.write_matte(frame.mask)

@@ -196,7 +196,7 @@ def evaluate_damaged(
             movies.write_matte(frame.mask)
             movies.write({"target": truth})
             movies.write({m: frame.results[m] for m in methods[1:]})
-            expectation.see(frame.confidence, frame.mask)
+            expectation.see(frame.confidence, frame.mask, frame.busy)
             meter.update(
                 {name: frames_to_float(codes[None], damaged.encoding) for name, codes in results.items()},
                 reference=frames_to_float(truth[None], damaged.encoding),

@@ -1,8 +1,10 @@
 """How far off a repair is expected to be, where nobody knows what the hole hides.
 
 A mini-model says how sure it is of each pixel, but not in decibels. On pixels of the same shot that were held back,
-both are known: how sure it was, and how far off. Less sure is never taken for nearer (isotonic regression; Barlow,
-Bartholomew, Bremner and Brunk, Statistical Inference under Order Restrictions, 1972).
+both are known: how sure it was, and how far off. An error is counted as a share of how busy the picture around the hole
+is, for the same slip costs more on a lattice than on a wall, and the two holes do not lie in the same place. Less
+sure is never taken for nearer (isotonic regression; Barlow, Bartholomew, Bremner and Brunk, Statistical Inference
+under Order Restrictions, 1972).
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 from scipy.stats import spearmanr
@@ -34,26 +38,54 @@ EXPECTED_PSNR = MetricInfo(
     group="Nobody knows the truth here",
 )
 _NUM_BINS = 64
+_LUMA = (0.2126, 0.7152, 0.0722)
+_LEAST_SEEN = 0.05
+_GRAIN = 1e-4
+"""Variance that even a wall has: without it an error there would count without end."""
+
+
+def busyness(values: Tensor, mask: Tensor) -> Tensor:
+    """Variance of luma around each pixel, ``t 1 h w``, of what lies outside the mask.
+
+    ``values`` are ``t 3 h w``, ``mask`` is ``t 1 h w``. Of a square a twelfth of the height wide; where the mask
+    covers nearly all of that, of one four times as wide, and then of the frame.
+    """
+    height, width = values.shape[-2:]
+    weights = values.new_tensor(_LUMA)[:, None, None]
+    planes = []
+    for frame, hole in zip(values, mask, strict=True):
+        seen = (hole[0] <= 0).float().numpy()
+        luma = np.nan_to_num((frame * weights).sum(0).numpy()) * seen
+        centre = float(luma.sum() / max(seen.sum(), 1.0))
+        moments = [seen, seen * (luma - centre), seen * (luma - centre) ** 2]
+        found = np.full((height, width), float(moments[2].sum() / max(seen.sum(), 1.0)), np.float32)
+        for radius in (4 * (height // 24 + 1), height // 24 + 1):
+            share, mean, square = (cv2.blur(m.astype(np.float32), (2 * radius + 1, 2 * radius + 1)) for m in moments)
+            known = share > _LEAST_SEEN
+            share = np.maximum(share, _LEAST_SEEN)
+            found = np.where(known, np.maximum(square / share - (mean / share) ** 2, 0.0), found)
+        planes.append(torch.from_numpy(found + _GRAIN))
+    return torch.stack(planes)[:, None]
 
 
 class ErrorByConfidence:
-    """Squared error of values by confidence, from pixels whose truth is known."""
+    """Squared error of values, as a share of the variance around, by confidence; from pixels whose truth is known."""
 
     def __init__(self) -> None:
         self._squares = np.zeros(_NUM_BINS)
         self._counts = np.zeros(_NUM_BINS)
 
-    def add(self, confidence: Tensor, error: Tensor, judged: Tensor) -> None:
-        """Count pixels in: ``confidence`` and ``judged`` ``t 1 h w``, ``error`` ``t 3 h w``."""
+    def add(self, confidence: Tensor, error: Tensor, judged: Tensor, busy: Tensor) -> None:
+        """Count pixels in: ``confidence``, ``judged`` and :func:`busyness` ``t 1 h w``, ``error`` ``t 3 h w``."""
         inside = judged[:, 0] > 0
         bins = _bins(confidence[:, 0][inside].numpy())
-        squares = error.square().mean(1)[inside].double().numpy()
+        squares = (error.square().mean(1)[inside] / busy[:, 0][inside]).double().numpy()
         finite = np.isfinite(squares)
         self._squares += np.bincount(bins[finite], squares[finite], _NUM_BINS)
         self._counts += np.bincount(bins[finite], minlength=_NUM_BINS)
 
     def expected(self, confidence: NDArray[np.float32]) -> tuple[NDArray[np.float64], float]:
-        """Expected squared errors of pixels ``n`` by confidence, and which share is less sure than any held out."""
+        """Expected shares of pixels ``n`` by confidence, and how many of them are less sure than any held out."""
         known = np.flatnonzero(self._counts)
         means = self._squares[known] / self._counts[known]
         level = isotonic_regression(means, weights=self._counts[known], increasing=False).x
@@ -82,16 +114,16 @@ class Expectation:
         self.curve: list[float | None] = []
         self._strange = self._num_pixels = 0.0
 
-    def see(self, confidence: NDArray[np.float32], mask: NDArray[np.float32]) -> None:
-        """Take the next frame: both ``h w``. A frame without a hole, or without anything to go by, has no number."""
+    def see(self, confidence: NDArray[np.float32], mask: NDArray[np.float32], busy: NDArray[np.float32]) -> None:
+        """Take the next frame: all ``h w``. A frame without a hole, or without anything to go by, has no number."""
         sure = confidence[mask > 0]
         if self._held_out is None or not len(sure):
             self.curve.append(None)
             return
-        squares, strange = self._held_out.expected(sure)
+        shares, strange = self._held_out.expected(sure)
         self._strange += strange * len(sure)
         self._num_pixels += len(sure)
-        self.curve.append(-10.0 * math.log10(max(float(squares.mean()), 1e-10)))
+        self.curve.append(-10.0 * math.log10(max(float((shares * busy[mask > 0]).mean()), 1e-10)))
 
     @property
     def worst_places(self) -> list[int]:
@@ -138,15 +170,16 @@ def calibration_notes(shots: Sequence[ShotMeasures], method: str) -> list[str]:
     if not pairs:
         return []
     expected, true = np.array(pairs).T
-    rank = float(spearmanr(expected, true).statistic) if len(pairs) > 2 else math.nan
+    both_vary = len(pairs) > 2 and np.ptp(expected) > 0 and np.ptp(true) > 0
+    rank = f", rank correlation {spearmanr(expected, true).statistic:.2f}" if both_vary else ""
     told = "; ".join(
         f"{num} said {word}" + ("" if word == truly else f" where the truth says {truly}")
         for (word, truly), num in sorted(verdicts.items())
     )
     return [
         f"expected against true hole PSNR on {len(pairs)} frames of {sum(verdicts.values())} takes: "
-        f"{np.mean(expected - true):+.1f} dB on average, {np.mean(np.abs(expected - true)):.1f} dB either way, rank "
-        f"correlation {rank:.2f}; verdicts: {told}"
+        f"{np.mean(expected - true):+.1f} dB on average, {np.mean(np.abs(expected - true)):.1f} dB either "
+        f"way{rank}; verdicts: {told}"
     ]
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from interpositive.delivery.expecting import ErrorByConfidence
+from interpositive.delivery.expecting import ErrorByConfidence, busyness
 from interpositive.delivery.restoring import AS_STORED, ReadFrames, ReadMask, frames_to_values
 from interpositive.errors import MediaError
 from interpositive.functional.examples import Example
@@ -116,6 +116,7 @@ def choose_method(
         truth, judged = held_out.target[kept], held_out.condition["judged"][kept]
         restored = mini_model.restore(held_out, keep, methods)
         own = torch.from_numpy(masks[kept] > 0)[:, None]
+        busy = busyness(held_out.input[kept], held_out.mask[kept])
         for method in making_up.values():
             made_up = restored[method].made_up
             num_made_up += 0 if made_up is None else int((made_up.cpu() & own).sum())
@@ -123,7 +124,7 @@ def choose_method(
         for method in methods:
             error = restored[method].frames.cpu() - truth
             totals[method] += float((error.square() * judged).sum())
-            by_confidence[method].add(restored[method].confidence.cpu(), error, judged)
+            by_confidence[method].add(restored[method].confidence.cpu(), error, judged, busy)
         count += int(judged.sum()) * truth.shape[1]
     if not count:
         safest = _SAFEST if _SAFEST in methods else methods[0]

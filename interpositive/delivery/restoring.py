@@ -14,6 +14,7 @@ from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
+from interpositive.delivery.expecting import busyness
 from interpositive.functional.examples import Example
 from interpositive.functional.grain import match_grain
 from interpositive.functional.seeds import seed_from
@@ -46,9 +47,10 @@ class WindowPlan:
 class RestoredFrame:
     """One frame of a shot: plate and results as codes ``h w 3``, mask ``h w`` in [0, 1], confidence ``h w``.
 
-    ``lent`` says how many pixels of the first method's result came from which frame of which other take, ``seen`` how
-    many of the hole's any frame shows, None where nobody looked. ``grain`` is how strong the fill's grain was and is,
-    against the plate's around it; None where it was left as it was.
+    ``busy`` is :func:`~interpositive.delivery.expecting.busyness`. ``lent`` says how many pixels of the first method's
+    result came from which frame of which other take, ``seen`` how many of the hole's any frame shows, None where
+    nobody looked. ``grain`` is how strong the fill's grain was and is, against the plate's around it; None where it was
+    left as it was.
     """
 
     number: int
@@ -56,6 +58,7 @@ class RestoredFrame:
     mask: NDArray[np.float32]
     results: Mapping[str, Frames]
     confidence: NDArray[np.float32]
+    busy: NDArray[np.float32]
     lent: Mapping[tuple[int, int], float] = field(default_factory=dict)
     seen: int | None = None
     grain: tuple[float, float] | None = None
@@ -119,6 +122,7 @@ def restore_shot(
                 masks[place],
                 {method: composite(frames[place], frame, masks[place], colour) for method, frame in filled.items()},
                 sure[number][0].numpy(),
+                busyness(plate[place : place + 1], torch.from_numpy(masks[place])[None, None])[0, 0].numpy(),
                 *provenance.of(number),
                 grain=None if matched is None else (matched.before, matched.after),
             )

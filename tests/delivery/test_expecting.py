@@ -10,6 +10,7 @@ from interpositive.delivery.expecting import (
     EXPECTED_PSNR,
     ErrorByConfidence,
     Expectation,
+    busyness,
     calibration_notes,
     verdict_of,
 )
@@ -21,7 +22,7 @@ def held_out(*pairs: tuple[float, float]) -> ErrorByConfidence:
     found = ErrorByConfidence()
     for sure, error in pairs:
         plane = torch.ones(1, 1, 10, 10)
-        found.add(sure * plane, error * plane.expand(1, 3, 10, 10), plane)
+        found.add(sure * plane, error * plane.expand(1, 3, 10, 10), plane, plane)
     return found
 
 
@@ -35,13 +36,26 @@ def test_less_sure_is_never_taken_for_nearer() -> None:
     assert strange == pytest.approx(4 / 41)
 
 
+def test_a_picture_is_as_busy_as_what_lies_around_its_hole() -> None:
+    values = torch.full((1, 3, 48, 96), 0.5)
+    values[..., 48:] += 0.2 * ((torch.arange(48)[:, None] + torch.arange(48)) % 2 * 2 - 1)
+    mask = torch.zeros(1, 1, 48, 96)
+    mask[..., 20:26, 20:26] = mask[..., 20:26, 70:76] = 1.0
+    values[mask.expand_as(values) > 0] = 9.0
+    busy = busyness(values, mask)[0, 0]
+    assert busy[23, 23] == pytest.approx(1e-4, rel=0.01)
+    assert busy[23, 73] == pytest.approx(0.04, rel=0.05)
+    # Deep in a wide hole, what there is further off; without any, nothing but grain.
+    assert busyness(values, torch.ones_like(mask)).unique().tolist() == [pytest.approx(1e-4)]
+
+
 def test_pixels_that_are_not_judged_or_not_numbers_are_not_counted() -> None:
     table, plane = ErrorByConfidence(), torch.ones(1, 1, 4, 4)
     error = torch.zeros(1, 3, 4, 4)
     error[..., 0, :], error[..., 1, :] = 9.0, torch.nan
     judged = plane.clone()
     judged[..., 0, :] = 0.0
-    table.add(0.5 * plane, error, judged)
+    table.add(0.5 * plane, error, judged, plane)
     assert table.num_pixels == 8
     assert table.expected(np.array([0.5], np.float32))[0][0] == 0.0
 
@@ -52,8 +66,8 @@ def test_a_frame_is_expected_by_its_own_hole_and_the_worst_comes_first() -> None
     for sure in (0.9, 0.2, 0.9):
         confidence = np.full((4, 4), 0.2, np.float32)
         confidence[0, 0] = sure
-        expectation.see(confidence, mask)
-    expectation.see(confidence, np.zeros_like(mask))
+        expectation.see(confidence, mask, np.ones_like(mask))
+    expectation.see(confidence, np.zeros_like(mask), np.ones_like(mask))
     assert expectation.curve == [pytest.approx(40.0), pytest.approx(20.0), pytest.approx(40.0), None]
     assert expectation.worst_places == [1, 0, 2]
     assert expectation.verdict().word == "redo"
@@ -66,7 +80,7 @@ def test_a_verdict_says_what_it_rests_on() -> None:
     assert verdict_of([23.0, 23.0, 50.0]).word == "redo"
     assert verdict_of([50.0], strange_share=0.1).word == "look"
     nothing = Expectation(ErrorByConfidence())
-    nothing.see(np.ones((2, 2), np.float32), np.ones((2, 2), np.float32))
+    nothing.see(*np.ones((3, 2, 2), np.float32))
     assert nothing.curve == [None]
     assert nothing.verdict().word == "look" and "nothing of this shot could be held out" in nothing.verdict().reason
 
