@@ -113,7 +113,14 @@ def restore_shot(
             matched = None
             if grain == "match" and mini_model.hides_masked:
                 first = rearrange(filled[methods[0]], "c h w -> h w c").numpy()
-                matched = match_grain(first, masks[place] > 0, seed_from("grain", shot, number))
+                other = number - 1 if number else min(1, num_frames - 1)
+                if window.first <= other < window.last:
+                    picture, hidden = plate[other - window.first], masks[other - window.first]
+                else:
+                    picture = frames_to_values(read_frames(other, other + 1), colour)[0]
+                    hidden = read_mask(other, other + 1)[0]
+                neighbour = rearrange(picture, "c h w -> h w c").numpy(), hidden > 0
+                matched = match_grain(first, masks[place] > 0, seed_from("grain", shot, number), neighbour)
             if matched is not None:
                 filled[methods[0]] = rearrange(torch.from_numpy(matched.picture), "h w c -> c h w")
             yield RestoredFrame(

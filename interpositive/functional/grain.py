@@ -56,11 +56,14 @@ class Matched:
     after: float
 
 
-def match_grain(frame: Picture, hole: Boolean, seed: int) -> Matched | None:
+def match_grain(
+    frame: Picture, hole: Boolean, seed: int, neighbour: tuple[Picture, Boolean] | None = None
+) -> Matched | None:
     """Give the fill of a frame ``h w 3`` the grain that it lacks against the picture around its hole ``h w``.
 
-    None where it cannot be told: too little that is flat lies around the hole or in it. Pixels outside stay. What is
-    added depends on the seed and a pixel's place alone.
+    ``neighbour`` is the frame before or after and its hole: grain that they share stands still, as compression leaves
+    it, and none that moves is put in its place. None where it cannot be told: too little that is flat lies around the
+    hole or in it. Pixels outside stay. What is added depends on the seed and a pixel's place alone.
     """
     if not hole.any() or hole.all():
         return None
@@ -81,6 +84,13 @@ def match_grain(frame: Picture, hole: Boolean, seed: int) -> Matched | None:
     wanted = grain.strength_at(_smooth_luma(picture))
     has = _local_strength(picture, flat)
     missing = np.square(wanted) - np.square(has)
+    if neighbour is not None:
+        both = (
+            known
+            & (slope <= flattest)
+            & ~(cv2.dilate(neighbour[1][box].astype(np.uint8), np.ones((5, 5), np.uint8)) > 0)
+        )
+        missing *= _moving_share(picture, np.ascontiguousarray(neighbour[0][box]), both)
     lacking = np.maximum(0.0, missing)
     # Measured here and there, a fill with all its grain seems to lack some: together it gets what it lacks together.
     lacking *= np.clip(missing[flat].mean(0) / np.maximum(lacking[flat].mean(0), 1e-12), 0.0, 1.0)
@@ -113,6 +123,15 @@ def measure_grain(picture: Picture, flat: Boolean) -> Grain | None:
     first, second = cut[:, 1:][beside].ravel(), cut[:, :-1][beside].ravel()
     alike = np.asarray(np.corrcoef(cut[flat].T), np.float64)
     return Grain(levels, strengths, alike, float(np.corrcoef(first, second)[0, 1]))
+
+
+def _moving_share(picture: Picture, other: Picture, flat: Boolean) -> float:
+    """Which share of the grain's power is another in the next frame; 1 where too little is flat in both to tell."""
+    if flat.sum() < _LEAST_PIXELS:
+        return 1.0
+    here, there = _fine(picture)[flat], _fine(other)[flat]
+    changed, own = (np.median(np.abs(each)) for each in (here - there, here))
+    return float(np.clip(changed**2 / max(2.0 * own**2, 1e-12), 0.0, 1.0))
 
 
 def _fine(picture: Picture) -> Picture:

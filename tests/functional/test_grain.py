@@ -85,3 +85,13 @@ def test_where_grain_cannot_be_told_nothing_is_done() -> None:
     assert match_grain(frame, np.zeros_like(HOLE), 1) is None
     assert match_grain(frame, np.ones_like(HOLE), 1) is None
     assert match_grain(np.full_like(frame, 0.5), HOLE, 1) is None, "a plate without grain"
+
+
+def test_where_grain_stands_still_none_that_moves_is_put() -> None:
+    plate = graded_wall() + grain_of(0.012, 0.6)
+    frame = np.where(HOLE[..., None], graded_wall(), plate)
+    still = match_grain(frame, HOLE, seed=3, neighbour=(plate, HOLE))
+    assert still is not None and still.after == pytest.approx(still.before)
+    assert np.array_equal(still.picture, frame)
+    moving = match_grain(frame, HOLE, seed=3, neighbour=(graded_wall() + grain_of(0.012, 0.6, seed=1), HOLE))
+    assert moving is not None and moving.after > 0.85
