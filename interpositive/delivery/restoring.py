@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from interpositive.delivery.expecting import busyness
 from interpositive.functional.examples import Example
 from interpositive.functional.grain import match_grain
 from interpositive.functional.seeds import seed_from
-from interpositive.functional.windows import WindowJoiner, plan_windows
+from interpositive.functional.windows import Window, WindowJoiner, plan_windows
 from interpositive.media.colour_management import BRIGHTEST
 from interpositive.media.contract import Frames, code_range
 from interpositive.media.plate_colour import PlateColour
@@ -27,6 +27,7 @@ from interpositive.tasks.laying_out import ReadCondition, nothing_more
 
 AS_STORED = PlateColour()
 Grain = Literal["match", "as_filled"]
+_LEAST_FRAMES = 4
 ReadFrames = Callable[[int, int], Frames]
 ReadMask = Callable[[int, int], NDArray[np.float32]]
 
@@ -35,12 +36,21 @@ ReadMask = Callable[[int, int], NDArray[np.float32]]
 class WindowPlan:
     """``size`` frames are restored at a time, ``overlap`` of them shared with the next window.
 
-    ``reach`` more on each side lend pixels; None takes what the mini-model asks for.
+    ``reach`` more on each side lend pixels; None takes what the mini-model asks for. Where the values of all frames
+    that are read at a time would take more than ``most_mib``, fewer are restored at a time and share fewer, 4 at least.
     """
 
     size: int = 24
     overlap: int = 4
     reach: int | None = None
+    most_mib: int = 1024
+
+    def windows(self, num_frames: int, reach: int, height: int, width: int) -> list[Window]:
+        """The windows of a shot of that raster, whose frames lend pixels over ``reach``."""
+        at_once = (self.most_mib << 20) // (3 * 4 * height * width) - 2 * reach
+        size = min(self.size, max(at_once, _LEAST_FRAMES))
+        overlap = min(-(-self.overlap * size // max(self.size, 1)), size // 2)
+        return plan_windows(num_frames, size, overlap, reach)
 
 
 @dataclass(frozen=True)
@@ -85,21 +95,19 @@ def restore_shot(
     method's fill is given the grain that it lacks; where a mini-model sees what is under the mask, that has its own.
     """
     reach = mini_model.reach_frames if plan.reach is None else plan.reach
-    overlap = min(plan.overlap, plan.size // 2)
-    windows = plan_windows(num_frames, plan.size, overlap, reach)
+    buffered = _Buffer(read_frames, read_mask, colour)
+    first = buffered.codes(0)
+    shot = seed_from("shot", num_frames, hashlib.sha256(np.ascontiguousarray(first).tobytes()).hexdigest())
+    windows = plan.windows(num_frames, reach, *first.shape[:2])
+    buffered.reserve(max(window.last - window.first for window in windows), *first.shape[:2])
     joiners = {method: WindowJoiner() for method in methods}
     confidence_joiner = WindowJoiner()
     provenance = _Provenance()
-    buffered = _Buffer(read_frames, read_mask)
     for index, window in enumerate(windows):
-        frames, masks = buffered.window(window.first, window.last)
         next_start = windows[index + 1].start if index + 1 < len(windows) else None
-        plate = frames_to_values(frames, colour)
-        if index == 0:
-            shot = seed_from("shot", num_frames, hashlib.sha256(np.ascontiguousarray(frames[0]).tobytes()).hexdigest())
         condition = dict(read_condition(window.first, window.last))
         condition |= {"shot": torch.tensor(shot), "first_frame": torch.tensor(window.first)}
-        example = Example(plate, torch.from_numpy(masks)[:, None], condition=condition).to(device)
+        example = Example(*buffered.window(window.first, window.last), condition=condition).to(device)
         restored = mini_model.restore(example, window.keep, methods)
         joined = {
             method: dict(joiners[method].join(window.start, restored[method].frames.cpu(), next_start))
@@ -107,29 +115,31 @@ def restore_shot(
         }
         sure = dict(confidence_joiner.join(window.start, restored[methods[0]].confidence.cpu(), next_start))
         provenance.note(window.start, restored[methods[0]], condition.get("lent_places"))
+        # What the next window takes memory for, this one is to have given back.
+        del example, restored
         for number in sorted(sure):
-            place = number - window.first
-            filled = {method: joined[method][number] for method in methods}
+            codes, mask = buffered.codes(number), buffered.mask(number)
+            filled = {method: joined[method].pop(number) for method in methods}
             matched = None
             if grain == "match" and mini_model.hides_masked:
-                first = rearrange(filled[methods[0]], "c h w -> h w c").numpy()
+                fill = rearrange(filled[methods[0]], "c h w -> h w c").numpy()
                 other = number - 1 if number else min(1, num_frames - 1)
                 if window.first <= other < window.last:
-                    picture, hidden = plate[other - window.first], masks[other - window.first]
+                    picture, hidden = buffered.values(other)[0], buffered.mask(other)
                 else:
                     picture = frames_to_values(read_frames(other, other + 1), colour)[0]
                     hidden = read_mask(other, other + 1)[0]
                 neighbour = rearrange(picture, "c h w -> h w c").numpy(), hidden > 0
-                matched = match_grain(first, masks[place] > 0, seed_from("grain", shot, number), neighbour)
+                matched = match_grain(fill, mask > 0, seed_from("grain", shot, number), neighbour)
             if matched is not None:
                 filled[methods[0]] = rearrange(torch.from_numpy(matched.picture), "h w c -> c h w")
             yield RestoredFrame(
                 number,
-                frames[place],
-                masks[place],
-                {method: composite(frames[place], frame, masks[place], colour) for method, frame in filled.items()},
-                sure[number][0].numpy(),
-                busyness(plate[place : place + 1], torch.from_numpy(masks[place])[None, None])[0, 0].numpy(),
+                codes,
+                mask,
+                {method: composite(codes, frame, mask, colour) for method, frame in filled.items()},
+                sure.pop(number)[0].numpy(),
+                busyness(buffered.values(number), torch.from_numpy(mask)[None, None])[0, 0].numpy(),
                 *provenance.of(number),
                 grain=None if matched is None else (matched.before, matched.after),
             )
@@ -208,22 +218,66 @@ def changed_pixels(found: Frames, plate: Frames) -> NDArray[np.bool_]:
 
 
 class _Buffer:
-    """Frames and masks of the last window, so that what the next one shares is not decoded twice."""
+    """Frames, their values and their masks, so that what windows share is not decoded twice.
 
-    def __init__(self, read_frames: ReadFrames, read_mask: ReadMask) -> None:
-        self._read_frames, self._read_mask = read_frames, read_mask
-        self._first = self._last = 0
-        self._frames: Frames | None = None
-        self._masks: NDArray[np.float32] | None = None
+    Values are kept in one place, where the next window's move up: no window is ever there twice.
+    """
 
-    def window(self, first: int, last: int) -> tuple[Frames, NDArray[np.float32]]:
-        if self._frames is None or self._masks is None or first >= self._last:
-            frames, masks = self._read_frames(first, last), self._read_mask(first, last)
-        else:
-            kept = slice(first - self._first, None)
-            frames, masks = self._frames[kept], self._masks[kept]
-            if last > self._last:
-                frames = cast(Frames, np.concatenate((frames, self._read_frames(self._last, last))))
-                masks = np.concatenate((masks, self._read_mask(self._last, last)))
-        self._first, self._last, self._frames, self._masks = first, last, frames, masks
-        return frames, masks
+    def __init__(self, read_frames: ReadFrames, read_mask: ReadMask, colour: PlateColour) -> None:
+        self._read_frames, self._read_mask, self._colour = read_frames, read_mask, colour
+        self._first = 0
+        self._codes: list[Frames] = []
+        self._values = self._masks = torch.zeros(0)
+
+    def reserve(self, num: int, height: int, width: int) -> None:
+        """Have room for so many frames at a time."""
+        held = len(self._codes)
+        values, masks = torch.empty(num, 3, height, width), torch.empty(num, 1, height, width)
+        if held:
+            values[:held], masks[:held] = self._values[:held], self._masks[:held]
+        self._values, self._masks = values, masks
+
+    def codes(self, number: int) -> Frames:
+        """A frame's codes ``h w 3``; read if it is the next one."""
+        self._read_to(number + 1)
+        return self._codes[number - self._first]
+
+    def mask(self, number: int) -> NDArray[np.float32]:
+        """A frame's mask ``h w``, the caller's own."""
+        mask: NDArray[np.float32] = self._masks[number - self._first, 0].numpy().copy()
+        return mask
+
+    def values(self, number: int) -> Tensor:
+        """A frame's values ``1 3 h w``, to be read until the next window is asked for."""
+        place = number - self._first
+        return self._values[place : place + 1]
+
+    def window(self, first: int, last: int) -> tuple[Tensor, Tensor]:
+        """Values ``t 3 h w`` and masks ``t 1 h w``, to be read until the next window is asked for."""
+        self._drop_before(first)
+        self._read_to(last)
+        num = last - first
+        return self._values[:num], self._masks[:num]
+
+    def _drop_before(self, first: int) -> None:
+        gone = min(max(first - self._first, 0), len(self._codes))
+        kept = len(self._codes) - gone
+        if gone:
+            for place in range(kept):
+                self._values[place] = self._values[place + gone]
+                self._masks[place] = self._masks[place + gone]
+        self._codes = self._codes[gone:]
+        self._first = max(first, self._first)
+
+    def _read_to(self, last: int) -> None:
+        start = self._first + len(self._codes)
+        if last <= start:
+            return
+        frames, masks = self._read_frames(start, last), self._read_mask(start, last)
+        begun, num = len(self._codes), last - self._first
+        if num > len(self._values):
+            self.reserve(num, *frames.shape[1:3])
+        for place, frame in enumerate(frames, start=begun):
+            self._values[place] = frames_to_values(frame[None], self._colour)[0]
+        self._masks[begun:num, 0] = torch.from_numpy(masks)
+        self._codes += list(frames)

@@ -70,4 +70,5 @@ class WindowJoiner:
         release = stop if next_start is None else next_start
         for number in range(start, release):
             yield number, joined[number - start]
-        self._held = joined[release - start :]
+        # Copies: views would keep all of the window.
+        self._held = [frame.clone() for frame in joined[release - start :]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -12,6 +12,7 @@ from einops import rearrange
 from numpy.typing import NDArray
 
 from interpositive.functional.examples import Example
+from interpositive.functional.threads import in_turn
 from interpositive.mini_models.view_comparing import (
     ERROR_WHERE_UNKNOWN,
     GRAIN_SIGMA_PX,
@@ -23,7 +24,7 @@ from interpositive.mini_models.view_comparing import (
 )
 from interpositive.motion.hole_regions import Box, Region, whole_frame
 from interpositive.motion.lent_frames import LentFrames
-from interpositive.motion.motion_memory import MotionMemory
+from interpositive.motion.motion_memory import ShotMemory
 from interpositive.motion.propagation import Carried, Sweeps, sweep
 from interpositive.motion.window_motion import Boolean, Plane, WindowMotion, channel_mean
 
@@ -120,6 +121,14 @@ class BankBuilder:
                 sweep(self.motion, backward=True, wanted=self._wanted),
             )
         return self._sweeps
+
+    def find_shared(self) -> None:
+        """Find what the banks of all frames share, so that these can be built side by side."""
+        deque(in_turn(self.motion.link, range(self.motion.num_frames - 1)), maxlen=0)
+        if self.recipe.camera_offsets:
+            self.motion.camera(0, 0)
+        if self.recipe.recursive:
+            self._sweeps = self.sweeps
 
     def build(self, frame: int) -> Bank:
         """The bank of a whole frame."""
@@ -258,11 +267,11 @@ def _doubt_outsiders(
     if len(set(lent[lending].tolist())) < _ENOUGH_FOR_A_MAJORITY or not len(ys):
         return
     box = (slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1))
-    shown = np.where(valid[lending][:, *box, None], pictures[lending][:, *box], np.nan)
-    with warnings.catch_warnings():
-        # Where none of them shows anything there is no median.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        middle = np.nanmedian(shown, axis=0)
+    known = valid[lending][:, *box]
+    shown = np.where(known[..., None], pictures[lending][:, *box], np.nan)
+    # Where none of them shows anything there is no median.
+    shown[:, ~known.any(0)] = 0.0
+    middle = np.nanmedian(shown, axis=0)
     for index, picture in zip(lending, shown, strict=True):
         apart = channel_mean(np.nan_to_num(np.abs(picture - middle)).astype(np.float32))
         apart = np.asarray(cv2.GaussianBlur(apart, (0, 0), GRAIN_SIGMA_PX), np.float32)
@@ -274,7 +283,7 @@ def motion_of(example: Example) -> WindowMotion:
     return WindowMotion(*_frames_and_masks(example), lent=_lent_frames(example))
 
 
-def motion_near_holes(example: Example, memory: MotionMemory) -> WindowMotion:
+def motion_near_holes(example: Example, memory: ShotMemory) -> WindowMotion:
     """The motion of a window ``t c h w``, found around its holes, as far as views are compared and looked at.
 
     The frames are not copied; windows share the memory.

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from interpositive.backbones.fusion_network import CandidateScorer, ResidualUNet
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
+from interpositive.functional.threads import in_turn
 from interpositive.mini_models.candidate_bank import (
     KINDS,
     LOOKED_AT_PX,
@@ -36,7 +37,7 @@ from interpositive.mini_models.exportable import Exportable
 from interpositive.mini_models.fusion_export import fusion_exportables
 from interpositive.mini_models.hole_fills import Blend, Picture, blend_along_flow, composed
 from interpositive.motion.hole_regions import Region
-from interpositive.motion.motion_memory import MotionMemory
+from interpositive.motion.motion_memory import ShotMemory
 from interpositive.motion.window_motion import WindowMotion
 from interpositive.objectives.pixel import absolute, charbonnier, gradient_difference
 from interpositive.records.bounds import Bounds, refuse_outside
@@ -118,7 +119,7 @@ class CandidateFusion(MiniModel):
         first, second, third = residual_widths
         self.residual = ResidualUNet(_NUM_RESIDUAL_FEATURES, (first, second, third))
         self.blend = Blend()
-        self._memory = MotionMemory()
+        self._memory = ShotMemory()
         self.log_temperature = nn.Parameter(torch.tensor(float(np.log(temperature))))
         self._initial_log_temperature = float(np.log(temperature))
 
@@ -255,23 +256,18 @@ class CandidateFusion(MiniModel):
         certainty: dict[str, list[Picture]] = {name: [] for name in wanted}
         num_lent = 0 if motion.lent is None else len(motion.lent.frames)
         lent = {name: torch.zeros(len(keep), num_lent) for name in learned}
-        for index, frame in enumerate(keep):
-            if not motion.holes[frame].any():
-                found = dict.fromkeys(wanted, (np.zeros((0, 3), np.float32), np.zeros(0, np.float32)))
-            else:
-                found = {
-                    name: classical_fill(name, motion, lambda: builder.sweeps, frame)
-                    for name in wanted
-                    if name in CLASSICAL_FILLS
-                }
-                if learned:
-                    chosen, never_seen[index], given = self._choose(builder, frame, learned, num_lent)
-                    found |= chosen
-                    for name in learned:
-                        lent[name][index] = given[name]
-            for name, (fill, sure) in found.items():
+        for name in wanted:
+            if name in CLASSICAL_FILLS:
+                found = [classical_fill(name, motion, lambda: builder.sweeps, frame) for frame in keep]
+                fills[name], certainty[name] = [fill for fill, _ in found], [sure for _, sure in found]
+        if learned and any(motion.holes[frame].any() for frame in keep):
+            builder.find_shared()
+        chosen = in_turn(lambda frame: self._choose(builder, frame, learned, num_lent), keep if learned else ())
+        for index, (of_methods, never_seen[index], given) in enumerate(chosen):
+            for name, (fill, sure) in of_methods.items():
                 fills[name].append(fill)
                 certainty[name].append(sure)
+                lent[name][index] = given[name]
         restored = {}
         holes = (motion.holes[frame] for frame in keep)
         seen = torch.tensor([int((hole & ~unseen).sum()) for hole, unseen in zip(holes, never_seen, strict=True)])
@@ -287,6 +283,7 @@ class CandidateFusion(MiniModel):
         """The fusion of candidates that are lined up, as it is and as a node of a compositing program."""
         return fusion_exportables(self, plate_height)
 
+    @torch.no_grad()
     def _choose(
         self, builder: BankBuilder, frame: int, methods: Sequence[str], num_lent: int
     ) -> tuple[dict[str, tuple[Picture, Picture]], NDArray[np.bool_], dict[str, Tensor]]:
@@ -297,6 +294,9 @@ class CandidateFusion(MiniModel):
         """
         motion = builder.motion
         hole = motion.holes[frame]
+        if not hole.any():
+            nothing = (np.zeros((0, 3), np.float32), np.zeros(0, np.float32))
+            return dict.fromkeys(methods, nothing), hole, {name: torch.zeros(num_lent) for name in methods}
         pictures = {name: np.zeros((*hole.shape, 3), np.float32) for name in methods}
         sure = np.zeros(hole.shape, np.float32)
         never_seen = np.zeros(hole.shape, bool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar, cast
@@ -18,28 +19,40 @@ class MotionMemory:
 
     Windows of a shot overlap by more frames than they add. Keys made by :func:`fingerprint` say what a frame looks
     like and not where it lies, so that what one window found serves the next, and never a frame that differs.
-    A copy of a memory is empty.
+    A copy of a memory is empty. Threads may share one.
     """
 
     def __init__(self, budget_mib: float = 320.0) -> None:
         self.budget_mib = budget_mib
         self._found: OrderedDict[Hashable, NDArray[Any] | tuple[NDArray[Any], ...]] = OrderedDict()
         self._num_bytes = 0
+        self._lock = threading.Lock()
 
     def of(self, key: Hashable, find: Callable[[], Found]) -> Found:
         """What is kept under a key; found, and kept, if nothing is."""
-        if key in self._found:
-            self._found.move_to_end(key)
-            return cast(Found, self._found[key])
+        with self._lock:
+            if key in self._found:
+                self._found.move_to_end(key)
+                return cast(Found, self._found[key])
+        # Two threads that want the same at once find it both, rather than wait for each other.
         found = find()
-        self._found[key] = found
-        self._num_bytes += _num_bytes(found)
-        while self._num_bytes > self.budget_mib * 2**20 and len(self._found) > 1:
-            self._num_bytes -= _num_bytes(self._found.popitem(last=False)[1])
+        with self._lock:
+            if key not in self._found:
+                self._found[key] = found
+                self._num_bytes += _num_bytes(found)
+            while self._num_bytes > self.budget_mib * 2**20 and len(self._found) > 1:
+                self._num_bytes -= _num_bytes(self._found.popitem(last=False)[1])
         return found
 
     def __reduce__(self) -> tuple[type[MotionMemory], tuple[float]]:
         return MotionMemory, (self.budget_mib,)
+
+
+class ShotMemory:
+    """What windows of a shot share: of ``frames`` a little that all ask for, of ``regions`` much that is soon stale."""
+
+    def __init__(self, frames_mib: float = 192.0, regions_mib: float = 256.0) -> None:
+        self.frames, self.regions = MotionMemory(frames_mib), MotionMemory(regions_mib)
 
 
 def fingerprint(frame: NDArray[np.float32], hole: NDArray[np.bool_]) -> bytes:

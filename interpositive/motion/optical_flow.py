@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from threading import get_ident
 from typing import Literal
 
 import cv2
@@ -22,8 +23,10 @@ _PRESETS: dict[str, int] = {
 }
 
 
-@lru_cache(maxsize=4)
-def _engine(preset: Preset) -> cv2.DISOpticalFlow:
+@lru_cache(maxsize=32)
+def _engine(preset: Preset, thread: int) -> cv2.DISOpticalFlow:
+    """An engine keeps what it is working on: each thread has its own."""
+    del thread
     engine = cv2.DISOpticalFlow.create(_PRESETS[preset])
     if preset == "fine":
         # To the last pixel, where the others stop at half or a quarter of the raster.
@@ -52,5 +55,5 @@ def dis_flow(source: NDArray[np.uint8], target: NDArray[np.uint8], preset: Prese
         source = np.pad(source, ((0, pad_y), (0, pad_x)), mode="edge")
         target = np.pad(target, ((0, pad_y), (0, pad_x)), mode="edge")
     flow = np.zeros((*source.shape, 2), np.float32)
-    flow = _engine(preset).calc(np.ascontiguousarray(source), np.ascontiguousarray(target), flow)
+    flow = _engine(preset, get_ident()).calc(np.ascontiguousarray(source), np.ascontiguousarray(target), flow)
     return np.asarray(flow[:height, :width], dtype=np.float32)

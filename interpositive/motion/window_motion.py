@@ -20,7 +20,7 @@ from interpositive.motion.flow_completion import FlowCompletion, complete_flow
 from interpositive.motion.hole_pixels import HolePixels, Look
 from interpositive.motion.hole_regions import Box, Region, hole_regions, whole_frame
 from interpositive.motion.lent_frames import LentFrames
-from interpositive.motion.motion_memory import MotionMemory, fingerprint
+from interpositive.motion.motion_memory import MotionMemory, ShotMemory, fingerprint
 from interpositive.motion.optical_flow import Preset, dis_flow, luma_u8
 from interpositive.motion.spatial_fill import thin_plate_values
 
@@ -72,7 +72,7 @@ class WindowMotion:
         *,
         preset: Preset = "medium",
         margin_px: int | None = None,
-        memory: MotionMemory | None = None,
+        memory: ShotMemory | None = None,
         lent: LentFrames | None = None,
     ) -> None:
         if frames.shape[:3] != masks.shape:
@@ -83,7 +83,7 @@ class WindowMotion:
         self.num_frames, self.height, self.width = masks.shape
         self._preset: Preset = preset
         self._margin_px = margin_px
-        self._memory = memory if memory is not None else MotionMemory()
+        self._memory = memory if memory is not None else ShotMemory()
         self._shared = memory is not None
         self._flows = MotionMemory(_FLOWS_MIB)
         self.regions = cache(self._regions)
@@ -138,7 +138,7 @@ class WindowMotion:
             stiff, slack = thin_plate_values(self.frames[frame], self.holes[frame], (STIFF_TENSION, SLACK_TENSION))
             return stiff, slack
 
-        return self._memory.of(("bridges", self._name(frame)), bridge)
+        return self._memory.frames.of(("bridges", self._name(frame)), bridge)
 
     # -- reading ----------------------------------------------------------------------
 
@@ -203,7 +203,9 @@ class WindowMotion:
         """The ways from each region of ``target`` to ``source``."""
         first, second = sorted((target, source))
         names = self._name(first), self._name(second)
-        found = self._memory.of(("near", *names), lambda: (*self._ways(first, second), *self._ways(second, first)))
+        found = self._memory.regions.of(
+            ("near", *names), lambda: (*self._ways(first, second), *self._ways(second, first))
+        )
         skipped = 0 if target == first else 2 * len(self.regions(first))
         mine = found[skipped : skipped + 2 * len(self.regions(target))]
         return [Way(flow, agreed) for flow, agreed in zip(mine[::2], mine[1::2], strict=True)]
@@ -226,7 +228,7 @@ class WindowMotion:
             hole = self.holes[target]
             return flow[hole], agreed[hole]
 
-        flow, agreed = self._memory.of(("from hole", self._name(target), self._name(source)), find)
+        flow, agreed = self._memory.frames.of(("from hole", self._name(target), self._name(source)), find)
         pixels = self.pixels(target)
         return pixels.xs.astype(np.float32) + flow[:, 0], pixels.ys.astype(np.float32) + flow[:, 1], agreed
 
@@ -235,12 +237,14 @@ class WindowMotion:
     def step(self, frame: int) -> Homography:
         """The camera's motion from a frame to the next."""
 
-        def find() -> Homography:
-            # What else a pair is asked for is found beside it, while its flows are at hand.
-            self.near(frame, frame + 1)
-            return fit_homography(self.flow(frame, frame + 1), ~self.distrusted[frame])
+        key = ("step", self._name(frame), self._name(frame + 1))
+        return self._memory.frames.of(key, lambda: fit_homography(self.flow(frame, frame + 1), ~self.distrusted[frame]))
 
-        return self._memory.of(("step", self._name(frame), self._name(frame + 1)), find)
+    def link(self, frame: int) -> None:
+        """Find all that is asked of a frame and the next, while their flows are at hand."""
+        self.from_hole(frame, frame + 1)
+        self.from_hole(frame + 1, frame)
+        self.step(frame)
 
     @cached_property
     def _path(self) -> CameraPath:
@@ -269,7 +273,7 @@ class WindowMotion:
         """The refined camera flow of each region of ``target``."""
         key = ("camera", self._name(target), self._name(source))
         return list(
-            self._memory.of(
+            self._memory.regions.of(
                 key, lambda: tuple(self.refined_camera_flow(target, source, r.box) for r in self.regions(target))
             )
         )
@@ -307,7 +311,9 @@ class WindowMotion:
         return dis_flow(own, np.where(inside > 0, brought, own), self._preset), np.asarray(inside > 0)
 
     def _luma(self, frame: int) -> NDArray[np.uint8]:
-        return self._memory.of(("luma", self._name(frame)), lambda: luma_u8(self.prefilled(frame)(self.everywhere)))
+        return self._memory.frames.of(
+            ("luma", self._name(frame)), lambda: luma_u8(self.prefilled(frame)(self.everywhere))
+        )
 
 
 def places_of(flow: Plane, box: Box) -> tuple[Plane, Plane]:

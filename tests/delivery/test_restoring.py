@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -188,3 +189,32 @@ def test_grain_is_given_to_the_first_method_s_fill_whatever_the_windows_are() ->
         inside = one.results["trained"][40:60, 50:80].astype(np.float64)
         assert smooth.results["trained"][40:60, 50:80].std() == 0 and 3.0 < inside.std() < 5.0
     assert not np.array_equal(matched[0].results["trained"], matched[1].results["trained"])
+
+
+def test_large_frames_are_restored_fewer_at_a_time() -> None:
+    plan = WindowPlan(size=24, overlap=4, most_mib=64)
+    small, large = (plan.windows(200, 8, height, 16 * height // 9) for height in (108, 270))
+    assert small[1].last - small[1].first == 40
+    for before, after in pairwise(large):
+        assert before.last - before.first <= 64 * 2**20 // (12 * 270 * 480) and before.stop - after.start == 4
+    larger = plan.windows(200, 8, 360, 640)
+    assert {window.stop - window.start for window in larger[:-1]} == {8} and larger[0].stop - larger[1].start == 2
+    assert {window.stop - window.start for window in plan.windows(200, 8, 2160, 3840)[:-1]} == {4}
+
+
+def test_what_a_window_is_given_is_there_once() -> None:
+    """Values of frames that the next window shares move up where they are."""
+    places, seen = set(), []
+
+    class Looking(KnownErrors):
+        def restore(self, example, keep, methods=None):  # type: ignore[no-untyped-def]
+            places.add(example.input.data_ptr())
+            first = int(example.condition["first_frame"])
+            seen.append([round(255 * float(value)) - first for value in example.input[:, 0, 0, 0]])
+            return super().restore(example, keep, methods)
+
+    footage = Footage()
+    footage.codes[:, 0, 0, 0] = np.arange(NUM_FRAMES)
+    footage.restore(Looking(), WindowPlan(5, 2, 3), ("trained",))
+    assert len(places) == 1 and len(seen) > 2
+    assert all(window == list(range(len(window))) for window in seen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 from productions import panning_shot
@@ -12,7 +13,7 @@ from shots import small_model, tensor, waken, wired_example
 from interpositive.functional.examples import Example
 from interpositive.mini_models.candidate_bank import BankBuilder, motion_near_holes, motion_of
 from interpositive.mini_models.candidate_fusion import CandidateFusion
-from interpositive.motion.motion_memory import MotionMemory
+from interpositive.motion.motion_memory import ShotMemory
 from interpositive.motion.window_motion import WindowMotion, channel_mean
 
 Picture = NDArray[np.float32]
@@ -85,7 +86,7 @@ def restored_over_whole_frames(model: CandidateFusion, example: Example) -> torc
 
 def test_the_choice_and_the_blend_are_those_of_whole_frames() -> None:
     example, model = rigged_example(), small_model().eval()
-    assert len(motion_near_holes(example, MotionMemory()).regions(3)) > 1
+    assert len(motion_near_holes(example, ShotMemory()).regions(3)) > 1
     found = model.restore(example, KEEP, ["trained"])["trained"].frames
     torch.testing.assert_close(found, restored_over_whole_frames(model, example), atol=2e-5, rtol=0)
 
@@ -96,7 +97,7 @@ def test_with_one_region_that_is_so_to_the_last_bit() -> None:
     example.mask[:, :, 30:34] = 1.0
     frames = torch.where(example.mask > 0, 0.05, example.input)
     crossed = Example(frames, example.mask)
-    (region,) = motion_near_holes(crossed, MotionMemory()).regions(3)
+    (region,) = motion_near_holes(crossed, ShotMemory()).regions(3)
     assert region.shape == (64, 96)
     found = model.restore(crossed, KEEP, ["trained"])["trained"].frames
     assert torch.equal(found, restored_over_whole_frames(model, crossed))
@@ -121,7 +122,9 @@ def test_the_rest_is_the_plate_and_what_is_hidden_never_shows() -> None:
         assert torch.equal(one[method].frames[outside], rigged_example().input[2:6][outside]), method
 
 
-def test_what_one_window_found_serves_the_next_and_changes_nothing() -> None:
-    example, model = rigged_example(), small_model().eval()
-    first, again = (model.restore(example, KEEP, ["prior"])["prior"].frames for _ in range(2))
-    assert torch.equal(first, again)
+def test_neither_what_another_window_found_nor_threads_change_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    example, model = rigged_example(), waken(small_model()).eval()
+    first, again = (model.restore(example, KEEP, ["trained"])["trained"].frames for _ in range(2))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    threaded = waken(small_model()).eval().restore(example, KEEP, ["trained"])["trained"].frames
+    assert torch.equal(first, again) and torch.equal(first, threaded)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from interpositive.cli.assembling import read_config
 from interpositive.cli.metrics import assemble_metrics
@@ -42,10 +42,11 @@ class WindowsConfig(BaseModel):
     size: int
     overlap: int
     reach: int | None
+    most_mib: int = Field(ge=1)
 
     def plan(self) -> WindowPlan:
         """The plan these settings describe."""
-        return WindowPlan(self.size, self.overlap, self.reach)
+        return WindowPlan(self.size, self.overlap, self.reach, self.most_mib)
 
 
 class GateConfig(BaseModel):

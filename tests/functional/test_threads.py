@@ -1,0 +1,24 @@
+"""Frames are worked on side by side, and nobody can tell from what is found."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+
+from interpositive.functional.threads import in_turn
+
+
+@pytest.mark.parametrize("num_threads", [1, 3])
+def test_what_is_found_comes_in_order_and_errors_are_raised(num_threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: num_threads)
+    assert list(in_turn(lambda n: n * n, range(20))) == [n * n for n in range(20)]
+    with pytest.raises(ZeroDivisionError):
+        list(in_turn(lambda n: 1 // n, [2, 1, 0]))
+
+
+def test_as_many_are_worked_on_at_once_as_there_are_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    together = threading.Barrier(2, timeout=30)
+    assert len(set(in_turn(lambda _: together.wait(), range(4)))) == 2
