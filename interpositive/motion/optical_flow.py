@@ -36,8 +36,17 @@ def _engine(preset: Preset, thread: int) -> cv2.DISOpticalFlow:
 
 def luma_u8(rgb: NDArray[np.float32]) -> NDArray[np.uint8]:
     """BT.709 luma of ``h w 3`` RGB in [0, 1], rounded to 8 bits, as the flow engine wants it."""
-    luma = rgb @ np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
-    codes: NDArray[np.uint8] = np.clip(np.rint(luma * 255.0), 0, 255).astype(np.uint8)
+    return luma_codes(luma(rgb))
+
+
+def luma(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    """BT.709 luma of ``h w 3`` RGB, ``h w``."""
+    return rgb @ np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
+
+
+def luma_codes(plane: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Luma in [0, 1], rounded to 8 bits."""
+    codes: NDArray[np.uint8] = np.clip(np.rint(plane * 255.0), 0, 255).astype(np.uint8)
     return codes
 
 

@@ -21,7 +21,7 @@ from interpositive.motion.hole_pixels import HolePixels, Look
 from interpositive.motion.hole_regions import Box, Region, hole_regions, whole_frame
 from interpositive.motion.lent_frames import LentFrames
 from interpositive.motion.motion_memory import MotionMemory, ShotMemory, fingerprint
-from interpositive.motion.optical_flow import Preset, dis_flow, luma_u8
+from interpositive.motion.optical_flow import Preset, dis_flow, luma, luma_codes, luma_u8
 from interpositive.motion.spatial_fill import thin_plate_values
 
 Plane = NDArray[np.float32]
@@ -280,7 +280,9 @@ class WindowMotion:
 
     def _rest(self, target: int, source: int) -> Plane:
         """What is left when the source has been brought over by the camera's motion, found by dense flow."""
-        rest, _ = self._left_by(self.camera(target, source), target, self._luma(source))
+        # Rounded once: flow on flat picture hangs on single codes.
+        exact = self._flows.of(("luma", source), lambda: luma(self.prefilled(source)(self.everywhere)))
+        rest, _ = self._left_by(self.camera(target, source), target, exact)
         return self._completion(target)(rest)
 
     def lent_flows(self, target: int, number: int) -> tuple[Plane, Plane]:
@@ -290,25 +292,26 @@ class WindowMotion:
         there is parallax, near the hole's edge.
         """
         assert self.lent is not None
-        luma, homography = luma_u8(self.lent.frames[number]), self.lent.homography(target, number)
+        shown, homography = luma(self.lent.frames[number]), self.lent.homography(target, number)
         for _ in range(2):
             found = homography
-            rest, inside = self._left_by(found, target, luma)
+            rest, inside = self._left_by(found, target, shown)
             known = inside & ~self.distrusted[target]
             homography = found @ fit_homography(rest, known)
         rest = complete_flow(rest, ~known)
         rigid = homography_flow(homography, self.height, self.width)
         return rigid, rest + self.read(homography_flow(found, self.height, self.width), rest)
 
-    def _left_by(self, matrix: Homography, target: int, luma: NDArray[np.uint8]) -> tuple[Plane, Boolean]:
+    def _left_by(self, matrix: Homography, target: int, shown: Plane) -> tuple[Plane, Boolean]:
         """Flow from ``target`` to a picture brought over by a homography, and where that shows anything."""
         size = (self.width, self.height)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        brought = cv2.warpPerspective(luma, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        brought = cv2.warpPerspective(shown, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
         inside = cv2.warpPerspective(np.ones(size[::-1], np.uint8), matrix, size, flags=flags)
         own = self._luma(target)
-        return dis_flow(own, np.where(inside > 0, brought, own), self._preset), np.asarray(inside > 0)
+        codes = np.where(inside > 0, luma_codes(np.asarray(brought, np.float32)), own)
+        return dis_flow(own, codes, self._preset), np.asarray(inside > 0)
 
     def _luma(self, frame: int) -> NDArray[np.uint8]:
         return self._memory.frames.of(
