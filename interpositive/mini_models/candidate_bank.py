@@ -35,6 +35,8 @@ LOOKED_AT_PX = 24
 """What a network sees around a hole."""
 SPATIAL_ERROR = 0.03
 _DEEPER_IS_WORSE = 0.5
+_LEAST_LENT = 0.03
+"""The share of a region's hole that another take must show."""
 _ENOUGH_FOR_A_MAJORITY = 3
 NUM_SPATIAL = 2
 """The first candidates of a bank are bridged from the frame itself: stiff, then slack."""
@@ -234,6 +236,10 @@ class BankBuilder:
             if view.lent >= 0:
                 # Whatever does not fit around the hole is of another place, or shows something else.
                 usable = usable & shows_the_same(picture, target, around & usable, sigma_px)
+                # A few specks of a hole fit any picture by chance.
+                hole = motion.holes[frame][box]
+                if (usable & hole).sum() < _LEAST_LENT * hole.sum():
+                    continue
             if not usable.any():
                 continue
             compare = level_and_compare_throughout if view.kind == _CAMERA else level_and_compare
