@@ -25,7 +25,7 @@ from bars import Costs
 from boards import BOARDS, PRODUCTIONS, QUICK_PRODUCTIONS, TIMED_FRAMES, Board
 from cost import costs_of
 from finding import finding
-from footage import HeldOut, bring_in
+from held_out_footage import HeldOut, bring_in
 from judging import held_out, judged, seconds_to_train, trained
 from report import Judged, as_markdown, merged, write_index, write_task_page
 from strips import write_readme

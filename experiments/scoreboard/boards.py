@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "soundstage_base"))
 
-from footage import HeldOut
+from held_out_footage import HeldOut
 from own_measures import GainJitter, GainLeft, MiddleFrames, Sharpness
 
 from interpositive.metrics.contract import MakeMetric

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from boards import QUICK_SHARE, Board
-from footage import HeldOut
+from held_out_footage import HeldOut
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import interpositive.training  # noqa: F401  isort: skip
 import torch
-from footage import PRODUCTIONS, HeldOut, bring_in
+from held_out_footage import PRODUCTIONS, HeldOut, bring_in
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
