@@ -84,8 +84,7 @@ def trained(board: Board, mini_model: str, production: HeldOut, output: Path, qu
     run = output / "runs" / board.task / f"{production.name}_{mini_model}_{digest[:8]}"
     if not (run / RUN_RECORD_NAME).is_file():
         is_whole, began = not run.exists(), time.perf_counter()
-        # Masks are given here, and a finder would only take time.
-        train_here({**plain, "finder": None}, run)
+        train_here(plain, run)
         if is_whole:
             # Windows are prepared before a run's own clock starts, and a user waits for them too.
             write_file_whole(_clock(run), json.dumps({"seconds": time.perf_counter() - began}))
