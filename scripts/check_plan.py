@@ -68,7 +68,8 @@ class Case:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--gpu", metavar="KIND", help="a file of conf/device_kind, without .yaml")
+    kinds = sorted(path.stem for path in (config_folder() / "device_kind").glob("*.yaml"))
+    parser.add_argument("--gpu", choices=kinds, help="what conf/device_kind calls the one that is here")
     given = parser.parse_args()
     torch.set_num_threads(1)
     here = this_machine() if given.gpu is None else device_kind(given.gpu)

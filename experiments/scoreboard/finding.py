@@ -33,9 +33,6 @@ def finding(board: Board, runs: Sequence[Path], output: Path) -> Costs:
     shots = dict.fromkeys(pooled, 0)
     for run in runs:
         production = run.name.rsplit(f"_{board.delivered}", 1)[0]
-        # Records of trainings without one stay without these numbers.
-        if open_run(run).finder() is None:
-            continue
         counts, num = looked(board, run, production, output)
         where = "finder stage" if production == "stage" else "finder real"
         pooled[where] += counts

@@ -75,7 +75,7 @@ def trained(board: Board, mini_model: str, production: HeldOut, output: Path, qu
     ]
     finds = board.finder_steps and mini_model == board.delivered
     finder_steps = board.finder_steps // QUICK_SHARE if quick else board.finder_steps
-    keys.append(f"finder.max_steps={finder_steps}" if finds else "~finder")
+    keys.append(f"finder.max_steps={finder_steps if finds else 0}")
     plain = plain_config("train", keys)
     # Another configuration is another run; where things lie is no part of it.
     digest = sha256_of_value(

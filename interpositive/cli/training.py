@@ -52,6 +52,10 @@ class DailiesConfig(BaseModel):
     prepared_folder: Path | None = None
 
 
+_ENOUGH_STEPS = 2000
+"""Of a finder that nobody set: four minutes of one core, which other processes of a long run wait for."""
+
+
 class FinderConfig(BaseModel):
     """The keys of ``conf/finder/``: how a finder learns, then :class:`interpositive.mini_models.finder.Finder`'s."""
 
@@ -215,7 +219,7 @@ def _finding(
         finder,
         _dailies(config, production, takes, task, finder.prepare, {"finder": arguments}),
         arguments,
-        settings.max_steps if given.max_steps is None else given.max_steps,
+        min(settings.max_steps, _ENOUGH_STEPS) if given.max_steps is None else given.max_steps,
         given.learning_rate,
         given.num_windows,
     )

@@ -23,6 +23,7 @@ from scipy.optimize import isotonic_regression
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from interpositive.metrics.luma import luma_of
 from interpositive.records.measures import MetricInfo, ShotMeasures
 
 VerdictWord = Literal["ship", "look", "redo"]
@@ -38,7 +39,6 @@ EXPECTED_PSNR = MetricInfo(
     group="Nobody knows the truth here",
 )
 _NUM_BINS = 64
-_LUMA = (0.2126, 0.7152, 0.0722)
 _LEAST_SEEN = 0.05
 _GRAIN = 1e-4
 """Variance that even a wall has: without it an error there would count without end."""
@@ -51,11 +51,10 @@ def busyness(values: Tensor, mask: Tensor) -> Tensor:
     covers nearly all of that, of one four times as wide, and then of the frame.
     """
     height, width = values.shape[-2:]
-    weights = values.new_tensor(_LUMA)[:, None, None]
     planes = []
     for frame, hole in zip(values, mask, strict=True):
         seen = (hole[0] <= 0).float().numpy()
-        luma = np.nan_to_num((frame * weights).sum(0).numpy()) * seen
+        luma = np.nan_to_num(luma_of(frame).numpy()) * seen
         centre = float(luma.sum() / max(seen.sum(), 1.0))
         moments = [seen, seen * (luma - centre), seen * (luma - centre) ** 2]
         found = np.full((height, width), float(moments[2].sum() / max(seen.sum(), 1.0)), np.float32)
@@ -144,7 +143,7 @@ def verdict_of(curve: Sequence[float | None], strange_share: float = 0.0) -> Ver
     """
     known = [value for value in curve if value is not None]
     if not known:
-        return Verdict("look", "nothing of this shot could be held out, so nobody knows how near the repair is")
+        return Verdict("look", "no pixel of this shot was held out, so nobody knows how near the repair is")
     worst, poor = min(known), sum(value < REDO_DB for value in known) / len(known)
     if poor > MOST_REDO:
         return Verdict("redo", f"{poor:.0%} of the frames are expected below {REDO_DB:g} dB inside the mask")

@@ -12,7 +12,7 @@ from interpositive.dailies.catalogue import Catalogue
 from interpositive.dailies.opening import open_take
 from interpositive.dailies.take import Take
 from interpositive.delivery.plates import Plate
-from interpositive.errors import CatalogueError
+from interpositive.errors import CatalogueError, MediaError
 from interpositive.media.contract import FrameReader
 from interpositive.media.opening import open_reader
 from interpositive.media.plate_colour import NATIVE, PlateColour
@@ -96,6 +96,12 @@ def _named(name: str, of: str, colour: PlateColour, footage: ProductionFootage, 
     if take is not None:
         return _of_catalogue(take, colour, footage, stack)
     path = Path(name)
+    if not path.exists():
+        raise MediaError(
+            f"there is no {name} to lend pixels",
+            found=f"neither a take of {footage.production}'s catalogue nor a path",
+            expected="the name of a take, or a movie or folder of frames",
+        )
     # Whether it may be used is asked before it is looked at.
     because = entitled_to_footage(name, of, footage.production, footage.grants)
     reader = stack.enter_context(closing(open_reader(path)))

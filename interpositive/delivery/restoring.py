@@ -139,7 +139,9 @@ def restore_shot(
                 mask,
                 {method: composite(codes, frame, mask, colour) for method, frame in filled.items()},
                 sure.pop(number)[0].numpy(),
-                busyness(buffered.values(number), torch.from_numpy(mask)[None, None])[0, 0].numpy(),
+                busyness(buffered.values(number), torch.from_numpy(mask)[None, None])[0, 0].numpy()
+                if mask.any()
+                else np.zeros_like(mask),
                 *provenance.of(number),
                 grain=None if matched is None else (matched.before, matched.after),
             )

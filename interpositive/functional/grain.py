@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from interpositive.functional.luma import luma
 from interpositive.functional.plate_noise import plate_noise
 
 Picture = NDArray[np.float32]
@@ -26,7 +27,6 @@ _NUM_LEVELS = 4
 _AROUND_PX = 24
 _OF_MEDIAN = 1.4826
 _BLURS_PX = (0.0, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.3)
-_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def _fine(picture: Picture) -> Picture:
 
 
 def _smooth_luma(picture: Picture) -> Picture:
-    return np.asarray(cv2.GaussianBlur(picture @ _LUMA, (0, 0), _SLOPE_SIGMA_PX), np.float32)
+    return np.asarray(cv2.GaussianBlur(luma(picture), (0, 0), _SLOPE_SIGMA_PX), np.float32)
 
 
 def _slope(picture: Picture) -> Picture:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from interpositive.functional.luma import luma
 from interpositive.motion.line_responses import line_responses
 from interpositive.motion.optical_flow import dis_flow, luma_u8
 from interpositive.motion.window_motion import Plane
@@ -33,29 +34,29 @@ class FindingEvidence:
     def channels(self, frame: int) -> Plane:
         """Evidence of one frame, ``c h w`` with :func:`num_channels` of them, each of the order of one."""
         picture = self.frames[frame]
-        luma = _luma(picture)
+        plane = luma(picture)
         shown = [self._lined_up(frame, self._neighbour(frame, offset)) for offset in self.offsets]
         others = np.sort(np.stack(shown), axis=0)
         half = len(shown) // 2
         # The mean of the two in the middle is the median of an even number.
         typical = 0.5 * (others[half - 1] + others[half])
         with_itself = np.maximum(others[half - 1], np.minimum(others[half], picture))
-        lumas = np.stack([_luma(other) for other in shown])
-        typical_luma = _luma(typical)
+        lumas = np.stack([luma(other) for other in shown])
+        typical_luma = luma(typical)
         spread = np.median(np.abs(lumas - typical_luma), axis=0)
-        unlike = luma - typical_luma
+        unlike = plane - typical_luma
         median_11 = cv2.medianBlur(self._luma[frame], 11).astype(np.float32) / 255.0
-        lines = [response for size in _LINES for response in line_responses(luma, *size)]
+        lines = [response for size in _LINES for response in line_responses(plane, *size)]
         planes = [
             *np.moveaxis(picture - 0.5, -1, 0),
             *np.moveaxis(4.0 * (picture - with_itself), -1, 0),
             *np.moveaxis(4.0 * (picture - typical), -1, 0),
-            *(4.0 * (luma - lumas)),
+            *(4.0 * (plane - lumas)),
             np.clip(unlike / (spread + _SPREAD_FLOOR), -8.0, 8.0) / 4.0,
             8.0 * spread,
             *np.moveaxis(4.0 * (picture - cv2.medianBlur(picture, 5)), -1, 0),
             *np.moveaxis(2.0 * (picture - cv2.GaussianBlur(picture, (0, 0), 4.0)), -1, 0),
-            4.0 * (luma - median_11),
+            4.0 * (plane - median_11),
             *(8.0 * response for response in lines),
         ]
         return np.stack(planes).astype(np.float32)
@@ -79,8 +80,3 @@ class FindingEvidence:
 def num_channels(offsets: Sequence[int]) -> int:
     """How many channels the evidence has."""
     return 18 + 2 * len(set(offsets)) + 2 * len(_LINES)
-
-
-def _luma(picture: Plane) -> Plane:
-    weights = np.array([[0.2126, 0.7152, 0.0722]], np.float32)
-    return np.asarray(cv2.transform(picture, weights), np.float32)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from interpositive.functional.luma import luma
 from interpositive.motion.optical_flow import dis_flow
 
 Plane = NDArray[np.float32]
@@ -39,10 +40,10 @@ def reduced(frame: Plane) -> Plane:
 
 def _normalised_luma(frame: Plane) -> NDArray[np.uint8]:
     """Luma without its local level and contrast, so that flow does not see the flicker."""
-    luma = frame @ np.array([0.2126, 0.7152, 0.0722], np.float32)
-    mean = cv2.GaussianBlur(luma, (0, 0), 8.0)
-    spread = np.sqrt(cv2.GaussianBlur((luma - mean) ** 2, (0, 0), 8.0))
-    level = (luma - mean) / (spread + 0.02 * max(float(luma.std()), 1e-3) + 1e-4)
+    plane = luma(frame)
+    mean = cv2.GaussianBlur(plane, (0, 0), 8.0)
+    spread = np.sqrt(cv2.GaussianBlur((plane - mean) ** 2, (0, 0), 8.0))
+    level = (plane - mean) / (spread + 0.02 * max(float(plane.std()), 1e-3) + 1e-4)
     return np.clip(np.rint(128.0 + 42.0 * level), 0, 255).astype(np.uint8)
 
 

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from interpositive.functional.luma import luma
+
 Preset = Literal["ultrafast", "fast", "medium", "fine"]
 
 LEAST_SIDE_PX, LEAST_LONG_SIDE_PX = 32, 96
@@ -37,11 +39,6 @@ def _engine(preset: Preset, thread: int) -> cv2.DISOpticalFlow:
 def luma_u8(rgb: NDArray[np.float32]) -> NDArray[np.uint8]:
     """BT.709 luma of ``h w 3`` RGB in [0, 1], rounded to 8 bits, as the flow engine wants it."""
     return luma_codes(luma(rgb))
-
-
-def luma(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """BT.709 luma of ``h w 3`` RGB, ``h w``."""
-    return rgb @ np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 
 
 def luma_codes(plane: NDArray[np.float32]) -> NDArray[np.uint8]:

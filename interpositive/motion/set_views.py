@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from interpositive.functional.luma import luma
 from interpositive.motion.camera_motion import Homography
 
 _BLOCK_PX = 4
@@ -43,18 +44,17 @@ def set_view(picture: NDArray[np.float32], long_side_px: int = 256, num_features
     """What is looked at of a picture ``h w 3``, whose longer side is brought to ``long_side_px`` if it has more."""
     height, width = picture.shape[:2]
     scale = min(1.0, long_side_px / max(height, width))
-    small = cv2.resize(
-        picture, (max(8, round(width * scale)), max(8, round(height * scale))), interpolation=cv2.INTER_AREA
-    )
-    luma = small @ np.array([0.2126, 0.7152, 0.0722], np.float32)
-    level = cv2.GaussianBlur(luma, (0, 0), 12.0)
-    spread = np.sqrt(cv2.GaussianBlur((luma - level) ** 2, (0, 0), 12.0))
-    flat = (luma - level) / (spread + 0.05 * float(luma.std()) + 1e-4)
+    size = (max(8, round(width * scale)), max(8, round(height * scale)))
+    small = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
+    plane = luma(small)
+    level = cv2.GaussianBlur(plane, (0, 0), 12.0)
+    spread = np.sqrt(cv2.GaussianBlur((plane - level) ** 2, (0, 0), 12.0))
+    flat = (plane - level) / (spread + 0.05 * float(plane.std()) + 1e-4)
     codes = np.clip(np.rint(128.0 + 42.0 * flat), 0, 255).astype(np.uint8)
     points, features = cv2.SIFT.create(num_features, contrastThreshold=0.02).detectAndCompute(codes, None)
     places = np.array([p.pt for p in points], np.float32).reshape(-1, 2)
     found = None if features is None else np.asarray(features, np.float32)
-    return SetView(np.asarray(small, np.float32), codes, places, found, scale)
+    return SetView(small, codes, places, found, scale)
 
 
 def match_views(view: SetView, other: SetView) -> tuple[Homography, int] | None:

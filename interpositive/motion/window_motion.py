@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpositive.errors import MaskError
+from interpositive.functional.luma import luma
 from interpositive.motion.camera_motion import CameraPath, Homography, fit_homography, homography_flow
 from interpositive.motion.flow_completion import FlowCompletion, complete_flow
 from interpositive.motion.hole_pixels import HolePixels, Look
 from interpositive.motion.hole_regions import Box, Region, hole_regions, whole_frame
 from interpositive.motion.lent_frames import LentFrames
 from interpositive.motion.motion_memory import MotionMemory, ShotMemory, fingerprint
-from interpositive.motion.optical_flow import Preset, dis_flow, luma, luma_codes, luma_u8
+from interpositive.motion.optical_flow import Preset, dis_flow, luma_codes, luma_u8
 from interpositive.motion.spatial_fill import thin_plate_values
 
 Plane = NDArray[np.float32]

@@ -82,7 +82,7 @@ def test_a_verdict_says_what_it_rests_on() -> None:
     nothing = Expectation(ErrorByConfidence())
     nothing.see(*np.ones((3, 2, 2), np.float32))
     assert nothing.curve == [None]
-    assert nothing.verdict().word == "look" and "nothing of this shot could be held out" in nothing.verdict().reason
+    assert nothing.verdict().word == "look" and "no pixel of this shot was held out" in nothing.verdict().reason
 
 
 def test_expectations_are_held_against_the_truth() -> None:

@@ -16,7 +16,7 @@ from interpositive.dailies.ingest import ingest
 from interpositive.delivery.deliver import deliver_shot
 from interpositive.delivery.other_takes import ProductionFootage
 from interpositive.delivery.plates import Plate, plate_at
-from interpositive.errors import CatalogueError, RightsError
+from interpositive.errors import CatalogueError, MediaError, RightsError
 from interpositive.media.opening import open_reader
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.records.delivery_manifest import DeliveryManifest, read_and_verify
@@ -113,6 +113,11 @@ def test_a_clean_plate_at_a_path_is_used_by_the_right_that_is_named(
     manifest = deliver(production, tmp_path / "out", plate, clean_plate=str(path), of=of)
     (lender,) = manifest.lenders
     assert (lender.name, lender.take) == ("clean", "") and because in lender.because
+
+
+def test_a_take_that_is_misspelt_is_called_so(production: Path, tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="there is no 10A_20_A to lend pixels"):
+        deliver(production, tmp_path / "out", takes=["10A_20_A"])
 
 
 def test_nothing_can_be_found_without_a_catalogue(production: Path, tmp_path: Path) -> None:
