@@ -114,17 +114,19 @@ def choose_method(
         keep = range(int(looked_at[0]), int(looked_at[-1]) + 1)
         kept = slice(keep.start, keep.stop)
         truth, judged = held_out.target[kept], held_out.condition["judged"][kept]
+        del plate, request
         restored = mini_model.restore(held_out, keep, methods)
         own = torch.from_numpy(masks[kept] > 0)[:, None]
         busy = busyness(held_out.input[kept], held_out.mask[kept])
-        for method in making_up.values():
-            made_up = restored[method].made_up
-            num_made_up += 0 if made_up is None else int((made_up.cpu() & own).sum())
-            num_hidden += int(own.sum())
         for method in methods:
-            error = restored[method].frames.cpu() - truth
+            given = restored[method]
+            error = given.frames.cpu() - truth
             totals[method] += float((error.square() * judged).sum())
-            by_confidence[method].add(restored[method].confidence.cpu(), error, judged, busy)
+            by_confidence[method].add(given.confidence.cpu(), error, judged, busy)
+            if method in making_up.values():
+                num_made_up += 0 if given.made_up is None else int((given.made_up.cpu() & own).sum())
+                num_hidden += int(own.sum())
+            del given, error
         count += int(judged.sum()) * truth.shape[1]
     if not count:
         safest = _SAFEST if _SAFEST in methods else methods[0]

@@ -28,6 +28,9 @@ from interpositive.tasks.laying_out import ReadCondition, nothing_more
 AS_STORED = PlateColour()
 Grain = Literal["match", "as_filled"]
 _LEAST_FRAMES = 4
+_PICTURE_BYTES = 3 * 4
+_HELD_BYTES = _PICTURE_BYTES + 4
+"""Of a pixel: its values, and its mask or how sure one is of it."""
 ReadFrames = Callable[[int, int], Frames]
 ReadMask = Callable[[int, int], NDArray[np.float32]]
 
@@ -36,8 +39,9 @@ ReadMask = Callable[[int, int], NDArray[np.float32]]
 class WindowPlan:
     """``size`` frames are restored at a time, ``overlap`` of them shared with the next window.
 
-    ``reach`` more on each side lend pixels; None takes what the mini-model asks for. Where the values of all frames
-    that are read at a time would take more than ``most_mib``, fewer are restored at a time and share fewer, 4 at least.
+    ``reach`` more on each side lend pixels; None takes what the mini-model asks for. Where the pictures that are held
+    at a time would take more than ``most_mib``, fewer are restored at a time and share fewer, 4 at least: values and
+    mask of each frame that is read, a result of each that is restored, and those that are kept beside it.
     """
 
     size: int = 24
@@ -45,10 +49,14 @@ class WindowPlan:
     reach: int | None = None
     most_mib: int = 1024
 
-    def windows(self, num_frames: int, reach: int, height: int, width: int) -> list[Window]:
-        """The windows of a shot of that raster, whose frames lend pixels over ``reach``."""
-        at_once = (self.most_mib << 20) // (3 * 4 * height * width) - 2 * reach
-        size = min(self.size, max(at_once, _LEAST_FRAMES))
+    def windows(self, num_frames: int, reach: int, height: int, width: int, num_kept: int = 0) -> list[Window]:
+        """The windows of a shot of that raster, whose frames lend pixels over ``reach``.
+
+        ``num_kept`` whole pictures of each restored frame are kept until it is given out.
+        """
+        per_pixel = (self.most_mib << 20) / (height * width)
+        at_once = (per_pixel - 2 * reach * _HELD_BYTES) / (2 * _HELD_BYTES + num_kept * _PICTURE_BYTES)
+        size = min(self.size, max(int(at_once), _LEAST_FRAMES))
         overlap = min(-(-self.overlap * size // max(self.size, 1)), size // 2)
         return plan_windows(num_frames, size, overlap, reach)
 
@@ -98,8 +106,11 @@ def restore_shot(
     buffered = _Buffer(read_frames, read_mask, colour)
     first = buffered.codes(0)
     shot = seed_from("shot", num_frames, hashlib.sha256(np.ascontiguousarray(first).tobytes()).hexdigest())
-    windows = plan.windows(num_frames, reach, *first.shape[:2])
-    buffered.reserve(max(window.last - window.first for window in windows), *first.shape[:2])
+    # Of a repair little is kept; a correction of what is there is as large as the frame.
+    num_kept = 0 if mini_model.hides_masked else len(methods)
+    height, width = first.shape[:2]
+    windows = plan.windows(num_frames, reach, height, width, num_kept)
+    buffered.reserve(max(window.last - window.first for window in windows), height, width)
     joiners = {method: WindowJoiner() for method in methods}
     confidence_joiner = WindowJoiner()
     provenance = _Provenance()
@@ -109,35 +120,40 @@ def restore_shot(
         condition |= {"shot": torch.tensor(shot), "first_frame": torch.tensor(window.first)}
         example = Example(*buffered.window(window.first, window.last), condition=condition).to(device)
         restored = mini_model.restore(example, window.keep, methods)
-        joined = {
-            method: dict(joiners[method].join(window.start, restored[method].frames.cpu(), next_start))
-            for method in methods
-        }
-        sure = dict(confidence_joiner.join(window.start, restored[methods[0]].confidence.cpu(), next_start))
-        provenance.note(window.start, restored[methods[0]], condition.get("lent_places"))
+        holes = [buffered.mask(number) > 0 for number in range(window.start, window.stop)]
+        joined: dict[str, dict[int, Tensor]] = {}
+        for method in methods:
+            given = restored[method]
+            fills = [hole_pixels(frame, hole) for frame, hole in zip(given.frames.cpu(), holes, strict=True)]
+            joined[method] = dict(joiners[method].join(window.start, fills, next_start))
+            if method == methods[0]:
+                sure = dict(confidence_joiner.join(window.start, given.confidence.cpu(), next_start))
+                provenance.note(window.start, given, condition.get("lent_places"))
+            del given, fills
         # What the next window takes memory for, this one is to have given back.
-        del example, restored
+        del example, restored, holes
         for number in sorted(sure):
-            codes, mask = buffered.codes(number), buffered.mask(number)
+            codes, mask = buffered.give_codes(number), buffered.mask(number)
             filled = {method: joined[method].pop(number) for method in methods}
             matched = None
             if grain == "match" and mini_model.hides_masked:
-                fill = rearrange(filled[methods[0]], "c h w -> h w c").numpy()
+                picture = buffered.values(number)[0].clone()
+                picture[:, torch.from_numpy(mask > 0)] = filled[methods[0]]
                 other = number - 1 if number else min(1, num_frames - 1)
                 if window.first <= other < window.last:
-                    picture, hidden = buffered.values(other)[0], buffered.mask(other)
+                    beside, hidden = buffered.values(other)[0], buffered.mask(other)
                 else:
-                    picture = frames_to_values(read_frames(other, other + 1), colour)[0]
+                    beside = frames_to_values(read_frames(other, other + 1), colour)[0]
                     hidden = read_mask(other, other + 1)[0]
-                neighbour = rearrange(picture, "c h w -> h w c").numpy(), hidden > 0
-                matched = match_grain(fill, mask > 0, seed_from("grain", shot, number), neighbour)
+                fill, neighbour = (rearrange(each, "c h w -> h w c").numpy() for each in (picture, beside))
+                matched = match_grain(fill, mask > 0, seed_from("grain", shot, number), (neighbour, hidden > 0))
             if matched is not None:
-                filled[methods[0]] = rearrange(torch.from_numpy(matched.picture), "h w c -> c h w")
+                filled[methods[0]] = torch.from_numpy(matched.picture[mask > 0].T)
             yield RestoredFrame(
                 number,
                 codes,
                 mask,
-                {method: composite(codes, frame, mask, colour) for method, frame in filled.items()},
+                {method: composite(codes, fill, mask, colour) for method, fill in filled.items()},
                 sure.pop(number)[0].numpy(),
                 busyness(buffered.values(number), torch.from_numpy(mask)[None, None])[0, 0].numpy()
                 if mask.any()
@@ -173,26 +189,31 @@ class _Provenance:
         return self._lent.pop(number, {}), self._seen.pop(number, None)
 
 
-def composite(plate: Frames, restored: Tensor, mask: NDArray[np.float32], colour: PlateColour = AS_STORED) -> Frames:
-    """Put a restored frame ``3 h w`` over plate codes ``h w 3`` by its mask; where the mask is 0 the codes stay.
+def hole_pixels(frame: Tensor, hole: NDArray[np.bool_]) -> Tensor:
+    """The pixels ``3 m`` of a frame ``3 h w`` in a hole ``h w``, in the order of its rows."""
+    return frame.flatten(1) if hole.all() else frame[:, torch.from_numpy(hole)]
 
-    ``restored`` is in the values of ``colour``; the two are mixed in the plate's own codes. Integer plates
+
+def composite(plate: Frames, fill: Tensor, mask: NDArray[np.float32], colour: PlateColour = AS_STORED) -> Frames:
+    """Put pixels ``3 m`` over plate codes ``h w 3`` where its mask is above 0, by how much; elsewhere the codes stay.
+
+    ``fill`` is in the values of ``colour``; the two are mixed in the plate's own codes. Integer plates
     are rounded to those, float plates keep the float, no further out than halves go. Nothing of the plate is
     left where the mask is 1, nor, however soft the mask, of what is infinite or not a number: it cannot be mixed.
     """
+    result: Frames = plate.copy()
+    hole = mask > 0
+    if not hole.any():
+        return result
     top = code_range(plate)
-    picture = colour.to_plate(np.ascontiguousarray(rearrange(restored, "c h w -> h w c").numpy()))
-    original = plate.astype(np.float32) / top
-    share = mask[..., None]
+    picture = colour.to_plate(np.ascontiguousarray(fill.numpy().T)[None])[0]
+    original = plate[hole].astype(np.float32) / top
+    share = mask[hole][:, None]
     with np.errstate(invalid="ignore"):
         blended = original * (1.0 - share) + picture * share
     whole = (share >= 1.0) | ~np.isfinite(original)
     mixed: NDArray[np.float32] = np.where(whole, picture, blended).clip(-BRIGHTEST, BRIGHTEST).astype(np.float32)
-    if plate.dtype.kind == "u":
-        codes: Frames = np.clip(np.rint(mixed * top), 0, top).astype(plate.dtype)
-    else:
-        codes = mixed
-    result: Frames = np.where((mask > 0)[..., None], codes, plate)
+    result[hole] = np.clip(np.rint(mixed * top), 0, top).astype(plate.dtype) if plate.dtype.kind == "u" else mixed
     return result
 
 
@@ -228,12 +249,13 @@ class _Buffer:
     def __init__(self, read_frames: ReadFrames, read_mask: ReadMask, colour: PlateColour) -> None:
         self._read_frames, self._read_mask, self._colour = read_frames, read_mask, colour
         self._first = 0
-        self._codes: list[Frames] = []
+        self._codes: dict[int, Frames] = {}
+        self._num = 0
         self._values = self._masks = torch.zeros(0)
 
     def reserve(self, num: int, height: int, width: int) -> None:
         """Have room for so many frames at a time."""
-        held = len(self._codes)
+        held = self._num
         values, masks = torch.empty(num, 3, height, width), torch.empty(num, 1, height, width)
         if held:
             values[:held], masks[:held] = self._values[:held], self._masks[:held]
@@ -242,7 +264,11 @@ class _Buffer:
     def codes(self, number: int) -> Frames:
         """A frame's codes ``h w 3``; read if it is the next one."""
         self._read_to(number + 1)
-        return self._codes[number - self._first]
+        return self._codes[number]
+
+    def give_codes(self, number: int) -> Frames:
+        """The same, for the last time."""
+        return self._codes.pop(number)
 
     def mask(self, number: int) -> NDArray[np.float32]:
         """A frame's mask ``h w``, the caller's own."""
@@ -262,24 +288,24 @@ class _Buffer:
         return self._values[:num], self._masks[:num]
 
     def _drop_before(self, first: int) -> None:
-        gone = min(max(first - self._first, 0), len(self._codes))
-        kept = len(self._codes) - gone
+        gone = min(max(first - self._first, 0), self._num)
+        self._num -= gone
         if gone:
-            for place in range(kept):
+            for place in range(self._num):
                 self._values[place] = self._values[place + gone]
                 self._masks[place] = self._masks[place + gone]
-        self._codes = self._codes[gone:]
         self._first = max(first, self._first)
 
     def _read_to(self, last: int) -> None:
-        start = self._first + len(self._codes)
+        start = self._first + self._num
         if last <= start:
             return
         frames, masks = self._read_frames(start, last), self._read_mask(start, last)
-        begun, num = len(self._codes), last - self._first
+        num = last - self._first
         if num > len(self._values):
             self.reserve(num, *frames.shape[1:3])
-        for place, frame in enumerate(frames, start=begun):
+        for place, frame in enumerate(frames, start=self._num):
             self._values[place] = frames_to_values(frame[None], self._colour)[0]
-        self._masks[begun:num, 0] = torch.from_numpy(masks)
-        self._codes += list(frames)
+            self._codes[self._first + place] = frame
+        self._masks[self._num : num, 0] = torch.from_numpy(masks)
+        self._num = num

@@ -17,6 +17,9 @@ from interpositive.media.encodings import REVIEW_DISPLAY
 from interpositive.media.movie_writer import MovieWriter
 from interpositive.records.cdl import Cdl
 
+_LIGHT = {"preset": "veryfast", "x264-params": "rc-lookahead=4:sync-lookahead=0:threads=1"}
+"""A dozen encoders work side by side, and each holds every picture that it looks ahead at."""
+
 
 class ReviewMovies:
     """Writes movies of one raster side by side into a folder, opened as their first frame comes.
@@ -57,6 +60,7 @@ class ReviewMovies:
                 codes.shape[1],
                 codes.shape[0],
                 quality=self.quality,
+                encoder_options=_LIGHT,
             )
         self._writers[name].write(codes[None])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -56,7 +56,9 @@ class WindowJoiner:
     def __init__(self) -> None:
         self._held: list[Tensor] = []
 
-    def join(self, start: int, frames: Tensor, next_start: int | None) -> Iterator[tuple[int, Tensor]]:
+    def join(
+        self, start: int, frames: Tensor | Sequence[Tensor], next_start: int | None
+    ) -> Iterator[tuple[int, Tensor]]:
         """Take frames ``t ...`` from frame ``start`` on; give those that no later window touches.
 
         ``next_start`` is the first frame of the window to come, or None for the last.

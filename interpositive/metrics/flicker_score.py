@@ -128,7 +128,7 @@ class FlickerScore(ShotMetric):
     def _add(self, frame: JudgedFrame) -> None:
         beside = frame.beside
         assert beside.source is not None
-        picture, source = working_picture(frame.result), working_picture(beside.source)
+        picture, source = working_picture(frame.result), beside.of_source(working_picture)
         if self._last is not None and beside.motion is not None:
             motion, (before, source_before) = beside.motion, self._last
             traces, self._open = pair_traces(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from interpositive.errors import ConfigError, MediaError
 from interpositive.metrics.checks import check_frames, check_mask, check_same_size, hole_of
 from interpositive.metrics.luma import luma_of
 from interpositive.metrics.pair_motion import DIS, FlowEngine, Grey, PairMotion
+
+Found = TypeVar("Found")
 
 
 @dataclass
@@ -29,6 +32,7 @@ class Beside:
     mask: Tensor | None = None
     last: Beside | None = None
     engine: FlowEngine = DIS
+    _found: dict[Callable[[Tensor], Any], Any] = field(default_factory=dict)
 
     @cached_property
     def hole(self) -> Tensor | None:
@@ -74,11 +78,19 @@ class Beside:
             return None
         return self.motion.gap(self.last.source, self.source)
 
+    def of_source(self, find: Callable[[Tensor], Found]) -> Found:
+        """What a metric finds of the source, once for all methods."""
+        assert self.source is not None
+        if find not in self._found:
+            self._found[find] = find(self.source)
+        return cast(Found, self._found[find])
+
     def close(self) -> None:
         """Let go of the frame before and of what the pair was measured by; the next pair needs neither."""
         self.last = None
         for measured in ("motion", "counted", "source_gap"):
             self.__dict__.pop(measured, None)
+        self._found.clear()
 
 
 @dataclass

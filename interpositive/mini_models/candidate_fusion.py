@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ from interpositive.mini_models.candidate_bank import (
     motion_of,
 )
 from interpositive.mini_models.classical_fills import CLASSICAL_FILLS, classical_fill
-from interpositive.mini_models.contract import MiniModel, Restored
+from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restored
 from interpositive.mini_models.exportable import Exportable
 from interpositive.mini_models.fusion_export import fusion_exportables
 from interpositive.mini_models.hole_fills import Blend, Picture, blend_along_flow, composed
@@ -268,16 +269,16 @@ class CandidateFusion(MiniModel):
                 fills[name].append(fill)
                 certainty[name].append(sure)
                 lent[name][index] = given[name]
-        restored = {}
         holes = (motion.holes[frame] for frame in keep)
         seen = torch.tensor([int((hole & ~unseen).sum()) for hole, unseen in zip(holes, never_seen, strict=True)])
-        for name in wanted:
-            if name not in CLASSICAL_FILLS:
-                fills[name] = blend_along_flow(motion, keep, fills[name], certainty[name], self.blend)
-            restored[name] = composed(motion, keep, fills[name], certainty[name])
-            if name in learned:
-                restored[name] = replace(restored[name], seen=seen, lent=lent[name] if num_lent else None)
-        return restored, never_seen
+        for name in learned:
+            fills[name] = blend_along_flow(motion, keep, fills[name], certainty[name], self.blend)
+
+        def whole(name: str) -> Restored:
+            restored = composed(motion, keep, fills[name], certainty[name])
+            return replace(restored, seen=seen, lent=lent[name] if num_lent else None) if name in learned else restored
+
+        return MadeWhenAsked({name: partial(whole, name) for name in wanted}), never_seen
 
     def exportable(self, plate_height: int) -> Sequence[Exportable]:
         """The fusion of candidates that are lined up, as it is and as a node of a compositing program."""

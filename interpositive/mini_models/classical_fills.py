@@ -24,8 +24,12 @@ def telea(motion: WindowMotion, sweeps: LazySweeps, frame: int) -> Plane:
     """Each frame by itself (Telea, 2004), radius 3."""
     del sweeps
     hole = motion.holes[frame]
-    fill: Plane = telea_fill(np.ascontiguousarray(motion.frames[frame]), hole)[hole]
-    return fill
+
+    def fill() -> Plane:
+        return np.asarray(telea_fill(np.ascontiguousarray(motion.frames[frame]), hole)[hole], np.float32)
+
+    # Other fills begin with it, and write over what they know better.
+    return motion.once("telea", frame, fill).copy()
 
 
 def navier_stokes(motion: WindowMotion, sweeps: LazySweeps, frame: int) -> Plane:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -34,6 +34,22 @@ class Restored:
     made_up: Tensor | None = None
     lent: Tensor | None = None
     seen: Tensor | None = None
+
+
+class MadeWhenAsked(Mapping[str, Restored]):
+    """Results by method, each made anew whenever it is asked for, so that only one needs to be whole at a time."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Restored]]) -> None:
+        self._makers = dict(makers)
+
+    def __getitem__(self, method: str) -> Restored:
+        return self._makers[method]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
 
 
 class MiniModel(nn.Module, ABC):
@@ -82,7 +98,10 @@ class MiniModel(nn.Module, ABC):
 
     @abstractmethod
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
-        """Restore the frames ``keep`` of a window ``t c h w``, by each of the methods (all, if not named)."""
+        """Restore the frames ``keep`` of a window ``t c h w``, by each of the methods (all, if not named).
+
+        What is given may be :class:`MadeWhenAsked`: ask once for each method, and for the next when done with it.
+        """
 
     def papers(self, condition: Mapping[str, Tensor], method: str, name: str) -> Mapping[str, str]:
         """What is delivered beside a shot's frames, texts by file name: what other programs need to do the same."""

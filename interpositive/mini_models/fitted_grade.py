@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -22,7 +23,7 @@ from interpositive.functional.grade_fit import fit_grade
 from interpositive.functional.grades import NUM_NUMBERS, graded, graded_frames
 from interpositive.media.grade_files import cdl_text, cube_lattice, cube_text
 from interpositive.mini_models.colour_transfer import TRANSFERS
-from interpositive.mini_models.contract import MiniModel, Restored
+from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restored
 from interpositive.motion.colour_pairs import ColourPairs, colour_pairs
 from interpositive.motion.window_motion import value_range
 from interpositive.objectives.pixel import charbonnier
@@ -152,15 +153,16 @@ class FittedGrade(MiniModel):
         fit = self.fit(example)
         sure = torch.where(mask, min(1.0, 0.3 + fit.coverage / self.sure_coverage), 1.0).to(plate.dtype)
         low, high = value_range(_pictures(example.input))
-        restored = {}
-        for name in wanted:
+
+        def made(name: str) -> Restored:
             if name in TRANSFERS:
                 moved = TRANSFERS[name](fit.shot, fit.reference)(_pictures(plate))
-                made = rearrange(torch.from_numpy(moved), "t h w c -> t c h w").to(plate.device)
+                look = rearrange(torch.from_numpy(moved), "t h w c -> t c h w").to(plate.device)
             else:
-                made = graded_frames(plate, self._grade(fit, name))
-            restored[name] = Restored(torch.where(mask, made.clamp(low, high), plate), sure)
-        return restored
+                look = graded_frames(plate, self._grade(fit, name))
+            return Restored(torch.where(mask, look.clamp(low, high), plate), sure)
+
+        return MadeWhenAsked({name: partial(torch.no_grad()(made), name) for name in wanted})
 
 
 def _graded_cube(grade: Tensor) -> Colours:

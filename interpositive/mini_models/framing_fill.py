@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
 import cv2
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
-from interpositive.mini_models.contract import MiniModel, Restored
+from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restored
 from interpositive.mini_models.evidence_fusion import EvidenceFusion, Weighed, crop_corners, crop_example
 from interpositive.motion.beyond_borders import BorderMotion, edge_extended, smoothly_filled
 from interpositive.motion.spatial_fill import telea_fill
@@ -96,19 +97,26 @@ class FramingFill(MiniModel):
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
         """Fill what is masked of the frames ``keep``; all methods share the camera's motion."""
         wanted = self.wanted(methods)
-        frames = {name: example.input[keep.start : keep.stop].cpu().float().clone() for name in wanted}
-        sure = {name: torch.ones_like(example.mask[keep.start : keep.stop]).cpu().float() for name in wanted}
+        fills: dict[str, dict[int, tuple[Tensor, Tensor]]] = {name: {} for name in wanted}
         if (example.mask[keep.start : keep.stop] > 0).any():
             motion = _motion_of(example)
             low, high = value_range(motion.frames)
             for place, number in enumerate(keep):
-                hole = torch.from_numpy(motion.holes[number])[None]
+                hole = torch.from_numpy(motion.holes[number])
                 if not hole.any():
                     continue
                 for name, (picture, certainty) in self._frame(motion, number, wanted).items():
-                    frames[name][place] = torch.where(hole, picture.clamp(low, high), frames[name][place])
-                    sure[name][place] = torch.where(hole, certainty.clamp(0, 1), 1.0)
-        return {name: Restored(frames[name], sure[name]) for name in wanted}
+                    fills[name][place] = picture[:, hole].clamp(low, high), certainty[:, hole].clamp(0, 1)
+
+        def whole(name: str) -> Restored:
+            frames = example.input[keep.start : keep.stop].cpu().float().clone()
+            sure = torch.ones_like(example.mask[keep.start : keep.stop]).cpu().float()
+            for place, (fill, certainty) in fills[name].items():
+                hole = example.mask[keep[place], 0].cpu() > 0
+                frames[place][:, hole], sure[place][:, hole] = fill, certainty
+            return Restored(frames, sure)
+
+        return MadeWhenAsked({name: partial(whole, name) for name in wanted})
 
     def _frame(self, motion: BorderMotion, number: int, methods: Sequence[str]) -> dict[str, tuple[Tensor, Tensor]]:
         views = self._views(motion, number)

@@ -8,8 +8,9 @@ film that is laid on the plate, from noise that lies on the plate too: what it m
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 import cv2
@@ -27,7 +28,7 @@ from interpositive.functional.seeds import generators_of, seed_from
 from interpositive.mini_models.candidate_bank import motion_of
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.mini_models.classical_fills import CLASSICAL_FILLS
-from interpositive.mini_models.contract import MiniModel, Restored
+from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restored
 from interpositive.mini_models.exportable import Exportable
 from interpositive.mini_models.film_learning import film_tensors
 from interpositive.mini_models.hole_fills import Blend, blend_along_flow
@@ -183,10 +184,13 @@ class MiniFlow(MiniModel):
         motion = self.fusion.motion_of(example)
         names = {name: {"regression": "trained", "trained": "trained"}.get(name, name) for name in wanted}
         restored, never_seen = self.fusion.restore_moving(motion, keep, sorted(set(names.values())))
-        results = {name: restored[names[name]] for name in wanted}
-        if self.trained_method in results:
-            results[self.trained_method] = self._made_up(example, motion, keep, restored["trained"], never_seen)
-        return results
+        makers: dict[str, Callable[[], Restored]]
+        makers = {name: partial(restored.__getitem__, names[name]) for name in wanted}
+        if self.trained_method in wanted:
+            # Shots' frames are placed in their order, so this is not left until somebody asks.
+            made_up = self._made_up(example, motion, keep, restored["trained"], never_seen)
+            makers[self.trained_method] = lambda: made_up
+        return MadeWhenAsked(makers)
 
     def exportable(self, plate_height: int) -> Sequence[Exportable]:
         """Candidate fusion's part; what makes things up asks for a whole shot, and stays."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -19,7 +20,7 @@ from torch import Tensor
 from interpositive.backbones.course_network import CourseNetwork
 from interpositive.functional.examples import Example
 from interpositive.functional.light_fields import LightFields, cell_means, on_raster
-from interpositive.mini_models.contract import MiniModel, Restored
+from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restored
 from interpositive.mini_models.light_equalising import EQUALISERS
 from interpositive.motion.flicker_shot import SOLVE_FIELDS, solve_tensors
 from interpositive.motion.flicker_solve import solve_flicker
@@ -160,18 +161,18 @@ class SteadyLight(MiniModel):
                 fields[self.trained_method] = LightFields(found.gain[0], found.offset[0])
             unrest = on_raster(solved.unrest[keep.start : keep.stop], (plate.shape[-2], plate.shape[-1]))
             sure = torch.where(mask, 1.0 / (1.0 + (unrest / _SURE_UNREST).square()), sure)
-        restored = {}
         low, high = value_range(pictures)
-        for name in wanted:
+
+        def made(name: str) -> Restored:
+            light = plate
             if name in fields:
-                made = fields[name].part(keep).over(plate)
+                light = fields[name].part(keep).over(plate)
             elif name in EQUALISERS:
                 equalised = EQUALISERS[name](pictures, keep, self.track_frames)
-                made = rearrange(torch.from_numpy(equalised), "t h w c -> t c h w").to(plate.device)
-            else:
-                made = plate
-            restored[name] = Restored(torch.where(mask, made.clamp(low, high), plate), sure)
-        return restored
+                light = rearrange(torch.from_numpy(equalised), "t h w c -> t c h w").to(plate.device)
+            return Restored(torch.where(mask, light.clamp(low, high), plate), sure)
+
+        return MadeWhenAsked({name: partial(torch.no_grad()(made), name) for name in wanted})
 
     def _solve(self, example: Example) -> _Solved:
         """The whole shot's solve where the request brings it, else that of the window."""

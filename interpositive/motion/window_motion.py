@@ -7,6 +7,7 @@ that windows of one shot can share.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
@@ -140,6 +141,10 @@ class WindowMotion:
             return stiff, slack
 
         return self._memory.frames.of(("bridges", self._name(frame)), bridge)
+
+    def once(self, name: str, frame: int, find: Callable[[], Plane]) -> Plane:
+        """What is found for a hole from its own frame alone, kept for who asks again; it is not to be written to."""
+        return self._memory.frames.of((name, self._name(frame)), find)
 
     # -- reading ----------------------------------------------------------------------
 

@@ -94,7 +94,7 @@ def test_untouched_codes_stay_and_restored_values_come_back_as_codes(dtype: type
 def test_highlights_of_a_linear_plate_survive_a_model_of_log() -> None:
     colour = PlateColour("acescg", "acescct")
     plate = np.full((2, 2, 3), 12.0, np.float32)
-    restored = torch.from_numpy(colour.to_values(plate)).permute(2, 0, 1)
+    restored = torch.from_numpy(colour.to_values(plate)).permute(2, 0, 1).flatten(1)
     assert composite(plate, restored, np.ones((2, 2), np.float32), colour) == pytest.approx(12.0, rel=1e-5)
 
 

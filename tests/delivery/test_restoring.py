@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -17,11 +19,12 @@ from interpositive.delivery.restoring import (
     changed_pixels,
     composite,
     frames_to_float,
+    hole_pixels,
     restore_shot,
 )
 from interpositive.errors import ConfigError
 from interpositive.media.plate_colour import PlateColour
-from interpositive.mini_models.contract import MiniModel
+from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restored
 
 NUM_FRAMES = 17
 
@@ -118,27 +121,27 @@ class TestComposite:
     def test_every_code_survives_outside_the_mask(self, dtype: type[np.integer[Any]]) -> None:
         top = np.iinfo(dtype).max
         plate = np.arange(256 * 256 * 3, dtype=np.int64).reshape(256, 256, 3).clip(0, None) % (top + 1)
-        result = composite(plate.astype(dtype), torch.full((3, 256, 256), 0.3), np.zeros((256, 256), np.float32))
+        result = composite(plate.astype(dtype), torch.zeros(3, 0), np.zeros((256, 256), np.float32))
         np.testing.assert_array_equal(result, plate)
 
     def test_float_codes_survive_whatever_they_are(self) -> None:
         plate = np.array([[-0.0, 1e-40, 65504.0], [np.inf, -np.inf, np.nan]], np.float32)[None]
-        result = composite(plate, torch.zeros(3, 1, 2), np.zeros((1, 2), np.float32))
+        result = composite(plate, torch.zeros(3, 0), np.zeros((1, 2), np.float32))
         assert result.tobytes() == plate.tobytes()
 
     def test_a_full_mask_leaves_nothing_of_the_plate(self) -> None:
         plate = np.array([[[np.inf, np.nan, 6e4]]], np.float32)
-        result = composite(plate, torch.full((3, 1, 1), 0.25), np.ones((1, 1), np.float32))
+        result = composite(plate, torch.full((3, 1), 0.25), np.ones((1, 1), np.float32))
         np.testing.assert_array_equal(result, np.full((1, 1, 3), 0.25, np.float32))
 
     def test_what_cannot_be_mixed_is_replaced_under_the_softest_mask(self) -> None:
         plate = np.array([[[np.inf, np.nan, 0.5]]], np.float32)
-        result = composite(plate, torch.full((3, 1, 1), 0.25), np.full((1, 1), 0.5, np.float32))
+        result = composite(plate, torch.full((3, 1), 0.25), np.full((1, 1), 0.5, np.float32))
         np.testing.assert_array_equal(result, [[[0.25, 0.25, 0.375]]])
 
     def test_light_beyond_what_a_file_of_halves_holds_is_the_brightest_half(self) -> None:
         plate, mask = np.full((1, 1, 3), 0.5, np.float32), np.ones((1, 1), np.float32)
-        result = composite(plate, torch.full((3, 1, 1), 9.0), mask, PlateColour("acescg", "acescct"))
+        result = composite(plate, torch.full((3, 1), 9.0), mask, PlateColour("acescg", "acescct"))
         assert np.isfinite(result.astype(np.float16)).all() and result.max() == 65504.0
 
     @pytest.mark.parametrize(("dtype", "tolerance"), [(np.uint8, 0.5), (np.uint16, 0.51), (np.float32, 1e-6)])
@@ -146,7 +149,7 @@ class TestComposite:
         top = 1.0 if dtype is np.float32 else float(np.iinfo(dtype).max)  # type: ignore[type-var]
         plate = np.full((4, 5, 3), 0.2 * top).astype(dtype)
         shares = np.broadcast_to(np.linspace(0, 1, 5, dtype=np.float32), (4, 5)).copy()
-        result = composite(plate, torch.full((3, 4, 5), 0.8), shares).astype(np.float64)
+        result = composite(plate, hole_pixels(torch.full((3, 4, 5), 0.8), shares > 0), shares).astype(np.float64)
         start = float(plate.flat[0])
         expected = start + shares[..., None].astype(np.float64) * (0.8 * top - start)
         assert np.abs(result - expected).max() <= tolerance
@@ -192,13 +195,17 @@ def test_grain_is_given_to_the_first_method_s_fill_whatever_the_windows_are() ->
 
 
 def test_large_frames_are_restored_fewer_at_a_time() -> None:
-    plan = WindowPlan(size=24, overlap=4, most_mib=64)
+    plan = WindowPlan(size=24, overlap=4, most_mib=128)
     small, large = (plan.windows(200, 8, height, 16 * height // 9) for height in (108, 270))
-    assert small[1].last - small[1].first == 40
-    for before, after in pairwise(large):
-        assert before.last - before.first <= 64 * 2**20 // (12 * 270 * 480) and before.stop - after.start == 4
+    assert small[1].last - small[1].first == 40 and large[1].stop - large[1].start == 24
     larger = plan.windows(200, 8, 360, 640)
-    assert {window.stop - window.start for window in larger[:-1]} == {8} and larger[0].stop - larger[1].start == 2
+    for before, after in pairwise(larger):
+        held = (before.last - before.first) + (before.stop - before.start)
+        assert held * 16 * 360 * 640 <= 128 * 2**20 and before.stop - after.start == 2
+    assert {window.stop - window.start for window in larger[:-1]} == {10}
+    # Whole pictures that are kept of each frame count too.
+    kept = plan.windows(200, 8, 270, 480, 3)
+    assert {window.stop - window.start for window in kept[:-1]} == {11}
     assert {window.stop - window.start for window in plan.windows(200, 8, 2160, 3840)[:-1]} == {4}
 
 
@@ -218,3 +225,29 @@ def test_what_a_window_is_given_is_there_once() -> None:
     footage.restore(Looking(), WindowPlan(5, 2, 3), ("trained",))
     assert len(places) == 1 and len(seen) > 2
     assert all(window == list(range(len(window))) for window in seen)
+
+
+def test_of_all_methods_one_is_whole_at_a_time() -> None:
+    """Of a repair only what lies in the hole is kept until its frame is given out."""
+    alive: list[weakref.ref[Any]] = []
+    most = 0
+
+    class Counted(KnownErrors):
+        def restore(self, example, keep, methods=None):  # type: ignore[no-untyped-def]
+            found = super().restore(example, keep, methods)
+
+            def made(method: str) -> Restored:
+                nonlocal most
+                frames = found[method].frames.clone()
+                alive.append(weakref.ref(frames))
+                most = max(most, sum(one() is not None for one in alive))
+                return Restored(frames, found[method].confidence)
+
+            return MadeWhenAsked({method: partial(made, method) for method in found})
+
+    footage = Footage()
+    lazily = footage.restore(Counted(), WindowPlan(5, 2, 3), ("trained", "prior", "telea"))
+    assert len(alive) > 3 * 4 and most == 1
+    for frame, other in zip(lazily, footage.restore(KnownErrors(), WindowPlan(5, 2, 3), tuple(ERRORS)), strict=True):
+        for method, codes in frame.results.items():
+            np.testing.assert_array_equal(codes, other.results[method])
