@@ -30,6 +30,21 @@ class Weighed:
     certainty: Tensor
 
 
+@dataclass(frozen=True)
+class Shares:
+    """How much of each candidate the prior takes and the learned choice takes (``b n 1 h w``); what else is known.
+
+    ``prior`` and ``fused`` are what these make of the candidates, and ``residual`` is to be added to the latter.
+    """
+
+    of_prior: Tensor
+    of_learned: Tensor
+    prior: Tensor
+    fused: Tensor
+    residual: Tensor
+    certainty: Tensor
+
+
 class EvidenceFusion(nn.Module):
     """A softmax over candidates, and a residual; both corrections are zero until they have learned.
 
@@ -59,21 +74,32 @@ class EvidenceFusion(nn.Module):
 
     def forward(self, bank: Mapping[str, Tensor]) -> Weighed:
         """Fuse the candidates of a batch of banks."""
+        found = self.weigh(bank)
+        return Weighed(found.prior, found.fused, found.fused + found.residual, found.certainty)
+
+    def weigh(self, bank: Mapping[str, Tensor]) -> Shares:
+        """Weigh the candidates of a batch of banks."""
         candidates = bank["candidates"].float()
         valid, error, weight = (bank[name].float() for name in ("valid", "error", "weight"))
         evidence = torch.log(weight) + bank["bias"].float()[..., None, None, None] + _BLOCKED * (1.0 - valid)
-        prior_share = torch.softmax(evidence - error * torch.exp(-error.new_tensor(self._initial_log_temperature)), 1)
-        prior = (prior_share * candidates).sum(1)
-        unlike = 4.0 * (candidates - prior[:, None])
-        features = torch.cat((unlike, bank["gap"].float(), 10.0 * error, weight, valid), 2)
-        scores = self.scorer(features, bank["words"].float())
-        share = torch.softmax(evidence - error * torch.exp(-self.log_temperature) + scores, 1)
+        of_prior = torch.softmax(evidence - error * torch.exp(-error.new_tensor(self._initial_log_temperature)), 1)
+        prior = (of_prior * candidates).sum(1)
+        words = bank["words"].float()
+        # A candidate is scored by itself: without gradients to keep, one at a time takes a tenth of the memory.
+        num = candidates.shape[1]
+        step = num if torch.is_grad_enabled() else 1
+        scores = []
+        for some in (slice(first, first + step) for first in range(0, num, step)):
+            unlike = 4.0 * (candidates[:, some] - prior[:, None])
+            planes = bank["gap"][:, some].float(), 10.0 * error[:, some], weight[:, some], valid[:, some]
+            scores.append(self.scorer(torch.cat((unlike, *planes), 2), words[:, some]))
+        share = torch.softmax(evidence - error * torch.exp(-self.log_temperature) + torch.cat(scores, 1), 1)
         fused = (share * candidates).sum(1)
         spread = torch.sqrt((share * (candidates - fused[:, None]).square()).sum(1).mean(1, keepdim=True) + 1e-6)
         doubt = (share * error).sum(1)
         sides = candidates[:, self.anchors] - fused[:, None]
         residual = self.residual(torch.cat((fused, *sides.unbind(1), 5.0 * spread, 5.0 * doubt), 1))
-        return Weighed(prior, fused, fused + residual, torch.exp(-(doubt + spread) / _SURE))
+        return Shares(of_prior, share, prior, fused, residual, torch.exp(-(doubt + spread) / _SURE))
 
     def losses(self, example: Example) -> dict[str, Tensor]:
         """Charbonnier on the result, L1 on the choice, L1 on gradients; where ``judged``. The bank is the condition."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from interpositive.motion.in_between import Surroundings
+from interpositive.motion.in_between import Surroundings, inside, read
 from interpositive.motion.window_motion import Plane
 
 
@@ -27,14 +27,14 @@ def dis_interpolation(around: Surroundings, time: float) -> Plane:
     A side weighs by its distance, and a tenth where its flow is not consistent.
     """
     share = around.share(time)
-    reading = around.readings(share)["mixed"]
-    total, weights = np.zeros_like(around.frames[0]), np.zeros(around.frames.shape[1:3], np.float32)
-    for number, flow, seen, nearness in (
-        (around.before, reading.before, around.seen_after, 1 - share),
-        (around.before + 1, reading.after, around.seen_before, share),
+    reading = around.mixed(share)
+    total, weights = np.zeros_like(around.frames[0]), np.zeros(around.frames[0].shape[:2], np.float32)
+    for frame, flow, seen, nearness in (
+        (around.sides[0], reading.before, around.seen_after, 1 - share),
+        (around.sides[1], reading.after, around.seen_before, share),
     ):
-        weight = nearness * (0.1 + around.read(seen.astype(np.float32), flow)) * (around.inside(flow) + 1e-3)
-        total += weight[..., None] * around.read(around.frames[number], flow, cubic=True)
+        weight = around.enlarged(nearness * (0.1 + read(seen.astype(np.float32), flow)) * (inside(flow) + 1e-3))
+        total += weight[..., None] * read(frame, around.enlarged_flow(flow), cubic=True)
         weights += weight
     return np.asarray(total / weights[..., None], np.float32)
 

@@ -20,33 +20,39 @@ _NEAR = 1e-6
 
 @dataclass
 class Clock:
-    """Known ``frames`` (``n h w 3``) at their ``source_times``; the window's frames are at ``times``."""
+    """Known ``pictures`` (``n 3 h w``) at their ``source_times``; the window's frames are at ``times``.
 
-    frames: Plane
+    Of the pictures only those about the moment that is asked for are looked at; ``known`` are their places. ``damage``
+    is where each must not be trusted, ``n 1 h w``.
+    """
+
+    pictures: Tensor
+    damage: Tensor | None
+    known: list[int]
+    whole: list[bool]
     source_times: list[float]
     times: list[float]
     shutter: list[float]
-    whole: list[bool]
+    motion_rows: int
     _around: dict[tuple[int, int], Surroundings] = field(default_factory=dict)
 
     @staticmethod
-    def of(example: Example) -> Clock:
+    def of(example: Example, motion_rows: int) -> Clock:
         """By the example's condition if that has ``sources``, else by its own frames that are not mostly masked."""
         condition, num = example.condition, len(example.input)
         if "sources" in condition:
-            frames = _pictures(condition["sources"])
+            sources = condition["sources"]
+            known = list(range(len(sources)))
             source_times = [float(time) for time in condition["source_times"]]
             times = [float(time) for time in condition["times"]]
-            return Clock(frames, source_times, times, condition["shutter"].tolist(), [True] * len(frames))
-        masks = example.mask[:, 0].cpu().numpy()
-        known = [t for t in range(num) if masks[t].mean() < _MOSTLY]
-        frames = _pictures(example.input)
-        # What is damaged on a known frame must not be seen, and may be bridged: it is looked at for motion only.
-        bridged = [telea_fill(frames[t], masks[t] > 0) for t in known]
-        shape = frames.shape[1:]
-        whole = [not masks[t].any() for t in known]
-        pictures = np.stack(bridged) if bridged else np.zeros((0, *shape), np.float32)
-        return Clock(pictures, [float(t) for t in known], [float(t) for t in range(num)], [0.0] * num, whole)
+            shutter = condition["shutter"].tolist()
+            return Clock(sources, None, known, [True] * len(known), source_times, times, shutter, motion_rows)
+        masked = example.mask.flatten(1).mean(1).tolist()
+        known = [t for t in range(num) if masked[t] < _MOSTLY]
+        whole = [not masked[t] for t in known]
+        moments = [float(t) for t in range(num)]
+        known_at = [moments[t] for t in known]
+        return Clock(example.input, example.mask, known, whole, known_at, moments, [0.0] * num, motion_rows)
 
     def moments(self, number: int, num: int) -> list[float]:
         """The moments whose mean a frame of the window is: one, or ``num`` while its shutter is open."""
@@ -74,23 +80,30 @@ class Clock:
         if sides not in self._around:
             first, second = sides
             # A frame that is itself to be made is never one of its own neighbours.
-            chosen = [n for n in (first - 1, first, second, second + 1) if 0 <= n < len(self.frames)]
+            chosen = [n for n in (first - 1, first, second, second + 1) if 0 <= n < len(self.known)]
             times = [self.source_times[n] for n in chosen]
-            self._around = {sides: Surroundings(self.frames[chosen], times, chosen.index(first))}
+            # What the last one holds is given back before the next takes its own.
+            self._around.clear()
+            self._around[sides] = Surroundings(
+                [self._frame(n) for n in chosen], times, chosen.index(first), self.motion_rows
+            )
         return self._around[sides]
 
     def nearest(self, time: float) -> Plane:
         """The known frame nearest in time; mid-grey if there is none."""
-        if not len(self.frames):
-            return np.full(self.frames.shape[1:], 0.5, np.float32)
-        picture: Plane = self.frames[int(np.abs(np.asarray(self.source_times) - time).argmin())]
-        return picture
+        if not self.known:
+            return np.full((*self.pictures.shape[-2:], 3), 0.5, np.float32)
+        return self._frame(int(np.abs(np.asarray(self.source_times) - time).argmin()))
+
+    def _frame(self, number: int) -> Plane:
+        """A known frame ``h w 3``; what is damaged on it is bridged, for it may be looked at for motion only."""
+        place = self.known[number]
+        picture = rearrange(self.pictures[place].detach().cpu().to(torch.float32), "c h w -> h w c").numpy()
+        if self.whole[number] or self.damage is None:
+            return np.ascontiguousarray(picture)
+        return telea_fill(np.ascontiguousarray(picture), self.damage[place, 0].cpu().numpy() > 0)
 
     def _sides(self, time: float) -> tuple[int, int] | None:
         before = [n for n, known in enumerate(self.source_times) if known < time - _NEAR]
         after = [n for n, known in enumerate(self.source_times) if known > time + _NEAR]
         return (before[-1], after[0]) if before and after else None
-
-
-def _pictures(frames: Tensor) -> Plane:
-    return np.ascontiguousarray(rearrange(frames.detach().cpu().to(torch.float32), "t c h w -> t h w c").numpy())

@@ -8,6 +8,8 @@ hypothesis and which side to believe, and a small residual.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import cv2
@@ -18,19 +20,19 @@ from torch import Tensor
 
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
-from interpositive.mini_models.contract import MiniModel, Restored
+from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restored
 from interpositive.mini_models.evidence_fusion import EvidenceFusion, crop_corners, crop_example
 from interpositive.mini_models.frame_baselines import BASELINES
 from interpositive.mini_models.frame_clock import Clock
-from interpositive.motion.in_between import HYPOTHESES, Surroundings
-from interpositive.motion.window_motion import Plane, channel_mean, value_range
+from interpositive.motion.in_between import HYPOTHESES, Surroundings, inside, read
+from interpositive.motion.window_motion import Plane, channel_mean
 from interpositive.records.bounds import Bounds, refuse_outside
 from interpositive.tasks.contract import Lack
 
-KINDS = (*HYPOTHESES, "still")
+KINDS = (*HYPOTHESES, "still", "further")
 _NUM_WORDS = len(KINDS) + 2
 _BENT = (2, 3)
-_BIAS = {"steady": 0.0, "bent": 2.0, "mixed": 0.0, "camera": -2.0, "still": -4.0}
+_BIAS = {"steady": 0.0, "bent": 2.0, "mixed": 0.0, "camera": -2.0, "still": -4.0, "further": 0.0}
 _POOL_SIGMA_PX = 2.0
 _BOUNDS: Bounds = {
     "reach_frames": (2, 1000),
@@ -41,6 +43,7 @@ _BOUNDS: Bounds = {
     "frames_per_window": (1, 1000),
     "temperature": (1e-6, 1e6),
     "shutter_moments": (2, 64),
+    "motion_rows": (32, 100_000),
 }
 
 
@@ -49,6 +52,8 @@ class FrameFill(MiniModel):
 
     ``reach_frames`` on either side must span the longest gap. ``crop_px``, ``crops_per_frame`` and
     ``frames_per_window`` shape what training draws. An open shutter is the mean of ``shutter_moments``.
+    In frames of more than ``motion_rows`` motion is found, and candidates are weighed, at that height; pixels are
+    copied at the frames' own.
     """
 
     trained_method = "trained"
@@ -65,6 +70,7 @@ class FrameFill(MiniModel):
         frames_per_window: int = 6,
         temperature: float = 0.02,
         shutter_moments: int = 8,
+        motion_rows: int = 432,
     ) -> None:
         super().__init__()
         given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
@@ -74,14 +80,14 @@ class FrameFill(MiniModel):
         self.reach_frames = reach_frames
         self.methods = (*BASELINES, "prior", self.trained_method)
         self.crop_px, self.crops_per_frame, self.frames_per_window = crop_px, crops_per_frame, frames_per_window
-        self.shutter_moments = shutter_moments
+        self.shutter_moments, self.motion_rows = shutter_moments, motion_rows
         self.fusion = EvidenceFusion(_NUM_WORDS, scorer_width, residual_widths, temperature, _BENT)
 
     def prepare(self, example: Example, generator: torch.Generator) -> Sequence[Example]:
         """Crops of a few frames that were left out, where most moves, each with all its candidates."""
         assert example.target is not None
         judged = example.condition.get("judged", example.mask)
-        clock = Clock.of(example)
+        clock = Clock.of(example, self.motion_rows)
         wanted = [t for t in range(len(judged)) if judged[t].mean() > 0.5 and clock.between(float(t))]
         order = torch.randperm(len(wanted), generator=generator).tolist()
         prepared: list[Example] = []
@@ -104,86 +110,161 @@ class FrameFill(MiniModel):
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
         """Make up the masked frames of ``keep``; with an open shutter, as the mean of moments."""
         wanted = self.wanted(methods)
-        clock = Clock.of(example)
-        low, high = value_range(clock.frames) if len(clock.frames) else (0.0, 1.0)
-        frames = {name: example.input[keep.start : keep.stop].cpu().float().clone() for name in wanted}
-        sure = {name: torch.ones_like(example.mask[keep.start : keep.stop]).cpu().float() for name in wanted}
+        clock = Clock.of(example, self.motion_rows)
+        made: dict[str, dict[int, tuple[Tensor, Tensor]]] = {name: {} for name in wanted}
         for place, number in enumerate(keep):
-            hole = example.mask[number].cpu() > 0
-            if not hole.any():
+            if not (example.mask[number] > 0).any():
                 continue
             moments = clock.moments(number, self.shutter_moments)
-            made = [self._moment(clock, moment, wanted) for moment in moments]
-            for name in wanted:
-                picture = torch.stack([each[name][0] for each in made]).mean(0).clamp(low, high)
-                certainty = torch.stack([each[name][1] for each in made]).mean(0)
-                frames[name][place] = torch.where(hole, picture, frames[name][place])
-                sure[name][place] = torch.where(hole, certainty.clamp(0, 1), 1.0)
-        return {name: Restored(frames[name], sure[name]) for name in wanted}
+            sums: dict[str, tuple[Tensor, Tensor]] = {}
+            for moment in moments:
+                for name, (picture, certainty) in self._moment(clock, moment, wanted).items():
+                    if name in sums:
+                        sums[name][0].add_(picture)
+                        sums[name][1].add_(certainty)
+                    else:
+                        sums[name] = picture, certainty
+            for name, (picture, certainty) in sums.items():
+                made[name][place] = picture.div_(len(moments)), certainty.div_(len(moments))
+
+        def whole(name: str) -> Restored:
+            kept = slice(keep.start, keep.stop)
+            frames = example.input[kept].cpu().float().clone()
+            sure = torch.ones_like(example.mask[kept], device="cpu", dtype=torch.float32)
+            for place, (picture, certainty) in made[name].items():
+                hole = example.mask[keep[place]].cpu() > 0
+                frames[place] = torch.where(hole, picture, frames[place])
+                sure[place] = torch.where(hole, certainty, 1.0)
+            return Restored(frames, sure)
+
+        return MadeWhenAsked({name: partial(whole, name) for name in wanted})
 
     def _moment(self, clock: Clock, time: float, methods: Sequence[str]) -> dict[str, tuple[Tensor, Tensor]]:
-        """Picture ``3 h w`` and certainty ``1 h w`` of a moment by each method."""
+        """Picture ``3 h w`` and certainty ``1 h w`` of a moment by each method, all of them new."""
         if not clock.between(time):
-            held = rearrange(torch.from_numpy(clock.nearest(time)), "h w c -> c h w")
+            held = _tensor(clock.nearest(time))
             certainty = torch.full_like(held[:1], float(clock.has(time)))
-            return {name: (held, certainty) for name in methods}
+            return {name: (held.clone(), certainty.clone()) for name in methods}
         around = clock.surroundings(time)
         results: dict[str, tuple[Tensor, Tensor]] = {}
         for name in methods:
             if name in BASELINES:
-                picture = rearrange(torch.from_numpy(BASELINES[name](around, time)), "h w c -> c h w")
+                picture = _tensor(BASELINES[name](around, time))
                 results[name] = (picture, torch.full_like(picture[:1], 0.5))
         if learned := [name for name in methods if name not in BASELINES]:
-            device = self.fusion.log_temperature.device
-            weighed = self.fusion({k: v[None].to(device) for k, v in bank_of(around, time, half=False).items()})
-            for name in learned:
-                picture = weighed.prior if name == "prior" else weighed.final
-                results[name] = (picture[0].cpu(), weighed.certainty[0].cpu())
+            results |= self._chosen(around, time, learned)
+        low, high = around.value_range
+        return {name: (picture.clamp_(low, high), sure.clamp_(0, 1)) for name, (picture, sure) in results.items()}
+
+    def _chosen(self, around: Surroundings, time: float, methods: Sequence[str]) -> dict[str, tuple[Tensor, Tensor]]:
+        """What is chosen among candidates where motion was found, of pixels that are copied at the frames' own size."""
+        device = self.fusion.log_temperature.device
+        views = views_of(around, time)
+        bank = bank_of(around, time, views, half=False)
+        found = self.fusion.weigh({name: value[None].to(device) for name, value in bank.items()})
+        del bank
+        shares = {name: (found.of_prior if name == "prior" else found.of_learned)[0, :, 0].cpu() for name in methods}
+        certainty = around.enlarged(found.certainty[0, 0].cpu().numpy())
+        pictures = {name: np.zeros_like(around.frames[0]) for name in methods}
+        for index, view in enumerate(views):
+            picture = view.read(around, at_size=True)
+            for name in methods:
+                pictures[name] += around.enlarged(shares[name][index].numpy())[..., None] * picture
+        results = {}
+        for name in methods:
+            if name != "prior":
+                residual = rearrange(found.residual[0].cpu().numpy(), "c h w -> h w c")
+                pictures[name] += around.enlarged(np.ascontiguousarray(residual))
+            results[name] = _tensor(pictures[name]), torch.from_numpy(certainty.copy())[None]
         return results
 
 
-def bank_of(around: Surroundings, time: float, *, half: bool = True) -> dict[str, Tensor]:
-    """The candidates ``n 3 h w`` of a moment, of each hypothesis the side before and the side after.
+@dataclass(frozen=True)
+class View:
+    """A candidate: frame ``source`` of the surroundings read through ``flow``, as it is if that is None.
+
+    ``seen`` is how much of it the other side sees too, None if there is no such frame; ``nearness`` is how near in time
+    its side is, and both are in [0, 1].
+    """
+
+    kind: str
+    source: int
+    flow: Plane | None
+    seen: Plane | None
+    nearness: float
+
+    def read(self, around: Surroundings, *, at_size: bool = False) -> Plane:
+        """The candidate ``h w 3`` where motion was found, or at the frames' own size."""
+        frame = (around.frames if at_size else around.small)[self.source]
+        if self.flow is None:
+            return frame
+        return read(frame, around.enlarged_flow(self.flow) if at_size else self.flow, cubic=True)
+
+
+def views_of(around: Surroundings, time: float) -> list[View]:
+    """The candidates of a moment: of each hypothesis the side before and the side after, and what lies beyond these."""
+    share = around.share(time)
+    readings = around.readings(share)
+    sides = (
+        (around.before, around.seen_after.astype(np.float32), 1.0 - share),
+        (around.before + 1, around.seen_before.astype(np.float32), share),
+    )
+    views = []
+    for kind in HYPOTHESES:
+        flows = readings[kind].before, readings[kind].after
+        for (source, seen, nearness), flow in zip(sides, flows, strict=True):
+            views.append(View(kind, source, flow, read(seen, flow), nearness))
+    views += [View("still", source, None, np.ones_like(seen), nearness) for source, seen, nearness in sides]
+    for view, beyond in zip(views[_BENT[0] : _BENT[1] + 1], (-1, 1), strict=True):
+        assert view.flow is not None
+        further = view.source + beyond
+        onward = around.onward(view.source, further)
+        if onward is None:
+            views.append(replace(view, kind="further", seen=None))
+        else:
+            flow = np.asarray(view.flow + read(onward, view.flow), np.float32)
+            views.append(replace(view, kind="further", source=further, flow=flow))
+    return views
+
+
+def bank_of(
+    around: Surroundings, time: float, views: Sequence[View] | None = None, *, half: bool = True
+) -> dict[str, Tensor]:
+    """The candidates ``n 3 h w`` of a moment, at the size that motion was found at.
 
     With ``valid``, ``weight`` (nearness in time, less where the other side does not see the pixel), ``error`` (how
-    far the two sides are apart, pooled) and ``gap`` (the same, not pooled), all ``n 1 h w``; ``words`` and ``bias`` say
-    which hypothesis it is.
+    far the two sides are apart, or frames further out from what these show, pooled) and ``gap`` (the same, not
+    pooled), all ``n 1 h w``; ``words`` and ``bias`` say which hypothesis it is.
     """
-    share = around.share(time)
-    first, second = around.sides
-    pictures: list[Plane] = []
+    views = views_of(around, time) if views is None else views
+    pictures = [view.read(around) for view in views]
     planes: dict[str, list[Plane]] = {"valid": [], "weight": [], "error": [], "gap": []}
     words: list[list[float]] = []
-    bias: list[float] = []
-    readings = around.readings(share)
-    for kind in KINDS:
-        if kind == "still":
-            sides, insides = (first, second), (np.ones(first.shape[:2], bool),) * 2
-            seen = tuple(np.ones(first.shape[:2], np.float32) for _ in range(2))
-        else:
-            flows = readings[kind].before, readings[kind].after
-            sides = around.read(first, flows[0], cubic=True), around.read(second, flows[1], cubic=True)
-            insides = around.inside(flows[0]), around.inside(flows[1])
-            seen = tuple(
-                around.read(side.astype(np.float32), flow)
-                for side, flow in zip((around.seen_after, around.seen_before), flows, strict=True)
-            )
-        gap = channel_mean(np.abs(sides[0] - sides[1]))
+    everywhere = np.ones(pictures[0].shape[:2], bool)
+    first, second = _BENT
+    likely = views[first].nearness * pictures[first] + views[second].nearness * pictures[second]
+    for index, view in enumerate(views):
+        other = index ^ 1
+        gap = channel_mean(np.abs(pictures[index] - (likely if view.kind == "further" else pictures[other])))
         error = np.asarray(cv2.GaussianBlur(gap, (0, 0), _POOL_SIGMA_PX), np.float32)
-        neither = ~(insides[0] | insides[1])
-        for index, nearness in enumerate((1.0 - share, share)):
-            pictures.append(sides[index])
-            planes["valid"].append((insides[index] | neither).astype(np.float32))
-            planes["weight"].append((nearness * (0.1 + np.clip(seen[index], 0, 1)) + 1e-3).astype(np.float32))
-            planes["error"].append(error)
-            planes["gap"].append(gap)
-            one_hot = [float(kind == other) for other in KINDS]
-            words.append([*one_hot, nearness, float(np.log2(1.0 + around.length)) / 4.0])
-            bias.append(_BIAS[kind])
+        within, beside = (everywhere if v.flow is None else inside(v.flow) for v in (view, views[other]))
+        seen = np.zeros_like(gap) if view.seen is None else np.clip(view.seen, 0, 1)
+        valid = within if view.kind == "further" else within | ~beside
+        planes["valid"].append(valid.astype(np.float32) * (view.seen is not None))
+        planes["weight"].append((view.nearness * (0.1 + seen) + 1e-3).astype(np.float32))
+        planes["error"].append(error)
+        planes["gap"].append(gap)
+        one_hot = [float(view.kind == kind) for kind in KINDS]
+        words.append([*one_hot, view.nearness, float(np.log2(1.0 + around.length)) / 4.0])
     dtype = torch.float16 if half else torch.float32
     return {
         "candidates": rearrange(torch.from_numpy(np.stack(pictures)), "n h w c -> n c h w").to(dtype),
         **{name: torch.from_numpy(np.stack(values))[:, None].to(dtype) for name, values in planes.items()},
         "words": torch.tensor(words),
-        "bias": torch.tensor(bias),
+        "bias": torch.tensor([_BIAS[view.kind] for view in views]),
     }
+
+
+def _tensor(picture: Plane) -> Tensor:
+    """A picture ``h w 3`` as ``3 h w`` of its own."""
+    return torch.from_numpy(np.ascontiguousarray(rearrange(picture, "h w c -> c h w")))

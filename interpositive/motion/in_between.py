@@ -7,7 +7,9 @@ more on each side the motion may speed up or slow down (Xu et al., NeurIPS 2019)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from interpositive.motion.camera_motion import fit_homography, homography_flow
 from interpositive.motion.flow_completion import complete_flow
 from interpositive.motion.optical_flow import dis_flow, luma_u8
-from interpositive.motion.window_motion import Boolean, Plane, channel_mean
+from interpositive.motion.window_motion import Boolean, Plane, channel_mean, value_range
 
 _FIT_SCALE = 0.03
 _LEAST_SUPPORT = 0.05
@@ -33,75 +35,121 @@ class Reading:
 
 
 class Surroundings:
-    """The frames about a gap: ``frames`` (``n h w 3``, two to four) at ``times``; ``before`` is the last before it.
+    """The frames about a gap: ``frames`` (``h w 3`` each, two to four) at ``times``; ``before`` is the last before it.
 
-    Flows are found once, for as many moments in between as are wanted.
+    Motion is looked for in ``small``, the same frames at no more than ``most_rows``, and all flows are on that grid.
+    Each is found when it is first asked for, once for as many moments in between as are wanted.
     """
 
-    def __init__(self, frames: Plane, times: list[float], before: int) -> None:
-        self.frames, self.times, self.before = frames, times, before
-        self._luma = [luma_u8(frame) for frame in frames]
-        height, width = frames.shape[1:3]
-        self._ys, self._xs = (grid.astype(np.float32) for grid in np.mgrid[0:height, 0:width])
-        first, second = before, before + 1
-        self.forward, self.backward = self._aligned(first, second), self._aligned(second, first)
-        self.plain = dis_flow(self._luma[first], self._luma[second]), dis_flow(self._luma[second], self._luma[first])
-        self.seen_after = self._consistent(self.forward, self.backward)
-        self.seen_before = self._consistent(self.backward, self.forward)
-        self._earlier = self._aligned(first, first - 1) if first > 0 else None
-        self._later = self._aligned(second, second + 1) if second + 1 < len(frames) else None
+    def __init__(self, frames: Sequence[Plane], times: list[float], before: int, most_rows: int) -> None:
+        self.frames, self.times, self.before = list(frames), times, before
+        self._height, self._width = frames[0].shape[:2]
+        rows = min(self._height, most_rows)
+        self._small_size = max(1, round(self._width * rows / self._height)), rows
+        self._flows: dict[tuple[int, int], Plane] = {}
+
+    @cached_property
+    def small(self) -> list[Plane]:
+        """The frames at the size that motion is looked for in; themselves where they are no larger."""
+        if self._small_size == (self._width, self._height):
+            return self.frames
+        return [np.asarray(cv2.resize(f, self._small_size, interpolation=cv2.INTER_AREA)) for f in self.frames]
+
+    @cached_property
+    def _luma(self) -> list[NDArray[np.uint8]]:
+        return [luma_u8(frame) for frame in self.small]
 
     @property
     def sides(self) -> tuple[Plane, Plane]:
         """The last frame before and the first after."""
         return self.frames[self.before], self.frames[self.before + 1]
 
+    @cached_property
+    def value_range(self) -> tuple[float, float]:
+        """Lowest and highest value that a frame in between may have."""
+        lows, highs = zip(*(value_range(side) for side in self.sides), strict=True)
+        return min(lows), max(highs)
+
     @property
     def length(self) -> float:
         """From the frame before to the frame after, in frames."""
         return self.times[self.before + 1] - self.times[self.before]
 
+    @property
+    def forward(self) -> Plane:
+        """Flow from the frame before to the frame after."""
+        return self._aligned(self.before, self.before + 1)
+
+    @property
+    def backward(self) -> Plane:
+        """Flow from the frame after to the frame before."""
+        return self._aligned(self.before + 1, self.before)
+
+    def onward(self, near: int, further: int) -> Plane | None:
+        """Flow from a frame on one side to the one further out; None if there is none."""
+        return self._aligned(near, further) if 0 <= further < len(self.frames) else None
+
+    @cached_property
+    def plain(self) -> tuple[Plane, Plane]:
+        """Both flows as they are found without the camera's help."""
+        first, second = self._luma[self.before], self._luma[self.before + 1]
+        return dis_flow(first, second), dis_flow(second, first)
+
+    @cached_property
+    def seen_after(self) -> Boolean:
+        """Which pixels of the frame before the frame after shows too."""
+        return _consistent(self.forward, self.backward)
+
+    @cached_property
+    def seen_before(self) -> Boolean:
+        """Which pixels of the frame after the frame before shows too."""
+        return _consistent(self.backward, self.forward)
+
     def share(self, time: float) -> float:
         """Where a moment lies between the two sides, 0 to 1."""
         return (time - self.times[self.before]) / self.length
 
-    def read(self, picture: Plane, flow: Plane, *, cubic: bool = False) -> Plane:
-        """Read a picture or plane through a flow; borders repeat."""
-        mode = cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR
-        x, y = self._xs + flow[..., 0], self._ys + flow[..., 1]
-        return np.asarray(cv2.remap(picture, x, y, mode, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    def enlarged(self, plane: Plane) -> Plane:
+        """A plane ``h w`` or picture ``h w c`` on the grid of ``small``, at the frames' own size."""
+        if self._small_size == (self._width, self._height):
+            return plane
+        return np.asarray(cv2.resize(plane, (self._width, self._height), interpolation=cv2.INTER_LINEAR), np.float32)
 
-    def inside(self, flow: Plane) -> Boolean:
-        """Where a read stays inside the frame."""
-        height, width = self._xs.shape
-        x, y = self._xs + flow[..., 0], self._ys + flow[..., 1]
-        inside: Boolean = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
-        return inside
+    def enlarged_flow(self, flow: Plane) -> Plane:
+        """A flow on the grid of ``small`` as one that reads the frames at their own size."""
+        large = self.enlarged(flow)
+        if large is flow:
+            return flow
+        width, height = self._small_size
+        return large * np.asarray((self._width / width, self._height / height), np.float32)
 
-    def readings(self, share: float) -> dict[str, Reading]:
-        """How a moment is read by each hypothesis; ``mixed`` needs no splatting (Jiang et al., CVPR 2018)."""
+    def mixed(self, share: float) -> Reading:
+        """How a moment is read by flows that are mixed for it, without splatting (Jiang et al., CVPR 2018, eq. 4)."""
         forward, backward = self.plain
-        mixed = Reading(
+        return Reading(
             -(1 - share) * share * forward + share * share * backward,
             (1 - share) ** 2 * forward - share * (1 - share) * backward,
         )
+
+    def readings(self, share: float) -> dict[str, Reading]:
+        """How a moment is read by each hypothesis."""
         return {
             "steady": self._splatted(share, share * self.forward, (1 - share) * self.backward),
             "bent": self._splatted(share, *self._bent(share)),
-            "mixed": mixed,
+            "mixed": self.mixed(share),
             "camera": self._camera(share),
         }
 
     def _bent(self, share: float) -> tuple[Plane, Plane]:
         """How far pixels of either side have come, if they go on speeding up or slowing down as around the gap."""
         moved = []
-        for flow, beyond, other, part in (
-            (self.forward, self._earlier, self.before - 1, share),
-            (self.backward, self._later, self.before + 2, 1 - share),
+        for flow, near, other, part in (
+            (self.forward, self.before, self.before - 1, share),
+            (self.backward, self.before + 1, self.before + 2, 1 - share),
         ):
             travelled = part * flow
+            beyond = self.onward(near, other)
             if beyond is not None:
-                near = self.before if other < self.before else self.before + 1
                 past = abs(self.times[near] - self.times[other]) / self.length
                 # Through x(0) = 0, x(1) = flow and x(-past) = beyond.
                 bend = (past * flow + beyond) / (past * (1 + past))
@@ -114,14 +162,14 @@ class Surroundings:
         return moved[0], moved[1]
 
     def _splatted(self, share: float, from_before: Plane, from_after: Plane) -> Reading:
-        height, width = self._xs.shape
+        height, width = self.small[0].shape[:2]
         sums = np.zeros((5, height * width))
         sides = (
             (self.forward, from_before, self.before, self.before + 1, self.seen_after, 1 - share, False),
             (self.backward, from_after, self.before + 1, self.before, self.seen_before, share, True),
         )
         for flow, travelled, here, there, seen, nearness, reverse in sides:
-            gap = channel_mean(np.abs(self.read(self.frames[there], flow) - self.frames[here]))
+            gap = channel_mean(np.abs(read(self.small[there], flow) - self.small[here]))
             weight = (nearness + 0.05) * np.exp(-np.minimum(gap / _FIT_SCALE, 6.0)) * np.where(seen, 1.0, 0.1)
             rest = flow - travelled
             before, after = (rest, -travelled) if reverse else (-travelled, rest)
@@ -134,7 +182,7 @@ class Surroundings:
         return Reading(np.ascontiguousarray(flows[..., :2]), np.ascontiguousarray(flows[..., 2:]))
 
     def _camera(self, share: float) -> Reading:
-        height, width = self._xs.shape
+        height, width = self.small[0].shape[:2]
         there = fit_homography(self.forward, self.seen_after)
         across = homography_flow(there, height, width)
         returning = homography_flow(np.asarray(np.linalg.inv(there), np.float64), height, width)
@@ -142,26 +190,53 @@ class Surroundings:
         return Reading(share * returning, (1 - share) * across)
 
     def _aligned(self, target: int, source: int) -> Plane:
+        if (target, source) not in self._flows:
+            self._flows[target, source] = self._find_aligned(target, source)
+        return self._flows[target, source]
+
+    def _find_aligned(self, target: int, source: int) -> Plane:
         """Flow by way of the camera's motion, which may be larger than dense flow finds."""
-        height, width = self._xs.shape
+        wanted, given = self.small[target], self.small[source]
+        height, width = wanted.shape[:2]
         rough = dis_flow(self._luma[target], self._luma[source], "fine")
         camera = homography_flow(fit_homography(rough, np.ones((height, width), bool)), height, width)
-        brought = self.read(self.frames[source], camera)
-        luma, inside = luma_u8(brought), self.inside(camera)
-        luma[~inside] = self._luma[target][~inside]
+        luma, within = luma_u8(read(given, camera)), inside(camera)
+        luma[~within] = self._luma[target][~within]
         rest = dis_flow(self._luma[target], luma, "fine")
-        by_camera = rest + self.read(camera, rest)
+        by_camera = rest + read(camera, rest)
         errors = []
         for flow in (rough, by_camera):
-            miss = channel_mean(np.abs(self.read(self.frames[source], flow) - self.frames[target]))
+            miss = channel_mean(np.abs(read(given, flow) - wanted))
             errors.append(cv2.GaussianBlur(miss, (0, 0), 2.0))
         return np.where((errors[1] < errors[0])[..., None], by_camera, rough).astype(np.float32)
 
-    def _consistent(self, there: Plane, back: Plane) -> Boolean:
-        returned = self.read(back, there)
-        gap = channel_mean(np.square(there + returned))
-        size = channel_mean(np.square(there)) + channel_mean(np.square(returned))
-        return self.inside(there) & (gap <= 0.01 * size + 0.25)
+
+def read(picture: Plane, flow: Plane, *, cubic: bool = False) -> Plane:
+    """Read a picture or plane through a flow of the same size; borders repeat."""
+    mode = cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR
+    x, y = _places(flow)
+    return np.asarray(cv2.remap(picture, x, y, mode, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def inside(flow: Plane) -> Boolean:
+    """Where a read stays inside the frame."""
+    height, width = flow.shape[:2]
+    x, y = _places(flow)
+    within: Boolean = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+    return within
+
+
+def _places(flow: Plane) -> tuple[Plane, Plane]:
+    height, width = flow.shape[:2]
+    columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+    return np.asarray(flow[..., 0] + columns, np.float32), np.asarray(flow[..., 1] + rows, np.float32)
+
+
+def _consistent(there: Plane, back: Plane) -> Boolean:
+    returned = read(back, there)
+    gap = channel_mean(np.square(there + returned))
+    size = channel_mean(np.square(there)) + channel_mean(np.square(returned))
+    return inside(there) & (gap <= 0.01 * size + 0.25)
 
 
 def _splat(sums: NDArray[np.float64], travelled: Plane, payload: Plane, weight: Plane) -> None:
