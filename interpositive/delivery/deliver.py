@@ -196,7 +196,7 @@ def _deliver(
             info.num_frames,
             mini_model,
             methods,
-            settings.windows,
+            settings.windows.reaching(shot.laid_out.reach),
             read_condition=shot.laid_out.condition,
             colour=shot.colour,
             device=next((p.device for p in mini_model.parameters()), torch.device("cpu")),

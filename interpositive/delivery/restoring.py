@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -48,6 +48,10 @@ class WindowPlan:
     overlap: int = 4
     reach: int | None = None
     most_mib: int = 1024
+
+    def reaching(self, reach: int | None) -> WindowPlan:
+        """The same with a reach for a shot, where none was set; None leaves that to the mini-model."""
+        return self if reach is None or self.reach is not None else replace(self, reach=reach)
 
     def windows(self, num_frames: int, reach: int, height: int, width: int, num_kept: int = 0) -> list[Window]:
         """The windows of a shot of that raster, whose frames lend pixels over ``reach``.

@@ -32,7 +32,7 @@ from interpositive.tasks.contract import Lack
 KINDS = (*HYPOTHESES, "still", "further")
 _NUM_WORDS = len(KINDS) + 2
 _BENT = (2, 3)
-_BIAS = {"steady": 0.0, "bent": 2.0, "mixed": 0.0, "camera": -2.0, "still": -4.0, "further": 0.0}
+_BIAS = {"steady": 0.0, "bent": 4.0, "mixed": 0.0, "camera": -2.0, "still": -4.0, "further": 3.0}
 _POOL_SIGMA_PX = 2.0
 _BOUNDS: Bounds = {
     "reach_frames": (2, 1000),

@@ -42,7 +42,8 @@ class LaidOut:
     ``condition(first, last)`` is whatever else a mini-model is told of the window ``first <= n < last``, tensors
     in the values that it works on. ``speed`` is how many frames of the footage one delivered frame takes, None if that
     changes on the way. ``notes`` say what was done, for the manifest. ``lenders`` are other takes that the condition
-    shows, and ``close`` closes them.
+    shows, and ``close`` closes them. ``reach`` is how many frames on either side help here, None if that is for the
+    mini-model to say.
     """
 
     plate: FrameReader
@@ -51,6 +52,7 @@ class LaidOut:
     speed: str | None = "1/1"
     notes: tuple[str, ...] = ()
     lenders: tuple[LendingTake, ...] = ()
+    reach: int | None = None
     close: Callable[[], None] = nothing_open
 
 

@@ -56,7 +56,8 @@ def gap_opened(reader: FrameReader, gaps: Sequence[tuple[int, int]], insert: Seq
     notes = [f"{int(unknown.sum())} frames are made up: {_ranges(unknown)} of those delivered, counted from 0"]
     if len(places) != num:
         notes.append(f"{len(places) - num} frames were put in: timecode counts the delivered frames on")
-    return LaidOut(plate, mask, speed="1/1" if len(places) == num else None, notes=tuple(notes))
+    speed = "1/1" if len(places) == num else None
+    return LaidOut(plate, mask, speed=speed, notes=tuple(notes), reach=_reach_of(unknown))
 
 
 def retimed(reader: FrameReader, speed: Speed, shutter: float, colour: PlateColour) -> LaidOut:
@@ -75,9 +76,13 @@ def retimed(reader: FrameReader, speed: Speed, shutter: float, colour: PlateColo
     def condition(first: int, last: int) -> dict[str, Tensor]:
         low = max(0, int(np.floor((times - opened / 2)[first:last].min())) - _AROUND)
         high = min(len(reader), int(np.ceil((times + opened / 2)[first:last].max())) + _AROUND + 1)
-        values = colour.to_values(reader.window(low, high))
+        codes = reader.window(low, high)
+        sources = torch.empty(len(codes), 3, *codes.shape[1:3])
+        # One by one: never are all there twice.
+        for place, frame in enumerate(codes):
+            sources[place] = rearrange(torch.from_numpy(colour.to_values(frame)), "h w c -> c h w")
         return {
-            "sources": rearrange(torch.from_numpy(values), "t h w c -> t c h w").contiguous(),
+            "sources": sources,
             "source_times": torch.arange(low, high, dtype=torch.float64),
             "times": torch.from_numpy(times[first:last]),
             "shutter": torch.from_numpy(opened[first:last]),
@@ -95,6 +100,8 @@ def retimed(reader: FrameReader, speed: Speed, shutter: float, colour: PlateColo
             f"{len(reader)} frames are retimed {how} to {len(times)}, of which {int((~made_up).sum())} are the "
             f"footage's own; the shutter is open for {shutter:g} of a frame",
         ),
+        # What helps is among the sources.
+        reach=0,
     )
 
 
@@ -144,6 +151,17 @@ def _refuse_long(unknown: NDArray[np.bool_]) -> None:
     longest = int((edges[1::2] - edges[::2]).max())
     if longest > LONGEST_GAP:
         raise ConfigError("this gap is too long to be filled", found=f"{longest} frames", expected=f"<= {LONGEST_GAP}")
+
+
+def _reach_of(unknown: NDArray[np.bool_]) -> int:
+    """How far a frame that is made up lies from what it is made of: as many known frames on either side as help."""
+    known = np.flatnonzero(~unknown)
+    reach = 0
+    for number in np.flatnonzero(unknown):
+        first_after = int(np.searchsorted(known, number))
+        around = known[max(0, first_after - _AROUND) : first_after + _AROUND]
+        reach = max(reach, int(np.abs(around - number).max()))
+    return reach
 
 
 def _ranges(unknown: NDArray[np.bool_]) -> str:

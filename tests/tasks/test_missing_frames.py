@@ -56,6 +56,7 @@ def test_spoilt_frames_are_masked_and_all_others_stay() -> None:
     shown = [0, 1, 2, 2, 5, 5, 6, 7, 8, 8, 9, 9, 10, 11]
     np.testing.assert_array_equal(laid_out.plate.window(0, 14), reader().codes[shown])
     assert "4 frames are made up: 3-4, 9-10" in laid_out.notes[0]
+    assert laid_out.reach == 3, "two known frames on either side"
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,7 @@ def test_what_cannot_be_made_is_refused(asked: dict[str, Any]) -> None:
 
 def test_half_speed_shows_every_frame_and_a_moment_between_each_two() -> None:
     laid_out = lay_out(speed=0.5)
+    assert laid_out.reach == 0, "what helps is among the sources"
     assert laid_out.mask is not None and len(laid_out.plate) == 23 and laid_out.speed == "1/2"
     assert laid_out.mask.window(0, 23).max((1, 2)).tolist() == [0, 1] * 11 + [0]
     np.testing.assert_array_equal(laid_out.plate.window(0, 23)[::2], reader().codes)
