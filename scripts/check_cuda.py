@@ -144,7 +144,7 @@ def check_delivery(folder: Path) -> None:
     frames = {}
     for device in ("cpu", "cuda"):
         given = (f"run={folder}/gpu_32_bit", f"shot={folder}/shot/shot.mkv", f"mask={folder}/shot/mask")
-        chosen = ("delivery.method=trained", "delivery.compare=false", f"device={device}")
+        chosen = ("delivery.method=trained", "delivery.compare=0", f"device={device}")
         seconds = interpositive("apply", *given, *chosen, f"deliver_to={folder}/delivery_{device}")
         paths = sorted((folder / f"delivery_{device}").rglob("*.png"))
         frames[device] = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in paths if path.parent.name == "frames"]

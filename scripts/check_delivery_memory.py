@@ -60,7 +60,7 @@ def deliver(num_frames: int, method: str) -> int:
         folder = Path(name)
         shot, mask = make_shot(folder, num_frames)
         source = DeliverySource("memory", "wire_removal", folder, "", "", [], {})
-        settings = DeliverySettings(method=method, compare=False, progress=False)
+        settings = DeliverySettings(method=method, compare=0, progress=False)
         began = time.monotonic()
         manifest = deliver_shot(shot, mask, folder / "delivery", mini_model, WireRemoval(), source, settings)
         seconds = time.monotonic() - began

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 from tqdm import tqdm
@@ -64,7 +66,8 @@ class DeliverySettings:
 
     ``frame_format`` is one of the sequence writer's, or ``"plate"``: the plate's own kind of frames.
     ``method`` is ``"choose"`` for a held-out choice on the shot itself, or a method's name.
-    ``compare`` restores the shot by every method, so that the review page can show them.
+    ``compare`` is how many other methods restore the shot too, so that the review page can show them: the best on
+    held-out pixels, or ``"all"``.
     ``first_frame`` numbers the first delivered frame; None keeps a frame sequence's own number, a movie begins at 0.
     ``metrics`` are those that need no clean reference: there is none.
     ``encoding`` names the plate's colour encoding over what its file says; empty believes the file.
@@ -76,7 +79,7 @@ class DeliverySettings:
 
     frame_format: FormatChoice = "plate"
     method: str = "choose"
-    compare: bool = True
+    compare: int | Literal["all"] = 2
     first_frame: int | None = None
     windows: WindowPlan = field(default_factory=WindowPlan)
     gate: GatePlan = field(default_factory=GatePlan)
@@ -172,7 +175,7 @@ def _deliver(
     info = shot.info
     preferred = preference(mini_model)
     gate = _pass_gate(shot, mini_model, task, preferred, settings)
-    methods = [gate.chosen, *(m for m in preferred if m != gate.chosen)] if settings.compare else [gate.chosen]
+    methods = [gate.chosen, *_beside(gate, preferred, settings.compare)]
     with publish_folder(folder) as scratch:
         for name in ("frames", "matte"):
             (scratch / name).mkdir()
@@ -266,6 +269,16 @@ def preference(mini_model: MiniModel) -> list[str]:
     return [m for m in learned if m in mini_model.methods] + [
         m for m in reversed(mini_model.methods) if m not in learned
     ]
+
+
+def _beside(gate: GateResult, preferred: Sequence[str], num: int | Literal["all"]) -> list[str]:
+    """The other methods to compare with, in order of preference: the best on held-out pixels, all alike without any."""
+    others = [method for method in preferred if method != gate.chosen]
+    if num == "all":
+        return others
+    scores = {method: gate.scores.get(method) for method in others}
+    best = sorted(others, key=lambda method: -math.inf if (score := scores[method]) is None else score, reverse=True)
+    return [method for method in others if method in best[:num]]
 
 
 def _pass_gate(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -105,7 +105,8 @@ def choose_method(
         any_masked |= bool(masks.any())
         keep = range(start - first, stop - first)
         condition = dict(read_condition(first, last))
-        plate = frames_to_values(read_frames(first, last), colour)
+        # One by one: a whole window is not to be there twice.
+        plate = torch.stack([frames_to_values(read_frames(n, n + 1), colour)[0] for n in range(first, last)])
         request = Example(plate, torch.from_numpy(masks)[:, None], condition=condition)
         held_out = hold_out(request, keep, generator_from("gate", seed, trial), plan.shift_share)
         if held_out is None or held_out.target is None:
@@ -113,10 +114,12 @@ def choose_method(
         looked_at = held_out.condition["judged"].flatten(1).any(1).nonzero()
         keep = range(int(looked_at[0]), int(looked_at[-1]) + 1)
         kept = slice(keep.start, keep.stop)
-        truth, judged = held_out.target[kept], held_out.condition["judged"][kept]
-        del plate, request
-        restored = mini_model.restore(held_out, keep, methods)
+        truth, judged = held_out.target[kept], held_out.condition["judged"][kept].clone()
         own = torch.from_numpy(masks[kept] > 0)[:, None]
+        told = {name: value for name, value in held_out.condition.items() if name != "judged"}
+        held_out = replace(held_out, target=None, condition=told)
+        del plate, request, masks
+        restored = mini_model.restore(held_out, keep, methods)
         busy = busyness(held_out.input[kept], held_out.mask[kept])
         for method in methods:
             given = restored[method]

@@ -126,6 +126,8 @@ class BankBuilder:
 
     def find_shared(self) -> None:
         """Find what the banks of all frames share, so that these can be built side by side."""
+        # Each by one thread: two that look at neighbours would both bridge the frame between them.
+        deque(in_turn(self.motion.prefill, range(self.motion.num_frames)), maxlen=0)
         deque(in_turn(self.motion.link, range(self.motion.num_frames - 1)), maxlen=0)
         if self.recipe.camera_offsets:
             self.motion.camera(0, 0)

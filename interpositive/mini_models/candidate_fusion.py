@@ -257,12 +257,12 @@ class CandidateFusion(MiniModel):
         certainty: dict[str, list[Picture]] = {name: [] for name in wanted}
         num_lent = 0 if motion.lent is None else len(motion.lent.frames)
         lent = {name: torch.zeros(len(keep), num_lent) for name in learned}
+        if learned and any(motion.holes[frame].any() for frame in keep):
+            builder.find_shared()
         for name in wanted:
             if name in CLASSICAL_FILLS:
                 found = [classical_fill(name, motion, lambda: builder.sweeps, frame) for frame in keep]
                 fills[name], certainty[name] = [fill for fill, _ in found], [sure for _, sure in found]
-        if learned and any(motion.holes[frame].any() for frame in keep):
-            builder.find_shared()
         chosen = in_turn(lambda frame: self._choose(builder, frame, learned, num_lent), keep if learned else ())
         for index, (of_methods, never_seen[index], given) in enumerate(chosen):
             for name, (fill, sure) in of_methods.items():

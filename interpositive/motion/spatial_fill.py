@@ -73,10 +73,10 @@ def thin_plate_values(picture: Picture, hole: Hole, tensions: Sequence[float]) -
     for place, (dy, dx) in enumerate(places):
         y, x = _reflect(ys + dy, height), _reflect(xs + dx, width)
         neighbour = index[y, x]
-        unknown = np.flatnonzero(neighbour >= 0)
+        unknown = np.flatnonzero(neighbour >= 0).astype(np.int32)
         rows.append(unknown)
         columns.append(neighbour[unknown])
-        which.append(np.full(len(unknown), place))
+        which.append(np.full(len(unknown), place, np.int8))
         known = np.flatnonzero(neighbour < 0)
         seen = picture[y[known], x[known]]
         pull[known, 0] -= _BIHARMONIC[dy + 2, dx + 2] * seen

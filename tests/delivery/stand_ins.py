@@ -94,7 +94,7 @@ TASK = NothingDamaged()
 
 
 def settings(**changes: Any) -> DeliverySettings:
-    given: dict[str, Any] = {"method": "trained", "compare": False, "progress": False, "gate": FEW}
+    given: dict[str, Any] = {"method": "trained", "compare": 0, "progress": False, "gate": FEW}
     return DeliverySettings(**{**given, "windows": WindowPlan(6, 2, 2), **changes})
 
 

@@ -214,7 +214,7 @@ def test_an_odd_raster_is_delivered_and_only_its_review_movies_are_padded(tmp_pa
     codes = noise_codes(3, np.uint16, height=31, width=37)
     mask = bar_mask(3, 31, 37)
     shot = write_sequence(tmp_path / "plate", codes)
-    manifest = deliver(shot, write_mask(tmp_path / "mask", mask), tmp_path / "out", compare=True)
+    manifest = deliver(shot, write_mask(tmp_path / "mask", mask), tmp_path / "out", compare="all")
     check_untouched(tmp_path / "out", codes, mask, oiio.UINT16, manifest)
     assert (manifest.width, manifest.height) == (37, 31)
     for movie in (tmp_path / "out" / "review").iterdir():
@@ -239,7 +239,7 @@ class TestChoosing:
         shot = write_sequence(tmp_path / "plate", codes)
         errors = {**ERRORS, "trained": 0.3}
         mask = write_mask(tmp_path / "mask", bar_mask(NUM_FRAMES))
-        manifest = deliver(shot, mask, tmp_path / "out", KnownErrors(errors), method="choose", compare=True)
+        manifest = deliver(shot, mask, tmp_path / "out", KnownErrors(errors), method="choose", compare="all")
         assert manifest.method == "prior" and manifest.gate["psnr_hole/prior"] == pytest.approx(26.02, abs=0.05)
         (shown,) = Measures.read(tmp_path / "out" / "measures.json").shots
         assert shown.chosen_method == "prior"
@@ -247,13 +247,25 @@ class TestChoosing:
         assert all((tmp_path / "out" / path).is_file() for path in shown.pictures.values())
         assert "held-out pixels" in shown.comments[0]
 
+    @pytest.mark.parametrize(("num", "beside"), [(0, set()), (1, {"flow"}), (2, {"flow", "telea"}), (9, None)])
+    def test_the_best_on_held_out_pixels_are_shown_beside_it(
+        self, tmp_path: Path, num: int, beside: set[str] | None
+    ) -> None:
+        codes = np.full((NUM_FRAMES, HEIGHT, WIDTH, 3), round(GREY * 65535), np.uint16)
+        shot, mask = write_sequence(tmp_path / "plate", codes), write_mask(tmp_path / "mask", bar_mask(NUM_FRAMES))
+        model = KnownErrors({**ERRORS, "trained": 0.3})
+        deliver(shot, mask, tmp_path / "out", model, method="choose", compare=num)
+        (shown,) = Measures.read(tmp_path / "out" / "measures.json").shots
+        others = {"flow", "telea", "trained"} if beside is None else beside
+        assert set(shown.pictures) == {"plate", "result", "matte", *others} and set(shown.values) == {"prior", *others}
+
     @pytest.mark.parametrize(("fill", "altered"), [(0, 0), (255, WIDTH * HEIGHT)])
     def test_a_mask_of_nothing_or_of_everything_is_delivered_with_a_note(
         self, tmp_path: Path, fill: int, altered: int
     ) -> None:
         mask = np.full((3, HEIGHT, WIDTH), fill, np.uint8)
         shot = write_movie(tmp_path / "shot.mkv", noise_codes(3))
-        manifest = deliver(shot, write_mask(tmp_path / "mask", mask), tmp_path / "out", method="choose", compare=True)
+        manifest = deliver(shot, write_mask(tmp_path / "mask", mask), tmp_path / "out", method="choose", compare="all")
         assert manifest.method == "prior" and manifest.notes and "prior" in manifest.notes[0]
         assert abs(sum(f.altered_pixels for f in manifest.frames) - 3 * altered) <= 3
         assert Measures.read(tmp_path / "out" / "measures.json").shots[0].comments == manifest.notes

@@ -99,7 +99,7 @@ def test_from_dailies_to_pages(tiny_production: TinyProduction, commands: Comman
     windows = ["delivery.windows.size=6", "delivery.windows.overlap=2"]
     told = interpositive("apply", *shot, "deliver_to=png", *windows, *(f"delivery.{key}" for key in GATE))
     assert "altered outside the mask: 0" in told
-    exr = ["deliver_to=exr", "delivery.frame_format=exr", "delivery.method=trained", "delivery.compare=false"]
+    exr = ["deliver_to=exr", "delivery.frame_format=exr", "delivery.method=trained", "delivery.compare=0"]
     interpositive("apply", *shot, *exr, "delivery.first_frame=1001")
     _check_deliveries(tmp_path)
     assert "never overwritten" in interpositive("apply", *shot, "deliver_to=png", code=5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -71,7 +71,7 @@ class DeliveryConfig(BaseModel):
 
     frame_format: FormatChoice
     method: str
-    compare: bool
+    compare: Annotated[int, Field(ge=0)] | Literal["all"]
     first_frame: int | None
     grain: Grain
     windows: WindowsConfig
