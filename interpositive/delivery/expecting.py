@@ -1,8 +1,8 @@
 """How far off a repair is expected to be, where nobody knows what the hole hides.
 
 A mini-model says how sure it is of each pixel, but not in decibels. On pixels of the same shot that were held back,
-both are known: how sure it was, and how far off. An error is counted as a share of how busy the picture around the hole
-is, for the same slip costs more on a lattice than on a wall, and the two holes do not lie in the same place. Less
+both are known: how sure it was, and how far off. An error is counted as a share of how much detail there is around the
+hole, for the same slip costs more on a lattice than on a wall, and the two holes do not lie in the same place. Less
 sure is never taken for nearer (isotonic regression; Barlow, Bartholomew, Bremner and Brunk, Statistical Inference
 under Order Restrictions, 1972).
 """
@@ -28,6 +28,8 @@ from interpositive.records.measures import MetricInfo, ShotMeasures
 
 VerdictWord = Literal["ship", "look", "redo"]
 SHIP_DB, REDO_DB = 34.0, 24.0
+MARGIN_DB = 3.0
+"""How far off an expectation is commonly found to be."""
 MOST_REDO = 0.25
 MOST_STRANGE = 0.05
 EXPECTED_PSNR = MetricInfo(
@@ -39,57 +41,70 @@ EXPECTED_PSNR = MetricInfo(
     group="Nobody knows the truth here",
 )
 _NUM_BINS = 64
+_NUM_GROUPS = 4
+"""Held-out pixels lie together in few places: finer, the least sure are one mishap at one of them."""
 _LEAST_SEEN = 0.05
-_GRAIN = 1e-4
-"""Variance that even a wall has: without it an error there would count without end."""
+_GRAIN = 1e-5
+"""Squared slope that even a wall has: without it an error there would count without end."""
 
 
 def busyness(values: Tensor, mask: Tensor) -> Tensor:
-    """Variance of luma around each pixel, ``t 1 h w``, of what lies outside the mask.
+    """How much detail there is around each pixel, ``t 1 h w``: the squared mean slope of luma outside the mask.
 
-    ``values`` are ``t 3 h w``, ``mask`` is ``t 1 h w``. Of a square a twelfth of the height wide; where the mask
-    covers nearly all of that, of one four times as wide, and then of the frame.
+    ``values`` are ``t 3 h w``, ``mask`` is ``t 1 h w``; a slope is a difference of neighbours. Of a square a twelfth of
+    the height wide; where the mask covers nearly all of that, of one four times as wide, and then of the frame. A mean
+    of slopes, unlike variance, tells a lattice from one lamp in the sky.
     """
     height, width = values.shape[-2:]
     planes = []
     for frame, hole in zip(values, mask, strict=True):
         seen = (hole[0] <= 0).float().numpy()
-        luma = np.nan_to_num(luma_of(frame).numpy()) * seen
-        centre = float(luma.sum() / max(seen.sum(), 1.0))
-        moments = [seen, seen * (luma - centre), seen * (luma - centre) ** 2]
-        found = np.full((height, width), float(moments[2].sum() / max(seen.sum(), 1.0)), np.float32)
+        luma = np.nan_to_num(luma_of(frame).numpy())
+        slope, pairs = np.zeros((2, height, width), np.float32)
+        for axis in (0, 1):
+            at = (slice(None, -1), slice(None)) if axis == 0 else (slice(None), slice(None, -1))
+            both = np.minimum(*(seen.take(range(k, seen.shape[axis] - 1 + k), axis) for k in (0, 1)))
+            slope[at] += both * np.abs(np.diff(luma, axis=axis))
+            pairs[at] += both
+        found = np.full((height, width), slope.sum() / max(pairs.sum(), 1.0), np.float32)
         for radius in (4 * (height // 24 + 1), height // 24 + 1):
-            share, mean, square = (cv2.blur(m.astype(np.float32), (2 * radius + 1, 2 * radius + 1)) for m in moments)
-            known = share > _LEAST_SEEN
-            share = np.maximum(share, _LEAST_SEEN)
-            found = np.where(known, np.maximum(square / share - (mean / share) ** 2, 0.0), found)
-        planes.append(torch.from_numpy(found + _GRAIN))
+            steepness, share = (cv2.blur(plane, (2 * radius + 1, 2 * radius + 1)) for plane in (slope, pairs))
+            found = np.where(share > _LEAST_SEEN, steepness / np.maximum(share, _LEAST_SEEN), found)
+        planes.append(torch.from_numpy(found**2 + _GRAIN))
     return torch.stack(planes)[:, None]
 
 
 class ErrorByConfidence:
-    """Squared error of values, as a share of the variance around, by confidence; from pixels whose truth is known."""
+    """Squared error of values, as a share of :func:`busyness`, by confidence; from pixels whose truth is known."""
 
     def __init__(self) -> None:
         self._squares = np.zeros(_NUM_BINS)
+        self._busy = np.zeros(_NUM_BINS)
         self._counts = np.zeros(_NUM_BINS)
 
     def add(self, confidence: Tensor, error: Tensor, judged: Tensor, busy: Tensor) -> None:
         """Count pixels in: ``confidence``, ``judged`` and :func:`busyness` ``t 1 h w``, ``error`` ``t 3 h w``."""
         inside = judged[:, 0] > 0
         bins = _bins(confidence[:, 0][inside].numpy())
-        squares = (error.square().mean(1)[inside] / busy[:, 0][inside]).double().numpy()
+        squares = error.square().mean(1)[inside].double().numpy()
         finite = np.isfinite(squares)
+        # A share of the sums: shares of single pixels would be those of errors where there is next to no detail.
         self._squares += np.bincount(bins[finite], squares[finite], _NUM_BINS)
+        self._busy += np.bincount(bins[finite], busy[:, 0][inside].numpy()[finite], _NUM_BINS)
         self._counts += np.bincount(bins[finite], minlength=_NUM_BINS)
 
     def expected(self, confidence: NDArray[np.float32]) -> tuple[NDArray[np.float64], float]:
-        """Expected shares of pixels ``n`` by confidence, and how many of them are less sure than any held out."""
-        known = np.flatnonzero(self._counts)
-        means = self._squares[known] / self._counts[known]
-        level = isotonic_regression(means, weights=self._counts[known], increasing=False).x
-        bins = _bins(confidence)
-        return np.interp(bins, known, level), float((bins < known[0]).mean()) if len(bins) else 0.0
+        """Expected shares of pixels ``n``, and how many of them are less sure than any held out.
+
+        Held-out pixels fall into four groups of like number, from the least sure to the surest.
+        """
+        middles = (np.cumsum(self._counts) - 0.5 * self._counts) / self._counts.sum()
+        group_of = np.minimum((middles * _NUM_GROUPS).astype(np.int64), _NUM_GROUPS - 1)
+        squares, weights = (np.bincount(group_of, of_bins, _NUM_GROUPS) for of_bins in (self._squares, self._busy))
+        known = np.flatnonzero(weights)
+        fall = isotonic_regression(squares[known] / weights[known], weights=weights[known], increasing=False).x
+        bins, least = _bins(confidence), np.flatnonzero(self._counts)[0]
+        return np.interp(group_of[bins], known, fall), float((bins < least).mean()) if len(bins) else 0.0
 
     @property
     def num_pixels(self) -> int:
@@ -133,25 +148,27 @@ class Expectation:
 
     def verdict(self) -> Verdict:
         """See :func:`verdict_of`."""
-        return verdict_of(self.curve, self._strange / self._num_pixels if self._num_pixels else 0.0)
+        return verdict_of(self.curve, MARGIN_DB, self._strange / self._num_pixels if self._num_pixels else 0.0)
 
 
-def verdict_of(curve: Sequence[float | None], strange_share: float = 0.0) -> Verdict:
+def verdict_of(curve: Sequence[float | None], margin: float = 0.0, strange_share: float = 0.0) -> Verdict:
     """From hole PSNRs in dB, frame by frame, and the share of the hole that is less sure than all that was held out.
 
-    *Ship*: no frame is below 34 dB. *Redo*: more than a quarter of them are below 24 dB. *Look*: all else.
+    *Ship*: no frame is below 34 dB. *Redo*: more than a quarter of them are below 24 dB. *Look*: all else. An
+    expectation has a ``margin`` in dB, by which it must be clear of both.
     """
+    ship, redo = SHIP_DB + margin, REDO_DB - margin
     known = [value for value in curve if value is not None]
     if not known:
         return Verdict("look", "no pixel of this shot was held out, so nobody knows how near the repair is")
-    worst, poor = min(known), sum(value < REDO_DB for value in known) / len(known)
+    worst, poor = min(known), sum(value < redo for value in known) / len(known)
     if poor > MOST_REDO:
-        return Verdict("redo", f"{poor:.0%} of the frames are expected below {REDO_DB:g} dB inside the mask")
+        return Verdict("redo", f"{poor:.0%} of the frames are expected below {redo:g} dB inside the mask")
     if strange_share > MOST_STRANGE:
         return Verdict("look", f"{strange_share:.0%} of the hole is less sure than anything that could be held out")
-    if worst < SHIP_DB:
+    if worst < ship:
         return Verdict(
-            "look", f"the worst frame is expected at {worst:.1f} dB inside the mask; from {SHIP_DB:g} dB on it ships"
+            "look", f"the worst frame is expected at {worst:.1f} dB inside the mask; from {ship:g} dB on it ships"
         )
     return Verdict("ship", f"every frame is expected at {worst:.1f} dB or more inside the mask")
 

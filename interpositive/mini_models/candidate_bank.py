@@ -288,7 +288,7 @@ def _doubt_outsiders(
 
 def motion_of(example: Example) -> WindowMotion:
     """The motion of a window ``t c h w``, found over whole frames."""
-    return WindowMotion(*_frames_and_masks(example), lent=_lent_frames(example))
+    return WindowMotion(*_frames_and_masks(example), lent=lent_frames_of(example))
 
 
 def motion_near_holes(example: Example, memory: ShotMemory) -> WindowMotion:
@@ -297,10 +297,10 @@ def motion_near_holes(example: Example, memory: ShotMemory) -> WindowMotion:
     The frames are not copied; windows share the memory.
     """
     margin_px = max(LOOKED_AT_PX, round(2.0 * pool_sigma_px(min(example.input.shape[-2:]))))
-    return WindowMotion(*_frames_and_masks(example), margin_px=margin_px, memory=memory, lent=_lent_frames(example))
+    return WindowMotion(*_frames_and_masks(example), margin_px=margin_px, memory=memory, lent=lent_frames_of(example))
 
 
-def _lent_frames(example: Example) -> LentFrames | None:
+def lent_frames_of(example: Example) -> LentFrames | None:
     """What other takes lend to a window, as :class:`~interpositive.tasks.other_takes.LentByTakes` tells it."""
     if "lent_frames" not in example.condition:
         return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import cv2
 import numpy as np
@@ -14,11 +15,12 @@ from torch import Tensor
 
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
+from interpositive.mini_models.candidate_bank import lent_frames_of
 from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restored
-from interpositive.mini_models.evidence_fusion import EvidenceFusion, Weighed, crop_corners, crop_example
+from interpositive.mini_models.evidence_fusion import EvidenceFusion, Shares, crop_corners, crop_example
 from interpositive.motion.beyond_borders import BorderMotion, edge_extended, smoothly_filled
 from interpositive.motion.spatial_fill import telea_fill
-from interpositive.motion.window_motion import Plane, channel_mean, value_range
+from interpositive.motion.window_motion import Boolean, Plane, channel_mean, value_range
 from interpositive.records.bounds import Bounds, refuse_outside
 from interpositive.tasks.contract import Lack
 
@@ -39,11 +41,33 @@ _BOUNDS: Bounds = {
     "temperature": (1e-6, 1e6),
 }
 
-Brought = list[tuple[Plane, Plane, int]]
+
+class View(NamedTuple):
+    """A frame as another's camera would see it, ``h w 3``; where it is known, 0 or 1; and how far off it is in time.
+
+    ``lent`` is its number among the frames of other takes; None for one of the shot's own.
+    """
+
+    picture: Plane
+    seen: Plane
+    offset: int
+    lent: int | None = None
+
+
+Brought = list[View]
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """A frame by one method: picture ``3 h w``, certainty ``1 h w``, and what share each lent frame gave, ``m h w``."""
+
+    picture: Tensor
+    certainty: Tensor
+    lent: Tensor | None = None
 
 
 class FramingFill(MiniModel):
-    """Fusion of frames ``offsets`` before and after, brought by the camera's motion.
+    """Fusion of frames ``offsets`` before and after, and of what other takes lend, brought by the camera's motion.
 
     ``crop_px``, ``crops_per_frame`` and ``frames_per_window`` shape what training draws.
     """
@@ -98,6 +122,8 @@ class FramingFill(MiniModel):
         """Fill what is masked of the frames ``keep``; all methods share the camera's motion."""
         wanted = self.wanted(methods)
         fills: dict[str, dict[int, tuple[Tensor, Tensor]]] = {name: {} for name in wanted}
+        seen = torch.zeros(len(keep), dtype=torch.int64)
+        lent = {name: torch.zeros(len(keep), len(example.condition.get("lent_frames", ()))) for name in wanted}
         if (example.mask[keep.start : keep.stop] > 0).any():
             motion = _motion_of(example)
             low, high = value_range(motion.frames)
@@ -105,8 +131,13 @@ class FramingFill(MiniModel):
                 hole = torch.from_numpy(motion.holes[number])
                 if not hole.any():
                     continue
-                for name, (picture, certainty) in self._frame(motion, number, wanted).items():
-                    fills[name][place] = picture[:, hole].clamp(low, high), certainty[:, hole].clamp(0, 1)
+                views = self._views(motion, number)
+                shown = np.logical_or.reduce([view.seen > 0 for view in views]) if views else ~motion.holes[number]
+                seen[place] = int((motion.holes[number] & shown).sum())
+                for name, filled in self._frame(motion, number, views, wanted).items():
+                    fills[name][place] = filled.picture[:, hole].clamp(low, high), filled.certainty[:, hole].clamp(0, 1)
+                    if filled.lent is not None:
+                        lent[name][place] = (filled.lent * hole).sum((1, 2))
 
         def whole(name: str) -> Restored:
             frames = example.input[keep.start : keep.stop].cpu().float().clone()
@@ -114,26 +145,36 @@ class FramingFill(MiniModel):
             for place, (fill, certainty) in fills[name].items():
                 hole = example.mask[keep[place], 0].cpu() > 0
                 frames[place][:, hole], sure[place][:, hole] = fill, certainty
-            return Restored(frames, sure)
+            if name in BASELINES:
+                return Restored(frames, sure)
+            return Restored(frames, sure, seen=seen, lent=lent[name] if lent[name].shape[1] else None)
 
         return MadeWhenAsked({name: partial(whole, name) for name in wanted})
 
-    def _frame(self, motion: BorderMotion, number: int, methods: Sequence[str]) -> dict[str, tuple[Tensor, Tensor]]:
-        views = self._views(motion, number)
-        results: dict[str, tuple[Tensor, Tensor]] = {}
+    def _frame(self, motion: BorderMotion, number: int, views: Brought, methods: Sequence[str]) -> dict[str, _Filled]:
+        results: dict[str, _Filled] = {}
         for name in methods:
             if name in BASELINES:
                 picture = rearrange(torch.from_numpy(BASELINES[name](motion, number, views)), "h w c -> c h w")
-                results[name] = (picture, torch.full_like(picture[:1], 0.5))
+                results[name] = _Filled(picture, torch.full_like(picture[:1], 0.5))
         if learned := [name for name in methods if name not in BASELINES]:
-            weighed = self._fused(self._bank(motion, number, views, half=False))
+            lending = [view.lent for view in views if view.lent is not None]
+            found = self._fused(self._bank(motion, number, views, half=False), len(lending))
             for name in learned:
-                picture = weighed.prior if name == "prior" else weighed.final
-                results[name] = (picture[0], weighed.certainty[0])
+                is_prior = name == "prior"
+                given = None
+                if motion.lent is not None:
+                    given = torch.zeros(len(motion.lent.frames), *motion.holes[number].shape)
+                    given[lending] = (found.of_prior if is_prior else found.of_learned)[0, :, 0]
+                picture = found.prior if is_prior else found.fused + found.residual
+                results[name] = _Filled(picture[0], found.certainty[0], given)
         return results
 
-    def _fused(self, bank: Mapping[str, Tensor]) -> Weighed:
-        """Fuse a frame by bands of rows, so that a tall raster needs no more memory than a low one."""
+    def _fused(self, bank: Mapping[str, Tensor], num_lent: int = 0) -> Shares:
+        """Fuse a frame by bands of rows, so that a tall raster needs no more memory than a low one.
+
+        Of the shares, only those of the last ``num_lent`` candidates are kept.
+        """
         device = self.fusion.log_temperature.device
         height = bank["candidates"].shape[-2]
         bands = []
@@ -141,35 +182,41 @@ class FramingFill(MiniModel):
             # Whole cells of the network's coarsest level, so that bands meet without a seam.
             first, last = max(0, top - _TILE_MARGIN), min(height, top + _TILE_ROWS + _TILE_MARGIN)
             band = {k: (v[..., first:last, :] if v.ndim > 2 else v)[None].to(device) for k, v in bank.items()}
-            weighed = self.fusion(band)
+            found = self.fusion.weigh(band)
             rows = slice(top - first, min(height, top + _TILE_ROWS) - first)
-            parts = weighed.prior, weighed.fused, weighed.final, weighed.certainty
+            lent = (share[:, share.shape[1] - num_lent :] for share in (found.of_prior, found.of_learned))
+            parts = *lent, found.prior, found.fused, found.residual, found.certainty
             bands.append([part[..., rows, :].cpu() for part in parts])
-        return Weighed(*(torch.cat(rows_of, -2) for rows_of in zip(*bands, strict=True)))
+        return Shares(*(torch.cat(rows_of, -2) for rows_of in zip(*bands, strict=True)))
 
     def _views(self, motion: BorderMotion, frame: int) -> Brought:
-        """Every frame that is there, brought over, level-matched; where it is known; and how far off it is."""
+        """Every frame that is there, brought over and level-matched; those that other takes lend come last."""
         views: Brought = []
         target, known = motion.frames[frame], ~motion.holes[frame]
+
+        def add(picture: Plane, seen: Boolean, offset: int, lent: int | None = None) -> None:
+            overlap = seen & known
+            if overlap.sum() > 256:
+                picture = picture + np.clip((target - picture)[overlap].mean(0), -0.08, 0.08)
+            views.append(View(picture.astype(np.float32), seen.astype(np.float32), offset, lent))
+
         for offset in self.offsets:
             for source in (frame - offset, frame + offset):
-                if not 0 <= source < len(motion.frames):
-                    continue
-                picture, seen = motion.brought(frame, source)
-                overlap = seen & known
-                if overlap.sum() > 256:
-                    picture = picture + np.clip((target - picture)[overlap].mean(0), -0.08, 0.08)
-                views.append((picture.astype(np.float32), seen.astype(np.float32), offset))
+                if 0 <= source < len(motion.frames):
+                    add(*motion.brought(frame, source), offset)
+        for number, (picture, seen) in motion.lent_to(frame).items():
+            add(picture, seen, self.reach_frames, number)
         return views
 
     def _bank(self, motion: BorderMotion, frame: int, views: Brought, *, half: bool) -> dict[str, Tensor]:
         """The candidates of a frame, padded with invalid ones to a fixed number; see :class:`EvidenceFusion`."""
         target, hole = motion.frames[frame], motion.holes[frame]
-        num = 2 + 2 * len(self.offsets)
+        # Those of the shot's own are one number for all frames, so that examples make a batch.
+        num = 2 + 2 * len(self.offsets) + sum(view.lent is not None for view in views)
         shape = hole.shape
         # What is still unknown is filled from all that the camera brought, so that it joins that without a step.
         gathered, found = target.copy(), ~hole
-        for picture, seen, _ in views:
+        for picture, seen, *_ in views:
             newly = (seen > 0) & ~found
             gathered[newly] = picture[newly]
             found |= newly
@@ -185,7 +232,9 @@ class FramingFill(MiniModel):
         words, bias = np.zeros((num, _NUM_WORDS), np.float32), np.full(num, _BIAS["camera"], np.float32)
         bias[0], bias[1] = _BIAS["edge"], _BIAS["smooth"]
         words[0, 0] = words[1, 1] = 1.0
-        for index, (picture, seen, offset) in enumerate(views, start=2):
+        own = [view for view in views if view.lent is None]
+        last = num - (len(views) - len(own))
+        for index, (picture, seen, offset, _) in [*enumerate(own, 2), *enumerate(views[len(own) :], last)]:
             candidates[index], valid[index] = np.where(seen[..., None] > 0, picture, target), seen
             overlap = seen * ~hole
             miss = channel_mean(np.abs(picture - target)) * overlap
@@ -223,8 +272,8 @@ def camera_median(motion: BorderMotion, frame: int, views: Brought) -> Plane:
     """The median of all frames that the camera's motion brings; the nearest known pixel where none shows it."""
     if not views:
         return edge(motion, frame, views)
-    stacked = np.stack([np.where(seen[..., None] > 0, picture, np.nan) for picture, seen, _ in views])
-    shown = np.logical_or.reduce([seen > 0 for _, seen, _ in views])
+    stacked = np.stack([np.where(view.seen[..., None] > 0, view.picture, np.nan) for view in views])
+    shown = np.logical_or.reduce([view.seen > 0 for view in views])
     stacked[:, ~shown] = motion.frames[frame][~shown]
     return np.asarray(np.nanmedian(stacked, axis=0), np.float32)
 
@@ -238,4 +287,4 @@ BASELINES: dict[str, Callable[[BorderMotion, int, Brought], Plane]] = {
 
 def _motion_of(example: Example) -> BorderMotion:
     frames = rearrange(example.input.detach().cpu().float(), "t c h w -> t h w c").numpy()
-    return BorderMotion(np.ascontiguousarray(frames), example.mask[:, 0].cpu().numpy() > 0)
+    return BorderMotion(np.ascontiguousarray(frames), example.mask[:, 0].cpu().numpy() > 0, lent_frames_of(example))

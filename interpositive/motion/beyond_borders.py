@@ -7,17 +7,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpositive.motion.camera_motion import CameraPath, Homography, fit_homography, homography_flow
+from interpositive.motion.lent_frames import LentFrames
 from interpositive.motion.optical_flow import dis_flow, luma_u8
 from interpositive.motion.window_motion import Boolean, Plane
 
 _ERODED_PX = 5
+_LEAST_OVERLAP_PX = 256
+_MOST_UNLIKE = 0.5
 
 
 class BorderMotion:
-    """The camera over a window ``t h w 3`` whose ``holes`` (``t h w``) lie along the borders."""
+    """The camera over a window ``t h w 3`` whose ``holes`` (``t h w``) lie along the borders.
 
-    def __init__(self, frames: Plane, holes: Boolean) -> None:
-        self.holes = holes
+    ``lent`` are frames of other takes.
+    """
+
+    def __init__(self, frames: Plane, holes: Boolean, lent: LentFrames | None = None) -> None:
+        self.holes, self.lent = holes, lent
         self.frames = np.stack([edge_extended(frame, hole) for frame, hole in zip(frames, holes, strict=True)])
         self._luma = [luma_u8(frame) for frame in self.frames]
         height, width = holes.shape[1:]
@@ -33,23 +39,45 @@ class BorderMotion:
 
     def brought(self, target: int, source: int) -> tuple[Plane, Boolean]:
         """Frame ``source`` as the camera of ``target`` would see it, ``h w 3``, and where it is known, ``h w``."""
-        matrix = self._camera.between(target, source)
-        picture, known = self._read(source, matrix)
+        # A chain of steps drifts; what is left is measured once more, over the whole way.
+        return self._brought(target, self.frames[source], self.holes[source], self._camera.between(target, source))
+
+    def lent_to(self, target: int) -> dict[int, tuple[Plane, Boolean]]:
+        """Frames of other takes as the camera of ``target`` would see them, by number; see :meth:`brought`.
+
+        Those are left out that differ from what ``target`` shows by more than half of its own variance.
+        """
+        found: dict[int, tuple[Plane, Boolean]] = {}
+        if self.lent is None:
+            return found
+        for number in self.lent.lent_to(target):
+            shown = self.lent.frames[number]
+            picture, known = self._brought(
+                target, shown, np.zeros(shown.shape[:2], bool), self.lent.homography(target, number)
+            )
+            overlap = known & self._trusted[target]
+            if overlap.sum() > _LEAST_OVERLAP_PX:
+                own = self.frames[target][overlap]
+                if (picture[overlap] - own).var(0).sum() < _MOST_UNLIKE * own.var(0).sum():
+                    found[number] = picture, known
+        return found
+
+    def _brought(self, target: int, shown: Plane, hole: Boolean, matrix: Homography) -> tuple[Plane, Boolean]:
+        picture, known = self._read(shown, hole, matrix)
         luma = np.where(known, luma_u8(picture), self._luma[target]).astype(np.uint8)
         overlap = known & self._trusted[target]
-        if overlap.sum() > 256:
-            # A chain of steps drifts; what is left is measured once more, over the whole way.
+        if overlap.sum() > _LEAST_OVERLAP_PX:
             rest = fit_homography(dis_flow(self._luma[target], luma), overlap)
-            picture, known = self._read(source, matrix @ rest)
+            picture, known = self._read(shown, hole, matrix @ rest)
         return picture, known
 
-    def _read(self, source: int, matrix: Homography) -> tuple[Plane, Boolean]:
+    def _read(self, shown: Plane, hole: Boolean, matrix: Homography) -> tuple[Plane, Boolean]:
         height, width = self._xs.shape
         flow = homography_flow(matrix, height, width)
         x, y = self._xs + flow[..., 0], self._ys + flow[..., 1]
-        picture = cv2.remap(self.frames[source], x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        picture = cv2.remap(shown, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         unknown = cv2.remap(
-            self.holes[source].astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=1
+            hole.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=1
         )
         return np.asarray(picture, np.float32), np.asarray(unknown <= 0.02)
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.nn import functional
 
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
@@ -17,12 +18,13 @@ from interpositive.records.bounds import Bounds, refuse_outside
 from interpositive.tasks.contract import Lack, Task
 from interpositive.tasks.framing import Framing, Keyed, reframed
 from interpositive.tasks.laying_out import Asked, LaidOut
+from interpositive.tasks.other_takes import LENT, AskedOfTakes
 
 _BOUNDS: Bounds = {"kept_share": (0.3, 1.0)}
 
 
-class FramingAsked(Asked):
-    """A new frame over the plate.
+class FramingAsked(AskedOfTakes):
+    """A new frame over the plate, and where else it may be seen what lies beyond.
 
     ``size`` is its width and height in pixels, or ``aspect`` widens or heightens the plate to that ratio. ``x`` and
     ``y`` are how far its centre lies right of and below the plate's, in pixels of the plate; ``scale`` enlarges the
@@ -98,24 +100,36 @@ class Reframing(Task):
     def hold_out(
         self, request: Example, keep: range, generator: torch.Generator, shift_share: tuple[float, float]
     ) -> Example | None:
-        """The shot cropped further, as wide as its border is but a third of the frame at most."""
+        """The shot's own border, laid over what all its frames show, which is enlarged to the frame's size.
+
+        So what is tried has the shape of what is wanted. None where the frames ``keep`` have no border, or nothing is
+        shown by all frames.
+        """
         del generator, shift_share
-        known = request.mask[:, 0] == 0
-        rows, columns = known.any(2).any(0).nonzero(), known.any(1).any(0).nonzero()
+        height, width = request.mask.shape[-2:]
+        known = (request.mask[:, 0] == 0).all(0)
+        rows, columns = known.any(1).nonzero(), known.any(0).nonzero()
         if not len(rows):
             return None
-        height, width = known.shape[1:]
-        top, bottom = int(rows[0]), int(rows[-1]) + 1
-        left, right = int(columns[0]), int(columns[-1]) + 1
-        most_y, most_x = (bottom - top) // 3, (right - left) // 3
-        inner = torch.zeros_like(request.mask)
-        new_top, new_bottom = top + min(top, most_y), bottom - min(height - bottom, most_y)
-        new_left, new_right = left + min(left, most_x), right - min(width - right, most_x)
-        inner[..., new_top:new_bottom, new_left:new_right] = 1.0
-        hidden = (inner == 0) & (request.mask == 0)
-        looked_at = torch.zeros_like(request.mask)
-        looked_at[keep.start : keep.stop] = hidden[keep.start : keep.stop].float()
-        if not looked_at.any():
+        top, left = int(rows[0]), int(columns[0])
+        across, down = int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top
+        share = min(down / height, across / width)
+        inner_height, inner_width = max(round(share * height), 1), max(round(share * width), 1)
+        top, left = top + (down - inner_height) // 2, left + (across - inner_width) // 2
+        inner = (..., slice(top, top + inner_height), slice(left, left + inner_width))
+        truth = functional.interpolate(request.input[inner], (height, width), mode="bilinear")
+        # Turned frames leave gaps in their corners.
+        gaps = functional.interpolate(request.mask[inner], (height, width), mode="bilinear") > 0
+        judged = torch.zeros_like(request.mask)
+        judged[keep.start : keep.stop] = ((request.mask > 0) & ~gaps)[keep.start : keep.stop].float()
+        if not judged.any():
             return None
-        mask = torch.where(hidden, 1.0, request.mask)
-        return Example(torch.where(mask > 0, 0.0, request.input), mask, request.input, {"judged": looked_at})
+        mask = torch.where(gaps, 1.0, request.mask)
+        condition = {"judged": judged}
+        if f"{LENT}_frames" in request.condition:
+            scale_x, scale_y = inner_width / width, inner_height / height
+            offset_x, offset_y = left + 0.5 * scale_x - 0.5, top + 0.5 * scale_y - 0.5
+            enlarged = torch.tensor([[scale_x, 0.0, offset_x], [0.0, scale_y, offset_y], [0.0, 0.0, 1.0]])
+            condition |= {name: value for name, value in request.condition.items() if name.startswith(LENT)}
+            condition[f"{LENT}_homographies"] = request.condition[f"{LENT}_homographies"] @ enlarged.double()
+        return Example(torch.where(mask > 0, 0.0, truth), mask, truth, condition)

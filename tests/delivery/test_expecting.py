@@ -43,10 +43,30 @@ def test_a_picture_is_as_busy_as_what_lies_around_its_hole() -> None:
     mask[..., 20:26, 20:26] = mask[..., 20:26, 70:76] = 1.0
     values[mask.expand_as(values) > 0] = 9.0
     busy = busyness(values, mask)[0, 0]
-    assert busy[23, 23] == pytest.approx(1e-4, rel=0.01)
-    assert busy[23, 73] == pytest.approx(0.04, rel=0.05)
+    assert busy[23, 23] == pytest.approx(1e-5, rel=0.01)
+    assert busy[23, 73] == pytest.approx(0.16, rel=0.05)
     # Deep in a wide hole, what there is further off; without any, nothing but grain.
-    assert busyness(values, torch.ones_like(mask)).unique().tolist() == [pytest.approx(1e-4)]
+    assert busyness(values, torch.ones_like(mask)).unique().tolist() == [pytest.approx(1e-5)]
+
+
+def test_a_lamp_in_the_sky_is_no_lattice() -> None:
+    values = torch.full((1, 3, 48, 48), 0.1)
+    values[..., 22:26, 22:26] = 1.0
+    lattice = 0.55 + 0.45 * ((torch.arange(48)[:, None] // 4 + torch.arange(48) // 4) % 2 * 2.0 - 1).expand(
+        1, 3, -1, -1
+    )
+    mask = torch.zeros(1, 1, 48, 48)
+    lamp, bars = (busyness(picture, mask)[0, 0, 24, 20] for picture in (values, lattice))
+    assert lamp < 0.2 * bars
+
+
+def test_one_error_on_a_plain_wall_does_not_stand_for_all() -> None:
+    table, plane = ErrorByConfidence(), torch.ones(1, 1, 10, 10)
+    table.add(0.5 * plane, 0.1 * plane.expand(1, 3, 10, 10), plane, 1e-2 * plane)
+    wall = torch.full_like(plane, 1e-2)
+    wall[..., 0, 0] = 1e-5
+    table.add(0.5 * plane, 0.1 * plane.expand(1, 3, 10, 10), plane, wall)
+    assert table.expected(np.array([0.5], np.float32))[0][0] == pytest.approx(1.0, rel=0.02)
 
 
 def test_pixels_that_are_not_judged_or_not_numbers_are_not_counted() -> None:
@@ -79,6 +99,8 @@ def test_a_verdict_says_what_it_rests_on() -> None:
     assert verdict_of([23.0, 50.0, 50.0, 50.0]).word == "look"
     assert verdict_of([23.0, 23.0, 50.0]).word == "redo"
     assert verdict_of([50.0], strange_share=0.1).word == "look"
+    # What is expected must be clear of the bounds by as much as it is commonly off.
+    assert [verdict_of([value], 3.0).word for value in (36.9, 37.0, 21.0, 20.9)] == ["look", "ship", "look", "redo"]
     nothing = Expectation(ErrorByConfidence())
     nothing.see(*np.ones((3, 2, 2), np.float32))
     assert nothing.curve == [None]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
-from productions import panning_shot
+from productions import panning_shot, textured_wall
 
 from interpositive.functional.examples import Example
 from interpositive.mini_models.framing_fill import FramingFill
@@ -48,9 +49,9 @@ def test_bands_of_a_tall_raster_meet_without_a_seam() -> None:
         model.fusion.residual.last.weight.normal_(0, 0.01)
     motion_bank = {}
 
-    def seen(bank: dict[str, torch.Tensor]) -> object:
+    def seen(bank: dict[str, torch.Tensor], num_lent: int) -> object:
         motion_bank.update(bank)
-        return original(bank)
+        return original(bank, num_lent)
 
     original = model._fused
     model._fused = seen  # type: ignore[method-assign,assignment]
@@ -58,3 +59,28 @@ def test_bands_of_a_tall_raster_meet_without_a_seam() -> None:
     with torch.no_grad():
         whole = model.fusion({name: value[None] for name, value in motion_bank.items()}).final[0].clamp(0, 1)
     assert (result.frames[0] - whole)[..., :16].abs().max() < 1e-4
+
+
+def test_what_the_shot_never_shows_is_lent_by_another_take() -> None:
+    wall = textured_wall(np.random.default_rng(4), 96, 176)
+    frames = torch.from_numpy(np.repeat(wall[None, :, 16:160], 3, 0)).permute(0, 3, 1, 2)
+    mask = torch.zeros_like(frames[:, :1])
+    mask[..., :20] = 1
+    homographies = np.repeat(np.eye(3)[None, None], 3, 0)
+    homographies[..., 0, 2] = 16.0
+    lent = {
+        "lent_frames": torch.from_numpy(wall[None] + np.float32(0.04)).permute(0, 3, 1, 2),
+        "lent_homographies": torch.from_numpy(homographies),
+        "lent_places": torch.tensor([[0, 7]]),
+    }
+    model = FramingFill(offsets=(1, 2))
+    alone = model.restore(Example(frames * (1 - mask), mask), range(1, 2), ["prior"])["prior"]
+    helped = model.restore(Example(frames * (1 - mask), mask, condition=lent), range(1, 2), ["prior"])["prior"]
+    assert psnr_under(mask[1], helped.frames[0], frames[1]) > psnr_under(mask[1], alone.frames[0], frames[1]) + 8
+    assert alone.lent is None and alone.seen is not None and alone.seen.tolist() == [0]
+    assert helped.seen is not None and helped.seen.tolist() == [20 * 96]
+    assert helped.lent is not None and helped.lent[0, 0] > 0.9 * 20 * 96
+    # Another set's frame lends nothing, whatever was said of where it lies.
+    lent["lent_frames"] = torch.from_numpy(textured_wall(np.random.default_rng(9), 96, 176)[None]).permute(0, 3, 1, 2)
+    other = model.restore(Example(frames * (1 - mask), mask, condition=lent), range(1, 2), ["prior"])["prior"]
+    assert other.lent is not None and other.lent.sum() == 0 and torch.equal(other.frames, alone.frames)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from productions import HeldFrames, panning_shot
+from torch.nn import functional
 
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
@@ -80,7 +82,7 @@ def test_what_is_no_frame_is_refused(asked: dict[str, Any]) -> None:
         lay_out(**asked)
 
 
-def test_a_shot_is_held_out_by_cropping_it_further() -> None:
+def test_a_shot_is_held_out_by_its_own_border_over_what_it_shows() -> None:
     laid_out = lay_out(size=(128, 64))
     assert laid_out.mask is not None
     frames = torch.from_numpy(laid_out.plate.window(0, 6) / np.float32(65535)).permute(0, 3, 1, 2)
@@ -88,6 +90,23 @@ def test_a_shot_is_held_out_by_cropping_it_further() -> None:
     held_out = Reframing().hold_out(request, range(2, 4), generator_from(0), (0.1, 0.2))
     assert held_out is not None and held_out.target is not None
     judged = held_out.condition["judged"]
-    assert judged.flatten(1).sum(1).tolist() == [0, 0, 2 * 16 * 64, 2 * 16 * 64, 0, 0]
-    assert not (judged * request.mask).any() and torch.equal(held_out.target, frames)
+    assert judged.flatten(1).any(1).tolist() == [False, False, True, True, False, False]
+    assert torch.equal(judged[2:4], request.mask[2:4]) and torch.equal(held_out.mask, request.mask)
     assert not (held_out.input * held_out.mask).any(), "what is hidden is not seen"
+    # The plate is 96 x 64 in the middle, and 96 x 48 of it have the frame's shape.
+    shown = frames[..., 8:56, 16:112]
+    assert torch.allclose(functional.avg_pool2d(held_out.target, 8), functional.avg_pool2d(shown, 6), atol=0.02)
+
+
+def test_a_frame_that_wanders_is_held_out_where_all_frames_show_it() -> None:
+    request = Example(torch.rand(4, 3, 32, 64, generator=generator_from(1)), torch.zeros(4, 1, 32, 64))
+    request.mask[:2, ..., :16], request.mask[2:, ..., 48:] = 1.0, 1.0
+    lent = {"lent_frames": torch.zeros(1, 3, 32, 64), "lent_homographies": torch.eye(3).double().expand(4, 1, 3, 3)}
+    request = replace(request, condition=lent)
+    held_out = Reframing().hold_out(request, range(1, 3), generator_from(0), (0.1, 0.2))
+    assert held_out is not None and torch.equal(held_out.condition["judged"][1:3], request.mask[1:3])
+    # All frames show columns 16 to 48, and 16 rows of them: centres of pixels go to where they were taken from.
+    corner = held_out.condition["lent_homographies"][0, 0] @ torch.tensor([-0.5, -0.5, 1.0]).double()
+    assert corner.tolist() == [15.5, 7.5, 1.0]
+    for mask in (torch.ones(4, 1, 32, 64), torch.zeros(4, 1, 32, 64)):
+        assert Reframing().hold_out(replace(request, mask=mask), range(4), generator_from(0), (0.1, 0.2)) is None
