@@ -19,6 +19,7 @@ from interpositive.records.measures import MetricInfo
 _CELLS = (16, 12)
 _POWER, _TOE = 2.2, 0.09
 _BRIGHT, _DARK = 0.95, 0.08
+_COARSE_PX, _FLAT = 4.0, 1e-7
 
 Cells = NDArray[np.float64]
 
@@ -62,7 +63,12 @@ class GainLeft(ShotMetric):
 
 
 class Sharpness(ShotMetric):
-    """``sharpness``: energy of the gradient, as a share of the reference's."""
+    """``sharpness``: energy of the gradient, as a share of the reference's under the result's own local contrast.
+
+    Gradients grow with the gain itself, and what flicker is left is measured elsewhere. So the reference's energy is
+    brought, in each of 16 x 12 cells, to the contrast that the result has in what is coarser than a few pixels: a
+    gain that varies slowly over the frame changes both alike, a blur the gradient alone.
+    """
 
     group = FIDELITY
     needs = frozenset({"reference"})
@@ -72,7 +78,7 @@ class Sharpness(ShotMetric):
             name="sharpness",
             unit="share",
             direction="neither",
-            meaning="Energy of fine detail against the clean reference's; 1 is the same, below it is softer.",
+            meaning="Energy of fine detail against the clean reference's at like contrast; below 1 it is softer.",
         )
         super().__init__([info], **kwargs)
 
@@ -81,8 +87,10 @@ class Sharpness(ShotMetric):
 
     def _add(self, frame: JudgedFrame) -> None:
         assert frame.beside.reference is not None
-        for place, picture in enumerate((frame.result, frame.beside.reference)):
-            self._totals[place] += sum(float(step.square().mean()) for step in _steps(picture))
+        fine, coarse = zip(*(_energies(picture) for picture in (frame.result, frame.beside.reference)), strict=True)
+        contrast = (coarse[0] + _FLAT) / (coarse[1] + _FLAT)
+        self._totals[0] += float(fine[0].sum())
+        self._totals[1] += float((contrast * fine[1]).sum())
 
     def shot_values(self) -> dict[str, float]:
         """The share over the open shot."""
@@ -175,6 +183,17 @@ class GainJitter(ShotMetric):
             return dict.fromkeys(names, math.nan)
         courses = (np.diff(np.stack(course), axis=0) for course in (self._gains, self._levels))
         return {name: float(np.sqrt(np.mean(np.square(step)))) for name, step in zip(names, courses, strict=True)}
+
+
+def _energies(picture: Tensor) -> tuple[Cells, Cells]:
+    """Mean energy of the gradient in each cell: of the picture, and of what of it is coarser than a few pixels."""
+    plane = np.ascontiguousarray(picture.double().cpu().numpy().transpose(1, 2, 0))
+    found = []
+    for seen in (plane, cv2.GaussianBlur(plane, (0, 0), _COARSE_PX)):
+        across, down = np.diff(seen, axis=1)[:-1], np.diff(seen, axis=0)[:, :-1]
+        energy = (across**2 + down**2).mean(-1)
+        found.append(np.asarray(cv2.resize(energy, _CELLS, interpolation=cv2.INTER_AREA), np.float64))
+    return found[0], found[1]
 
 
 def _steps(picture: Tensor) -> tuple[Tensor, Tensor]:

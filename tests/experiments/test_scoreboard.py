@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from productions import panning_shot
+from scipy.ndimage import gaussian_filter
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "experiments" / "scoreboard"))
 
@@ -61,11 +62,20 @@ def test_the_middle_of_a_gap_is_judged_alone() -> None:
     )
 
 
-def test_blur_is_less_sharp_and_a_grade_of_one_gain_does_not_tremble() -> None:
-    blurred = torch.nn.functional.avg_pool2d(CLEAN, 3, 1, 1, count_include_pad=False)
-    assert (
-        values(Sharpness(), CLEAN, CLEAN)["sharpness"] == 1.0 and values(Sharpness(), blurred, CLEAN)["sharpness"] < 0.8
-    )
+def test_a_blur_of_half_a_pixel_is_softer_and_a_gain_is_not() -> None:
+    def sharpness(result: torch.Tensor) -> float:
+        return values(Sharpness(), result, CLEAN)["sharpness"]
+
+    assert sharpness(CLEAN) == 1.0
+    frames = CLEAN.numpy()
+    blurred, sharpened = gaussian_filter(frames, (0, 0, 0.5, 0.5)), 2 * frames - gaussian_filter(frames, (0, 0, 1, 1))
+    assert sharpness(torch.from_numpy(blurred)) < 0.9 and sharpness(torch.from_numpy(sharpened)) > 1.1
+    ramp = torch.linspace(0.98, 1.02, CLEAN.shape[-1])
+    for relit in (lit([-0.3] * 8), 0.8 * CLEAN + 0.1, ramp * CLEAN):
+        assert sharpness(relit) == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_grade_of_one_gain_does_not_tremble() -> None:
     steady, trembling = (values(GainJitter(), lit(s), CLEAN)["gain_jitter"] for s in ([0.2] * 8, [0.2, 0.3] * 4))
     assert steady < 0.005 and trembling == pytest.approx(0.1, abs=0.01)
 
