@@ -296,6 +296,7 @@ def _pass_gate(
             shot.colour,
             read_condition=shot.laid_out.condition,
             hold_out=task.hold_out,
+            trying_out=task.trying_out,
         )
     if settings.method not in preferred:
         raise ConfigError("no such method", found=settings.method, expected=["choose", *preferred])

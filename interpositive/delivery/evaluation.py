@@ -171,6 +171,7 @@ def evaluate_damaged(
         settings.seed,
         read_condition=damaged.condition_of,
         hold_out=task.hold_out,
+        trying_out=task.trying_out,
     )
     meter = ShotMeter(
         [*preferred, CHOSEN], settings.metrics, rate=damaged.rate, has_reference=True, encoding=damaged.encoding

@@ -12,7 +12,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
 
 from interpositive.delivery.expecting import ErrorByConfidence, busyness
 from interpositive.delivery.restoring import AS_STORED, ReadFrames, ReadMask, frames_to_values
@@ -21,7 +25,7 @@ from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
 from interpositive.media.plate_colour import PlateColour
 from interpositive.mini_models.contract import MiniModel
-from interpositive.tasks.holding_out import hide_elsewhere
+from interpositive.tasks.holding_out import AS_PLANNED, TryingOut, hide_elsewhere
 from interpositive.tasks.laying_out import ReadCondition, nothing_more
 
 NOTHING_HELD_OUT = "no pixel of the shot could be held out to choose a method on; {method} is used"
@@ -79,6 +83,7 @@ def choose_method(
     *,
     read_condition: ReadCondition = nothing_more,
     hold_out: HoldOut = hide_elsewhere,
+    trying_out: TryingOut = AS_PLANNED,
 ) -> GateResult:
     """Try every method on what ``hold_out`` hides and choose the best; deterministic for a seed.
 
@@ -96,17 +101,16 @@ def choose_method(
     by_confidence = {method: ErrorByConfidence() for method in methods}
     count = 0
     any_masked = False
+    reach = max(plan.reach, trying_out.reach)
     for trial in range(plan.num_trials):
         middle = round((trial + 0.5) / plan.num_trials * num_frames)
         start = max(0, min(middle - plan.num_frames // 2, num_frames - plan.num_frames))
         stop = min(num_frames, start + plan.num_frames)
-        first, last = max(0, start - plan.reach), min(num_frames, stop + plan.reach)
-        masks = read_mask(first, last)
+        first, last = max(0, start - reach), min(num_frames, stop + reach)
+        plate, masks = _window(read_frames, read_mask, range(first, last), colour, trying_out.long_side_px)
         any_masked |= bool(masks.any())
         keep = range(start - first, stop - first)
         condition = dict(read_condition(first, last))
-        # One by one: a whole window is not to be there twice.
-        plate = torch.stack([frames_to_values(read_frames(n, n + 1), colour)[0] for n in range(first, last)])
         request = Example(plate, torch.from_numpy(masks)[:, None], condition=condition)
         held_out = hold_out(request, keep, generator_from("gate", seed, trial), plan.shift_share)
         if held_out is None or held_out.target is None:
@@ -159,3 +163,21 @@ def choose_method(
             break
     found = {method: scores.get(method) for method in methods}
     return GateResult(found, chosen, count // 3, note, by_confidence[chosen])
+
+
+def _window(
+    read_frames: ReadFrames, read_mask: ReadMask, frames: range, colour: PlateColour, long_side_px: int | None
+) -> tuple[Tensor, NDArray[np.float32]]:
+    """Values ``t 3 h w`` and masks ``t h w`` of some frames, whole or no longer than asked, by area."""
+    plates, masks = [], []
+    for number in frames:
+        # One by one: a whole window is not to be there twice, and may not fit into memory as it is.
+        plate = frames_to_values(read_frames(number, number + 1), colour)
+        mask = torch.from_numpy(read_mask(number, number + 1))
+        if long_side_px is not None:
+            share = min(1.0, long_side_px / max(mask.shape[1:]))
+            size = max(1, round(mask.shape[1] * share)), max(1, round(mask.shape[2] * share))
+            plate, mask = F.adaptive_avg_pool2d(plate, size), F.adaptive_max_pool2d(mask, size)
+        plates.append(plate[0])
+        masks.append(mask[0].numpy())
+    return torch.stack(plates), np.stack(masks)

@@ -11,7 +11,7 @@ from torch import Tensor
 from interpositive.functional.examples import Example
 from interpositive.media.contract import FrameReader
 from interpositive.media.plate_colour import PlateColour
-from interpositive.tasks.holding_out import hide_elsewhere
+from interpositive.tasks.holding_out import AS_PLANNED, TryingOut, hide_elsewhere
 from interpositive.tasks.laying_out import Asked, Condition, LaidOut
 
 Lack = Literal["pixels", "frames", "borders", "light", "look"]
@@ -23,13 +23,14 @@ class Task(ABC):
     ``lacks`` is what a shot lacks that this fix gives it: pixels within frames, whole frames, what lies beyond their
     borders, the right light, or another shot's look. Only mini-models that supply it can learn the task. ``asks`` is
     what may be asked at apply time. ``can_be_found`` is whether what it repairs shows, so that a finder can learn to
-    see it (``mask=auto``).
+    see it (``mask=auto``). ``trying_out`` is what its methods must see where they are tried on the shot.
     """
 
     name: str
     lacks: ClassVar[Lack] = "pixels"
     asks: ClassVar[type[Asked]] = Asked
     can_be_found: ClassVar[bool] = False
+    trying_out: ClassVar[TryingOut] = AS_PLANNED
 
     @abstractmethod
     def example(self, frames: Tensor, generator: torch.Generator, damage: Tensor | None = None) -> Example:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -21,6 +20,7 @@ from interpositive.motion.flicker_shot import ShotFlicker
 from interpositive.records.bounds import Bounds, refuse_outside
 from interpositive.tasks.contract import Lack, Task
 from interpositive.tasks.flicker import DRAWS, draw_flicker, put_flicker
+from interpositive.tasks.holding_out import TryingOut
 from interpositive.tasks.laying_out import Asked, Condition, LaidOut, whole_frames
 
 _BOUNDS: Bounds = {
@@ -53,6 +53,8 @@ class Deflicker(Task):
     name = "deflicker"
     asks: ClassVar[type[AskedOfDeflicker]] = AskedOfDeflicker
     lacks: ClassVar[Lack] = "light"
+    # Light is told from flicker over a long time only, and on pictures of any size.
+    trying_out: ClassVar[TryingOut] = TryingOut(reach=36, long_side_px=256)
 
     def __init__(
         self,
@@ -120,11 +122,12 @@ class Deflicker(Task):
     def hold_out(
         self, request: Example, keep: range, generator: torch.Generator, shift_share: tuple[float, float]
     ) -> Example | None:
-        """Flicker put on the shot as the solve steadies it: its own would count against what takes that out."""
-        del shift_share
-        looked_at = torch.zeros_like(request.mask)
-        looked_at[keep.start : keep.stop] = 1.0
+        """Flicker put on the shot as the solve steadies it: its own would count against what takes that out.
+
+        All frames are judged, for what is slow does not show in a few.
+        """
+        del keep, shift_share
         fields = {name: request.condition[name] for name in ("gain", "offset")}
         steadied = LightFields(**fields).over(request.input)
         low, high = min(0.0, float(request.input.min())), max(1.0, float(request.input.max()))
-        return replace(self.example(steadied.clamp(low, high), generator), condition={"judged": looked_at})
+        return self.example(steadied.clamp(low, high), generator)

@@ -87,14 +87,17 @@ DRAWS: dict[str, Callable[[int, np.random.Generator], Field]] = {
 def draw_flicker(
     kind: str, num_frames: int, strength_stops: float, tint: float, random: np.random.Generator
 ) -> Flicker:
-    """Flicker of a kind and strength (deviation in stops); channels differ from each other by the share ``tint``."""
-    course = DRAWS[kind](num_frames, random)
+    """Flicker of a kind and strength (deviation in stops); channels differ from each other by the share ``tint``.
+
+    It has no mean over time: light that every frame has too much of is no flicker, and nothing in the shot tells it.
+    """
+    course = _about_mean(DRAWS[kind](num_frames, random))
     colour = 1.0 + tint * random.uniform(-1, 1, 3).astype(np.float32)
     stops = np.float32(strength_stops) * course[..., None] * colour
     if kind != "boiling":
         return Flicker(stops.astype(np.float32), np.zeros((num_frames, 1, 1, 3), np.float32))
-    added = np.float32(0.06 * strength_stops) * random.standard_normal((num_frames, 1, 1, 3)).astype(np.float32)
-    return Flicker(stops.astype(np.float32), added, 0.02 * strength_stops)
+    added = _about_mean(random.standard_normal((num_frames, 1, 1, 3)).astype(np.float32))
+    return Flicker(stops.astype(np.float32), np.float32(0.06 * strength_stops) * added, 0.02 * strength_stops)
 
 
 def put_flicker(frames: Field, flicker: Flicker, curve: tuple[float, float], random: np.random.Generator) -> Field:
@@ -127,6 +130,10 @@ def smooth_fields(num_frames: int, share: float, kept: float, random: np.random.
         state = fresh if index == 0 else kept * state + (1 - kept**2) ** 0.5 * fresh
         made[index] = state
     return made
+
+
+def _about_mean(course: Field) -> Field:
+    return np.asarray(course - course.mean(0, keepdims=True), np.float32)
 
 
 def _blurred(field: Field, sigma_x: float, sigma_y: float) -> Field:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,20 @@ from numpy.typing import NDArray
 from interpositive.functional.examples import Example
 
 _NUM_TURNS = 8
+
+
+@dataclass(frozen=True)
+class TryingOut:
+    """What a try must see to be like the shot: frames to either side, at least ``reach``.
+
+    What a task changes smoothly over the frame may be tried on pictures of no more than ``long_side_px``.
+    """
+
+    reach: int = 0
+    long_side_px: int | None = None
+
+
+AS_PLANNED = TryingOut()
 
 
 def hide_elsewhere(

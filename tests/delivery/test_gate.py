@@ -18,7 +18,7 @@ from interpositive.errors import MediaError
 from interpositive.functional.examples import Example
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.mini_models.contract import MiniModel
-from interpositive.tasks.holding_out import move_mask
+from interpositive.tasks.holding_out import TryingOut, move_mask
 
 NUM_FRAMES = 12
 ORDER = ("trained", "prior", "flow", "telea")
@@ -197,3 +197,22 @@ def test_the_mask_moves_as_a_whole_and_by_the_share_it_is_told() -> None:
         for t in range(3):
             np.testing.assert_array_equal(np.argwhere(moved[t]) - [0, t], np.argwhere(moved[0]))
         assert set(np.unique(moved)) == {0.0, 0.5}
+
+
+def test_a_task_says_how_far_a_try_must_see_and_how_small_it_may_be() -> None:
+    model, mask = KnownErrors(), bar_mask(NUM_FRAMES)
+    codes = np.full((NUM_FRAMES, HEIGHT, WIDTH, 3), round(GREY * 65535), np.uint16)
+    read: list[int] = []
+
+    def frames(start: int, stop: int) -> Any:
+        read.append(stop - start)
+        return codes[start:stop]
+
+    def masks(start: int, stop: int) -> Any:
+        return mask[start:stop].astype(np.float32) / 255
+
+    looks = TryingOut(reach=NUM_FRAMES, long_side_px=WIDTH // 2)
+    found = choose_method(frames, masks, NUM_FRAMES, model, ORDER, FEW, 0, trying_out=looks)
+    assert found.chosen == "trained" and {asked[0] for asked in model.asked} == {NUM_FRAMES}
+    assert {tuple(seen.shape[2:]) for seen in model.masks} == {(HEIGHT // 2, WIDTH // 2)}
+    assert max(read) < NUM_FRAMES, "no more of the plate at a time than fits into memory"

@@ -37,6 +37,13 @@ def test_a_stop_is_a_stop_of_light() -> None:
     assert np.allclose(stops[:, 0, 0, 0], flicker.stops[:, 0, 0, 0], atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", list(DRAWS))
+def test_what_is_put_on_has_no_mean_over_time(kind: str) -> None:
+    flicker = draw_flicker(kind, T, 0.2, 0.2, np.random.default_rng(3))
+    assert np.abs(flicker.stops.mean(0)).max() < 1e-5 and np.abs(flicker.added.mean(0)).max() < 1e-6
+    assert flicker.stops.std() > 0.1
+
+
 def test_a_beat_runs_down_the_rows_and_a_gain_does_not() -> None:
     beat, gain = (DRAWS[kind](T, np.random.default_rng(4)) for kind in ("mains_beat", "gain"))
     assert np.ptp(gain, axis=1).max() == 0 and np.ptp(beat[5, :, 0]) > 0.5
