@@ -18,7 +18,7 @@ Course = NDArray[np.float64]
 
 CURVES = ((math.inf, 0), (math.inf, 1), (math.inf, 3), (96.0, 1), (48.0, 1), (24.0, 1))
 """Kinds of courses, how far each frame looks and the degree of its curve, from the stiffest to the slackest."""
-SURELY_BETTER, BETTER = 2.0, 1.25
+SURELY_BETTER, BETTER = 3.0, 1.25
 SURELY_A_STEP = 2.0
 _NUM_PLACES = 6
 
@@ -59,22 +59,22 @@ def _places(course: Course, breaks: list[int], least_stay: int) -> list[int]:
 
 
 def _best_course(course: Course, breaks: list[int], hold: int) -> tuple[float, Course]:
-    """For each value the simplest course with these steps that predicts well, and the mean squared error of all."""
+    """The simplest kind of course with these steps that predicts well, and its mean squared error, of all values.
+
+    All values take the same kind: of many that wander, each for itself, some are always predicted well by chance.
+    """
     segment = np.searchsorted(np.asarray(breaks), np.arange(len(course)), side="right")
-    best_error, best = np.full(course.shape[1], math.inf), course.copy()
-    level = np.ones(course.shape[1], np.bool_)
+    best_error, best, level = math.inf, course.copy(), True
     for width, degree in CURVES:
         if math.isfinite(width) and width > len(course):
             continue
         held_out = _smoother(segment, width, degree, hold) @ course
-        error = np.mean((course - held_out) ** 2, 0) + 1e-14
+        error = float(np.mean((course - held_out) ** 2, 0).sum()) + 1e-14
         # To leave one level takes more than to follow closer what does not keep to one.
-        margin = np.where(level, SURELY_BETTER, BETTER)
-        better = error * margin < best_error
-        level &= ~better | (degree == 0)
-        best_error[better] = error[better]
-        best[:, better] = _smoother(segment, width, degree, -1) @ course[:, better]
-    return float(best_error.sum()), best
+        if error * (SURELY_BETTER if level else BETTER) < best_error:
+            level = level and degree == 0
+            best_error, best = error, _smoother(segment, width, degree, -1) @ course
+    return best_error, best
 
 
 def _smoother(segment: NDArray[np.int64], width: float, degree: int, hold: int) -> Course:

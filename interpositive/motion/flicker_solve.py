@@ -1,7 +1,7 @@
 """Flicker of a shot, solved against its motion-compensated neighbours in one sparse system.
 
 Each frame has a gain and an offset per channel, smooth over the frame: a few cosines, more of them down the rows, for
-the phase of a mains beat runs there. Neighbours up to eight frames off are brought over by optical flow, and all
+the phase of a mains beat runs there. Neighbours up to sixteen frames off are brought over by optical flow, and all
 frames are asked to agree where they see the same thing; robust weights leave out what moved or changed by itself
 (Roosmalen, Lagendijk and Biemond's model of intensity flicker, IEEE T-CSVT 9(7), 1999, solved jointly in the way
 of a bundle adjustment). What all frames share is not seen by this; real light is told from
@@ -31,6 +31,8 @@ _DEEPEST = 0.04
 _ACROSS, _DOWN, _TURNS_DOWN = 4.5, 3.5, 6
 _TRUSTED = (0.02, 0.98)
 _PRIOR_DEVIATION = 0.1
+_SHADING = 0.02
+_ALIKE_OVER_TIME = 0.1
 _ALIKE = 50.0
 """How many neighbouring blocks err alike, and count as one."""
 
@@ -110,7 +112,7 @@ class _System:
         self.centre, self.contrast = centre, contrast
         self.shapes = [(_shapes(pair.places[0]), _shapes(pair.places[1])) for pair in pairs]
         self.size = 2 * len(_orders())
-        self.band = self.size * (min(max(OFFSETS), num_frames - 1) + 1)
+        self.gaps = (0, *(step for step in OFFSETS if step < num_frames))
 
     def solve(self) -> tuple[Courses, Plane]:
         """The courses, and what is left of each pair, averaged on the grid.
@@ -138,9 +140,9 @@ class _System:
     def _round(
         self, courses: Courses, deviation: Courses, half: int | None, *, solved: bool
     ) -> tuple[Courses, list[Plane]]:
-        matrix = np.zeros((3, self.band, self.num_frames * self.size))
-        wanted = np.zeros((3, self.num_frames * self.size))
-        matrix[:] = _prior(self.num_frames, self.band, deviation)
+        # What frames a gap apart say of each other's courses.
+        blocks = np.zeros((3, self.num_frames, len(self.gaps), self.size, self.size))
+        wanted = np.zeros((3, self.num_frames, self.size))
         left = []
         for pair, shapes in zip(self.pairs, self.shapes, strict=True):
             here, there = shapes
@@ -157,13 +159,39 @@ class _System:
                 rest = error - features @ np.concatenate((first, second)).astype(np.float32)
                 remains[:, channel] = np.abs(rest)
                 weighted = np.asarray(features * _weights(rest, trust[:, channel], solved)[:, None], np.float32)
-                _add(matrix[channel], wanted[channel], weighted.T @ features, weighted.T @ error, pair, self.size)
+                self._add(blocks[channel], wanted[channel], weighted.T @ features, weighted.T @ error, pair)
             left.append(remains.mean(1))
+        prior = _prior(self.num_frames, self.gaps, deviation)
         better = np.empty_like(courses)
         for channel in range(3):
-            found = solveh_banded(matrix[channel], wanted[channel], lower=True, check_finite=False)
+            found = solveh_banded(
+                self._banded(blocks[channel], prior), wanted[channel].ravel(), lower=True, check_finite=False
+            )
             better[:, :, channel] = found.reshape(self.num_frames, self.size)
         return better, left
+
+    def _add(self, blocks: Courses, wanted: Courses, normal: Plane, right: Plane, pair: FramePair) -> None:
+        """Add one pair's normal equations."""
+        size = self.size
+        for frame, part in ((pair.first, slice(0, size)), (pair.second, slice(size, 2 * size))):
+            blocks[frame, 0] += normal[part, part]
+            wanted[frame] += right[part]
+        blocks[pair.first, self.gaps.index(pair.second - pair.first)] += normal[size:, :size]
+
+    def _banded(self, blocks: Courses, prior: tuple[Courses, Courses]) -> Courses:
+        """The system's lower band, ``matrix[i - j, j]``; the prior is that of each frame, and of two a gap apart."""
+        size, num_frames = self.size, self.num_frames
+        matrix = np.zeros((size * (self.gaps[-1] + 1), num_frames * size))
+        row, column = np.mgrid[:size, :size]
+        for place, gap in enumerate(self.gaps):
+            for frame in range(num_frames - gap):
+                lower = row >= column if gap == 0 else row >= 0
+                there = (gap * size + row - column)[lower], (frame * size + column)[lower]
+                matrix[there] += blocks[frame, place][lower]
+        matrix[0] += prior[0].ravel()
+        for gap in self.gaps[1:]:
+            matrix[gap * size, : -gap * size] += np.tile(prior[1], num_frames - gap)
+        return matrix
 
     def _features(self, shapes: Plane, values: Plane) -> Plane:
         return np.concatenate((shapes * ((values - self.centre) / self.contrast)[:, None], shapes), 1)
@@ -190,20 +218,20 @@ def _agreed_deviation(first: Courses, second: Courses) -> Courses:
     return np.asarray(np.sqrt(np.maximum(common, 0.0)) * share + _LEAST_DEVIATION)
 
 
-def _prior(num_frames: int, band: int, deviation: Courses) -> Courses:
-    """What is expected before anything is seen, in the lower band: courses that change by ``deviation`` a frame.
+def _prior(num_frames: int, gaps: tuple[int, ...], deviation: Courses) -> tuple[Courses, Courses]:
+    """What is expected before anything is seen: how sure each course is of itself, ``t 2k``, and of that a gap on.
 
-    Only weakly are they kept small: a field that never changes is the lens's shading, which neighbours do see
-    while the camera moves, and which must not be taken for light that drifts.
+    Courses keep about one level of their own, and differ from it by ``deviation``. The level of the whole frame is
+    free. What varies over the frame and never changes, as the shading of a lens, is small: to a camera that pans, a
+    slope across the frame is the same as light that drifts.
     """
-    size = len(deviation)
-    matrix = np.zeros((band, num_frames * size))
-    steps = np.tile(0.5 / deviation**2, num_frames - 1)
-    matrix[0] = np.tile(1.0 / (_PRIOR_DEVIATION * np.tile(_stiffness(), 2)) ** 2, num_frames)
-    matrix[0, size:] += steps
-    matrix[0, :-size] += steps
-    matrix[size, :-size] -= steps
-    return matrix
+    level = np.where(np.array([order == (0, 0) for order in _orders()]), _PRIOR_DEVIATION, _SHADING * _stiffness())
+    alone = np.tile(1.0 / np.tile(level, 2) ** 2, (num_frames, 1))
+    alike = _ALIKE_OVER_TIME / deviation**2
+    for gap in gaps[1:]:
+        alone[gap:] += alike
+        alone[:-gap] += alike
+    return alone, -alike
 
 
 def _weights(rest: Plane, trust: Plane, solved: bool) -> Plane:
@@ -215,22 +243,6 @@ def _weights(rest: Plane, trust: Plane, solved: bool) -> Plane:
     scale = 1.4826 * float(np.median(np.abs(rest[seen] - middle))) + 1e-3
     strange = rest if solved else rest - middle
     return np.asarray(trust / (1.0 + (strange / (2.0 * scale)) ** 2) / np.float32(_ALIKE * scale * scale), np.float32)
-
-
-def _add(matrix: Courses, wanted: Courses, normal: Plane, right: Plane, pair: FramePair, size: int) -> None:
-    """Add one pair's normal equations to the lower band, ``matrix[i - j, j]``."""
-    for frame, place in ((pair.first, 0), (pair.second, size)):
-        block = normal[place : place + size, place : place + size]
-        start = frame * size
-        for down in range(size):
-            matrix[down, start : start + size - down] += np.diagonal(block, -down)
-        wanted[start : start + size] += right[place : place + size]
-    across = normal[size:, :size]
-    gap, start = (pair.second - pair.first) * size, pair.first * size
-    for down in range(-(size - 1), size):
-        diagonal = np.diagonal(across, -down)
-        first = start + max(0, -down)
-        matrix[gap + down, first : first + len(diagonal)] += diagonal
 
 
 def _unrest(pairs: list[FramePair], left: list[Plane], num_frames: int) -> Plane:

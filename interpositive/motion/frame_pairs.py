@@ -14,7 +14,7 @@ from interpositive.motion.optical_flow import dis_flow
 
 Plane = NDArray[np.float32]
 
-OFFSETS = (1, 2, 4, 8)
+OFFSETS = (1, 2, 4, 8, 16)
 _LONG_SIDE_PX = 160
 _BLOCK_PX = 3
 
@@ -48,7 +48,7 @@ def _normalised_luma(frame: Plane) -> NDArray[np.uint8]:
 
 
 def frame_pairs(small: Plane, trusted: tuple[float, float]) -> Iterator[FramePair]:
-    """All pairs of frames ``t h w 3`` up to eight apart; values outside ``trusted`` are cut off and count nothing."""
+    """All pairs of frames ``t h w 3`` up to sixteen apart; values outside ``trusted`` are cut off and count nothing."""
     num_frames, height, width = small.shape[:3]
     luma = [_normalised_luma(frame) for frame in small]
     ys, xs = np.mgrid[:height, :width].astype(np.float32)

@@ -55,3 +55,11 @@ def test_without_flicker_slow_light_is_mostly_followed_and_short_courses_are_one
     # A tenth of an S-shaped fade is taken for flicker: its ends cannot be told from what lies eight frames off.
     assert rms(real_course(slow) - slow) < 0.14 * rms(slow)
     assert np.array_equal(real_course(np.array([[1.0], [3.0]])), [[2.0], [2.0]])
+
+
+def test_many_values_that_wander_each_for_itself_are_flicker() -> None:
+    random = np.random.default_rng(0)
+    wandering = np.zeros((32, 20))
+    for t in range(1, 32):
+        wandering[t] = 0.85 * wandering[t - 1] + 0.5 * random.standard_normal(20)
+    assert rms(real_course(wandering)) < 0.15 * rms(wandering)
