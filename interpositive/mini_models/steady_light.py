@@ -36,8 +36,10 @@ _BOUNDS: Bounds = {
     "width": (1, 1024),
 }
 _NUM_FEATURES = 3 + 3 + 1 + 3
-_NUM_ANSWERS = 1 + 1 + 3
+_NUM_ANSWERS = 1 + 1
 _SCALE = 10.0
+_MOST = 0.5
+"""By how much of itself what a solve takes out may be changed."""
 _SURE_UNREST = 0.02
 _TRUSTED = (0.02, 0.98)
 
@@ -130,16 +132,15 @@ class SteadyLight(MiniModel):
     def corrected(self, solved: _Solved, cells: Tensor) -> LightFields:
         """The fields of a solve as the network corrects them; ``cells`` are the frames' cell means ``b t 3 r c``.
 
-        It scales what the solve takes out, takes out some of what the solve left as real light, and adds a little.
+        It takes out up to half as much again or less, and up to half of what the solve left as real light.
         """
         effects = [f.gain * cells + f.offset for f in (solved.flicker, solved.real)]
         features = torch.cat((_SCALE * effects[0], _SCALE * effects[1], _SCALE * solved.unrest, cells), 2)
         answers = rearrange(self.network(rearrange(features, "b t c h w -> b c t h w")), "b c t h w -> b t c h w")
-        scale, real, added = answers.split((1, 1, 3), 2)
-        more, taken = torch.tanh(scale), torch.tanh(real)
+        more, taken = (_MOST * torch.tanh(answers)).split((1, 1), 2)
         return LightFields(
             solved.flicker.gain * (1.0 + more) - solved.real.gain * taken,
-            solved.flicker.offset * (1.0 + more) - solved.real.offset * taken + 0.1 * added,
+            solved.flicker.offset * (1.0 + more) - solved.real.offset * taken,
         )
 
     @torch.no_grad()

@@ -26,8 +26,9 @@ Courses = NDArray[np.float64]
 
 _SQUARES = 9
 _LEAST_DEVIATION = 2e-5
-_DEEPEST = 0.04
-"""RMS over the frame, in code values, from which a local change of light is a shadow: about a fifth of a stop."""
+_DEEPEST, _AROUND = 0.075, 7
+"""RMS over the frame, as a share of the mean code, from which a local change of light is a shadow: about a sixth of a stop.
+And over how many frames one that comes and goes is looked for."""
 _ACROSS, _DOWN, _TURNS_DOWN = 4.5, 3.5, 6
 _TRUSTED = (0.02, 0.98)
 _PRIOR_DEVIATION = 0.1
@@ -78,14 +79,14 @@ def solve_flicker(frames: Plane, *, hold: int = 8, keep_real_light: bool = True)
     )
     # From a code back to what the steady light would give, and on to what the real light gives.
     stretch = (1.0 + real_gain) / np.maximum(1.0 + gain, 0.1)
-    trust = _no_shadow(flat - base)[:, None, None]
+    trust = _no_shadow((flat - base) / max(centre, 1e-3))[:, None, None]
     made = (trust * (stretch - 1.0), trust * (real_offset - offset * stretch), real_gain, real_offset)
     fields = [each.reshape(num_frames, GRID_ROWS, GRID_COLUMNS, 3).astype(np.float32) for each in made]
     return FlickerSolve(fields[0], fields[1], fields[2], fields[3], unrest)
 
 
 def _no_shadow(wanted: Courses) -> Courses:
-    """How far each frame's flicker ``t 6k`` is believed: not where light changes so much from place to place.
+    """How far each frame's flicker ``t 6k`` (shares of the mean code) is believed: not where places change unlike.
 
     A shadow that passes is over as soon as flicker is. It is deeper than what film or a tool lets
     a part of the frame differ by from one frame to the next.
@@ -93,7 +94,7 @@ def _no_shadow(wanted: Courses) -> Courses:
     parts = wanted.reshape(len(wanted), 2, len(_orders()), 3)
     across = np.array([order[0] > 0 for order in _orders()])
     local = np.sqrt(np.square(parts[:, 1, across]).sum(1).mean(1))
-    worst = maximum_filter1d(local, 3, mode="nearest")
+    worst = maximum_filter1d(local, _AROUND, mode="nearest")
     return np.asarray(1.0 / (1.0 + (worst / _DEEPEST) ** 8))
 
 
