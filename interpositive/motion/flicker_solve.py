@@ -27,8 +27,8 @@ Courses = NDArray[np.float64]
 _SQUARES = 9
 _LEAST_DEVIATION = 2e-5
 _DEEPEST, _AROUND = 0.075, 7
-"""RMS over the frame, as a share of the mean code, from which a local change of light is a shadow: about a sixth of a stop.
-And over how many frames one that comes and goes is looked for."""
+"""RMS over the frame, as a share of the mean code, from which a local change of light is a shadow (about a sixth of a
+stop), and over how many frames it is looked for around each."""
 _ACROSS, _DOWN, _TURNS_DOWN = 4.5, 3.5, 6
 _TRUSTED = (0.02, 0.98)
 _PRIOR_DEVIATION = 0.1
