@@ -137,7 +137,8 @@ class SteadyLight(MiniModel):
         effects = [f.gain * cells + f.offset for f in (solved.flicker, solved.real)]
         features = torch.cat((_SCALE * effects[0], _SCALE * effects[1], _SCALE * solved.unrest, cells), 2)
         answers = rearrange(self.network(rearrange(features, "b t c h w -> b c t h w")), "b c t h w -> b t c h w")
-        more, taken = (_MOST * torch.tanh(answers)).split((1, 1), 2)
+        bounded = _MOST * torch.tanh(answers)
+        more, taken = bounded[:, :, :1], bounded[:, :, 1:]
         return LightFields(
             solved.flicker.gain * (1.0 + more) - solved.real.gain * taken,
             solved.flicker.offset * (1.0 + more) - solved.real.offset * taken,
