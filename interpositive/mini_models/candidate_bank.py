@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import cv2
@@ -104,6 +104,10 @@ class _View:
     distance: float
     lent: int = -1
 
+    def forget(self, place: int) -> None:
+        """Let go of a region that nobody will ask for again."""
+        self.pictures[place], self.usable[place] = np.zeros(0, np.float32), np.zeros(0, bool)
+
 
 class BankBuilder:
     """Builds the banks of a window's ``wanted`` frames (all, if None); the recursive sweeps are shared."""
@@ -140,15 +144,19 @@ class BankBuilder:
         assert self.motion.regions(frame) == [whole], "its motion is found near holes alone"
         return self._assemble(frame, whole, self._views(frame), 0)
 
-    def build_near(self, frame: int) -> list[tuple[Region, Bank]]:
-        """The bank of each region of a frame: the spatial candidates, and those that show a pixel of its hole."""
+    def build_near(self, frame: int) -> Iterator[tuple[Region, Bank]]:
+        """The bank of each region of a frame: the spatial candidates, and those that show a pixel of its hole.
+
+        One at a time, and what a bank was made of goes with it: they are larger than the frame.
+        """
         views = self._views(frame)
-        banks = []
         for place, region in enumerate(self.motion.regions(frame)):
             inner, hole = region.within(region.core), self.motion.holes[frame][region.core]
             shown = [view for view in views if (view.usable[place][inner] & hole).any()]
-            banks.append((region, self._assemble(frame, region, shown, place, NUM_SPATIAL + len(shown))))
-        return banks
+            bank = self._assemble(frame, region, shown, place, NUM_SPATIAL + len(shown))
+            for view in views:
+                view.forget(place)
+            yield region, bank
 
     def _views(self, frame: int) -> list[_View]:
         recipe = self.recipe

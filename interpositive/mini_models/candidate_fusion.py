@@ -48,6 +48,8 @@ _NUM_SCORER_WORDS = len(KINDS) + 1
 _NUM_RESIDUAL_FEATURES = 3 + 3 + 1 + 1 + 1 + 1
 _INVALID_LOGIT = -30.0
 _FOLDED_PX = 8
+_TILE_PX = 256
+"""No more of a hole is looked at by the networks at a time: they hold some hundred numbers for each of its pixels."""
 _BOUNDS: Bounds = {
     "flow_offsets": (1, 1000),
     "camera_offsets": (1, 1000),
@@ -290,8 +292,8 @@ class CandidateFusion(MiniModel):
     ) -> tuple[dict[str, tuple[Picture, Picture]], NDArray[np.bool_], dict[str, Tensor]]:
         """Fuse a frame's banks: its hole by method, pixels ``m 3`` and certainty ``m``; what no bank shows, ``h w``.
 
-        Last, how many pixels each frame of other takes gives, by method. The networks look at each region's core and
-        what is near it; a pixel of the hole is taken from one region.
+        Last, how many pixels each frame of other takes gives, by method. The networks look at each region's core, tile
+        by tile, and at what is near; a pixel of the hole is taken from one tile.
         """
         motion = builder.motion
         hole = motion.holes[frame]
@@ -303,18 +305,22 @@ class CandidateFusion(MiniModel):
         never_seen = np.zeros(hole.shape, bool)
         lent = {name: torch.zeros(num_lent) for name in methods}
         for region, whole in builder.build_near(frame):
-            # What the network folds together is the same wherever its box begins.
-            box = region.around_core(LOOKED_AT_PX, _FOLDED_PX)
-            bank = whole.part(region.within(box))
-            found = self._fused(bank, motion.prefilled(frame)(box), hole[box])
-            inner = Region(region.core, box).within(region.core)
-            for name in methods:
-                estimate = found.prior if name == "prior" else found.final
-                pictures[name][region.core] = rearrange(estimate[0].cpu().numpy(), "c h w -> h w c")[inner]
-                weight = found.prior_weight if name == "prior" else found.weight
-                _add_lent(lent[name], bank, weight[0, :, 0].cpu()[:, *inner], hole[region.core])
-            sure[region.core] = found.certainty[0, 0].cpu().numpy()[inner]
-            never_seen[region.core] = ~np.logical_or.reduce(bank.valid[NUM_SPATIAL:], axis=0)[inner]
+            for tile in region.tiles(_TILE_PX):
+                core = tile.core
+                if not hole[core].any():
+                    continue
+                # What the network folds together is the same wherever its box begins.
+                box = tile.around_core(LOOKED_AT_PX, _FOLDED_PX)
+                bank = whole.part(region.within(box))
+                found = self._fused(bank, motion.prefilled(frame)(box), hole[box])
+                inner = Region(core, box).within(core)
+                for name in methods:
+                    estimate = found.prior if name == "prior" else found.final
+                    pictures[name][core] = rearrange(estimate[0].cpu().numpy(), "c h w -> h w c")[inner]
+                    weight = found.prior_weight if name == "prior" else found.weight
+                    _add_lent(lent[name], bank, weight[0, :, 0].cpu()[:, *inner], hole[core])
+                sure[core] = found.certainty[0, 0].cpu().numpy()[inner]
+                never_seen[core] = ~np.logical_or.reduce(bank.valid[NUM_SPATIAL:], axis=0)[inner]
         return {name: (picture[hole], sure[hole]) for name, picture in pictures.items()}, hole & never_seen, lent
 
     def _fused(self, bank: Bank, prefill: Picture, hole: NDArray[np.bool_]) -> Fused:

@@ -44,6 +44,14 @@ class Region:
         )
         return rows, columns
 
+    def tiles(self, side_px: int) -> list[Region]:
+        """The same in parts whose cores are ``side_px`` high and wide at most."""
+        rows, columns = (
+            [slice(at, min(at + side_px, core.stop)) for at in range(core.start, core.stop, side_px)]
+            for core in self.core
+        )
+        return [Region((down, across), self.box) for down in rows for across in columns]
+
 
 def whole_frame(shape: Sequence[int]) -> Region:
     """One region that is all of a raster (height, width)."""

@@ -11,6 +11,7 @@ from productions import panning_shot
 from shots import small_model, tensor, waken, wired_example
 
 from interpositive.functional.examples import Example
+from interpositive.mini_models import candidate_fusion
 from interpositive.mini_models.candidate_bank import BankBuilder, motion_near_holes, motion_of
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.motion.motion_memory import ShotMemory
@@ -84,7 +85,9 @@ def restored_over_whole_frames(model: CandidateFusion, example: Example) -> torc
     return tensor(np.stack(blended_over_whole_frames(motion, frames, certainty, model)).clip(0, 1))
 
 
-def test_the_choice_and_the_blend_are_those_of_whole_frames() -> None:
+@pytest.mark.parametrize("tile_px", [256, 40])
+def test_the_choice_and_the_blend_are_those_of_whole_frames(tile_px: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidate_fusion, "_TILE_PX", tile_px)
     example, model = rigged_example(), small_model().eval()
     assert len(motion_near_holes(example, ShotMemory()).regions(3)) > 1
     found = model.restore(example, KEEP, ["trained"])["trained"].frames
@@ -103,7 +106,11 @@ def test_with_one_region_that_is_so_to_the_last_bit() -> None:
     assert torch.equal(found, restored_over_whole_frames(model, crossed))
 
 
-def test_a_network_that_has_learned_sees_enough_around_its_regions() -> None:
+@pytest.mark.parametrize("tile_px", [256, 40])
+def test_a_network_that_has_learned_sees_enough_around_its_regions(
+    tile_px: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidate_fusion, "_TILE_PX", tile_px)
     example, model = rigged_example(), waken(small_model()).eval()
     found = model.restore(example, KEEP, ["trained"])["trained"].frames
     whole = restored_over_whole_frames(model, example)
