@@ -56,14 +56,15 @@ def plain_config(verb: str, overrides: Sequence[str]) -> dict[str, Any]:
         return hydra_app.plain_config(compose(verb, list(overrides)), verb)
 
 
-def trained(board: Board, mini_model: str, production: HeldOut, output: Path, quick: bool) -> Path:
-    """The run folder of a mini-model that learned the task from a production, trained unless it is there."""
+def training_keys(board: Board, mini_model: str, production: str, output: Path, quick: bool) -> list[str]:
+    """What `interpositive train` is told, to train a mini-model and, if it is what is delivered, its finder."""
     steps, windows = (n // QUICK_SHARE if quick else n for n in board.mini_models[mini_model])
+    finder_steps = board.finder_steps // QUICK_SHARE if quick else board.finder_steps
     once = [f"trainer.{name}={steps}" for name in ("max_steps", "judge_every", "validate_every", "checkpoint_every")]
-    keys = [
+    return [
         "production=default",
-        f"production.name={production.name}",
-        f"production.workspace={output / 'productions' / production.name}",
+        f"production.name={production}",
+        f"production.workspace={output / 'productions' / production}",
         f"task={board.task}",
         f"mini_model={mini_model}",
         "dailies.window_frames=24",
@@ -72,10 +73,13 @@ def trained(board: Board, mini_model: str, production: HeldOut, output: Path, qu
         "dailies.num_prepare_workers=0",
         *once,
         *QUIET,
+        f"finder.max_steps={finder_steps if mini_model == board.delivered else 0}",
     ]
-    finds = board.finder_steps and mini_model == board.delivered
-    finder_steps = board.finder_steps // QUICK_SHARE if quick else board.finder_steps
-    keys.append(f"finder.max_steps={finder_steps if finds else 0}")
+
+
+def trained(board: Board, mini_model: str, production: HeldOut, output: Path, quick: bool) -> Path:
+    """The run folder of a mini-model that learned the task from a production, trained unless it is there."""
+    keys = training_keys(board, mini_model, production.name, output, quick)
     plain = plain_config("train", keys)
     # Another configuration is another run; where things lie is no part of it.
     digest = sha256_of_value(

@@ -97,12 +97,16 @@ class Finder(nn.Module):
         return prepared
 
     def _corner(self, found: NDArray[np.bool_], size: tuple[int, int], generator: torch.Generator) -> tuple[int, int]:
-        """A crop's upper left corner: about something to be found, or anywhere."""
+        """A crop's upper left corner: about something to be found, or anywhere.
+
+        Each thing is as likely as another: by their pixels a boom would be seen more often than all dust.
+        """
         room = [whole - part for whole, part in zip(found.shape, size, strict=True)]
-        ys, xs = np.nonzero(found)
-        on_it, pick, aside_y, aside_x = torch.rand(4, generator=generator).tolist()
-        if on_it >= self.share_on_it or not len(ys):
+        num, numbered = cv2.connectedComponents(found.astype(np.uint8), connectivity=8)
+        on_it, thing, pick, aside_y, aside_x = torch.rand(5, generator=generator).tolist()
+        if on_it >= self.share_on_it or num == 1:
             return int(aside_y * (room[0] + 1)), int(aside_x * (room[1] + 1))
+        ys, xs = np.nonzero(np.asarray(numbered) == 1 + int(thing * (num - 1)))
         place = int(pick * len(ys))
         top = ys[place] - size[0] // 2 + (aside_y - 0.5) * size[0] * 2 / 3
         left = xs[place] - size[1] // 2 + (aside_x - 0.5) * size[1] * 2 / 3
@@ -226,6 +230,28 @@ def count(mask: NDArray[np.bool_], wanted: NDArray[np.bool_], drawn: NDArray[np.
         named=int(mask.sum()),
         right=int((mask & _grown(drawn)).sum()),
     )
+
+
+def count_apart(mask: NDArray[np.bool_], wanted: NDArray[np.bool_], drawn: NDArray[np.bool_]) -> tuple[Counts, Counts]:
+    """The same for what is fine (wires, dust, hairs, scratches) and for what is broad (booms, their shadows).
+
+    Broad is where a square of a 24th of the height fits in.
+    """
+    broad_drawn, broad_mask = _broad(drawn), _broad(mask)
+    near_mask, near_drawn = _grown(mask), _grown(drawn)
+
+    def of(wanted: NDArray[np.bool_], mask: NDArray[np.bool_]) -> Counts:
+        pixels = (wanted, wanted & near_mask, mask, mask & near_drawn)
+        return Counts(*(int(each.sum()) for each in pixels))
+
+    return of(wanted & ~broad_drawn, mask & ~broad_mask), of(wanted & broad_drawn, mask & broad_mask)
+
+
+def _broad(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    size = max(3, mask.shape[0] // 24)
+    # Its corners and its soft rim belong to it.
+    core = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((size, size), np.uint8))
+    return mask & (cv2.dilate(core, np.ones((size, size), np.uint8)) > 0)
 
 
 def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

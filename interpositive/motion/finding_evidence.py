@@ -8,12 +8,14 @@ import cv2
 import numpy as np
 
 from interpositive.functional.luma import luma
-from interpositive.motion.line_responses import line_responses
+from interpositive.motion.line_responses import line_responses, steady_line_responses
 from interpositive.motion.optical_flow import dis_flow, luma_u8
 from interpositive.motion.window_motion import Plane
 
-_LINES = ((15, 1.5), (31, 2.0), (31, 4.0), (61, 3.0))
+_LINES = ((15, 1.5), (31, 2.0), (31, 4.0))
+_STEADY = (61, 2.0)
 _SPREAD_FLOOR = 0.01
+_ASIDE = np.ones((3, 3), np.uint8)
 
 
 class FindingEvidence:
@@ -47,6 +49,8 @@ class FindingEvidence:
         unlike = plane - typical_luma
         median_11 = cv2.medianBlur(self._luma[frame], 11).astype(np.float32) / 255.0
         lines = [response for size in _LINES for response in line_responses(plane, *size)]
+        lines += line_responses(unlike, *_LINES[1])
+        steady = [response for each in (plane, unlike) for response in steady_line_responses(each, *_STEADY)]
         planes = [
             *np.moveaxis(picture - 0.5, -1, 0),
             *np.moveaxis(4.0 * (picture - with_itself), -1, 0),
@@ -58,8 +62,18 @@ class FindingEvidence:
             *np.moveaxis(2.0 * (picture - cv2.GaussianBlur(picture, (0, 0), 4.0)), -1, 0),
             4.0 * (plane - median_11),
             *(8.0 * response for response in lines),
+            *(20.0 * response for response in steady),
+            *(4.0 * beyond for beyond in self._alone(lumas, plane)),
         ]
         return np.stack(planes).astype(np.float32)
+
+    def _alone(self, lumas: Plane, plane: Plane) -> tuple[Plane, Plane]:
+        """By how much luma is outside of what its nearest neighbours show there, and within a pixel of there."""
+        half = len(lumas) // 2
+        before, after = lumas[half - 1], lumas[half]
+        lowest, highest = np.minimum(before, after), np.maximum(before, after)
+        exactly = plane - np.clip(plane, lowest, highest)
+        return exactly, plane - np.clip(plane, cv2.erode(lowest, _ASIDE), cv2.dilate(highest, _ASIDE))
 
     def _neighbour(self, frame: int, offset: int) -> int:
         """The frame that far away, or on the other side, or the last there is."""
@@ -79,4 +93,4 @@ class FindingEvidence:
 
 def num_channels(offsets: Sequence[int]) -> int:
     """How many channels the evidence has."""
-    return 18 + 2 * len(set(offsets)) + 2 * len(_LINES)
+    return 26 + 2 * len(set(offsets)) + 2 * len(_LINES)

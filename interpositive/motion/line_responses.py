@@ -1,8 +1,10 @@
-"""How much each pixel lies on a line: means along it against both of its sides, over many directions."""
+"""How much each pixel lies on a line: means along it against either of its sides, over many directions."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import lru_cache
+from math import ceil
 
 import cv2
 import numpy as np
@@ -10,35 +12,74 @@ from numpy.typing import NDArray
 
 Plane = NDArray[np.float32]
 
-NUM_DIRECTIONS = 16
+_FEWEST_DIRECTIONS = 16
+_SHORT_PX = 5
+_MOST = 0.04
 
 
 def line_responses(plane: Plane, length_px: int, width_px: float) -> tuple[Plane, Plane]:
-    """The highest and the lowest response ``h w`` of a plane ``h w`` over 16 directions.
+    """How much brighter, and how much darker, a piece of line is than both of its sides: ``h w`` each, 0 or more.
 
-    A response is the mean over a straight piece ``length_px`` long and ``width_px`` wide, minus the mean of its two
-    sides: bright lines have a high highest, dark ones a low lowest, and noise averages out along both.
+    A piece is straight, ``length_px`` long and ``width_px`` wide, and the best over all directions counts. Noise
+    averages out along it, and the edge of something broad, being like one of its sides, gives nothing.
     """
-    highest = np.full(plane.shape, -np.inf, np.float32)
-    lowest = np.full(plane.shape, np.inf, np.float32)
-    for kernel in _kernels(length_px, width_px):
-        response = cv2.filter2D(plane, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE)
-        np.maximum(highest, response, out=highest)
-        np.minimum(lowest, response, out=lowest)
-    return highest, lowest
+    brighter, darker = np.zeros_like(plane), np.zeros_like(plane)
+    num_directions = max(_FEWEST_DIRECTIONS, ceil(0.5 * np.pi * length_px / width_px))
+    for over, under in _against_both_sides(plane, length_px, width_px, num_directions):
+        np.maximum(brighter, over, out=brighter)
+        np.maximum(darker, under, out=darker)
+    return brighter, darker
 
 
-@lru_cache(maxsize=16)
-def _kernels(length_px: int, width_px: float) -> tuple[Plane, ...]:
-    reach = length_px // 2 + 2
+def steady_line_responses(plane: Plane, length_px: int, width_px: float) -> tuple[Plane, Plane]:
+    """How steadily a long line is brighter, or darker, than both of its sides: ``h w`` each, 0 to 0.04.
+
+    Short pieces are measured as in :func:`line_responses` and count 0.04 at most, for or against, before they are
+    averaged along the line, at half the raster: a wire is everywhere a little darker, texture is so here and there.
+    """
+    height, width = plane.shape
+    half = ((width + 1) // 2, (height + 1) // 2)
+    highest = [np.zeros(half[::-1], np.float32) for _ in range(2)]
+    num_directions = max(_FEWEST_DIRECTIONS, length_px // 2)
+    for index, pieces in enumerate(_against_both_sides(plane, _SHORT_PX, width_px, num_directions)):
+        along = _kernel(length_px / 2, 1.0, np.pi * index / num_directions)
+        for piece, best in zip(pieces, highest, strict=True):
+            counted = cv2.resize(np.clip(piece, -_MOST, _MOST), half, interpolation=cv2.INTER_AREA)
+            np.maximum(best, cv2.filter2D(counted, cv2.CV_32F, along, borderType=cv2.BORDER_REPLICATE), out=best)
+    brighter, darker = (np.asarray(cv2.resize(best, (width, height)), np.float32) for best in highest)
+    return brighter, darker
+
+
+def _against_both_sides(
+    plane: Plane, length_px: float, width_px: float, num_directions: int
+) -> Iterator[tuple[Plane, Plane]]:
+    """By how much pieces in each direction are above the brighter, and below the darker of their sides."""
+    aside = width_px + 1.0
+    margin = ceil(aside)
+    padded = cv2.copyMakeBorder(plane, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+    for index in range(num_directions):
+        angle = np.pi * index / num_directions
+        kernel = _kernel(length_px, width_px, angle)
+        mean = np.asarray(cv2.filter2D(padded, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE), np.float32)
+        dx, dy = round(-aside * np.sin(angle)), round(aside * np.cos(angle))
+        at = _shifted(mean, margin, plane.shape)
+        middle, one, other = at(0, 0), at(dx, dy), at(-dx, -dy)
+        yield middle - np.maximum(one, other), np.minimum(one, other) - middle
+
+
+def _shifted(mean: Plane, margin: int, shape: tuple[int, ...]) -> Callable[[int, int], Plane]:
+    def at(dx: int, dy: int) -> Plane:
+        return mean[margin + dy : margin + dy + shape[0], margin + dx : margin + dx + shape[1]]
+
+    return at
+
+
+@lru_cache(maxsize=512)
+def _kernel(length_px: float, width_px: float, angle: float) -> Plane:
+    """The mean over a piece of line."""
+    reach = int(length_px // 2) + 2
     ys, xs = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float32)
-    kernels = []
-    for index in range(NUM_DIRECTIONS):
-        angle = np.pi * index / NUM_DIRECTIONS
-        along = xs * np.cos(angle) + ys * np.sin(angle)
-        across = np.abs(ys * np.cos(angle) - xs * np.sin(angle))
-        piece = np.clip(length_px / 2 + 0.5 - np.abs(along), 0.0, 1.0)
-        middle = piece * np.clip(width_px / 2 + 0.5 - across, 0.0, 1.0)
-        sides = piece * np.clip(width_px / 2 + 0.5 - np.abs(across - 1.5 * width_px - 0.5), 0.0, 1.0)
-        kernels.append((middle / middle.sum() - sides / sides.sum()).astype(np.float32))
-    return tuple(kernels)
+    along = np.abs(xs * np.cos(angle) + ys * np.sin(angle))
+    across = np.abs(ys * np.cos(angle) - xs * np.sin(angle))
+    piece = np.clip(length_px / 2 + 0.5 - along, 0.0, 1.0) * np.clip(width_px / 2 + 0.5 - across, 0.0, 1.0)
+    return np.asarray(piece / piece.sum(), np.float32)

@@ -12,7 +12,7 @@ from productions import panning_shot
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
-from interpositive.mini_models.finder import Counts, Finder, Settling, count
+from interpositive.mini_models.finder import Counts, Finder, Settling, count, count_apart
 from interpositive.tasks.wire_removal import WireRemoval
 
 SMALL = {"offsets": (1,), "widths": (8, 8), "crop_px": 32, "crops_per_frame": 2, "frames_per_window": 3}
@@ -91,6 +91,23 @@ def test_a_pixel_beside_is_forgiven_and_two_are_not() -> None:
     assert counts == Counts(wanted=12, met=7, named=12, right=6)
     assert counts.recall == pytest.approx(7 / 12) and counts.precision == 0.5
     assert Counts().f_score() == 1.0 and Counts(wanted=3).f_score() == 0.0
+
+
+def test_a_boom_does_not_hide_what_became_of_the_dust() -> None:
+    drawn = np.zeros((96, 96), bool)
+    drawn[:60, 20:50] = True
+    drawn[80:83, 70:73] = True
+    mask = drawn.copy()
+    mask[80:83, 70:73] = False
+    mask[85:88, 10:12] = True
+    fine, broad = count_apart(mask, drawn, drawn)
+    assert fine == Counts(wanted=9, met=0, named=6, right=0) and broad.recall == broad.precision == 1.0
+    assert fine + broad == count(mask, drawn, drawn)
+    tiny = np.zeros_like(drawn)
+    tiny[5, 5] = tiny[90, 5] = tiny[90, 90] = True
+    finder = Finder(**SMALL)
+    corners = [finder._corner(drawn | tiny, (32, 32), generator_from("corner", n)) for n in range(40)]
+    assert sum(top > 30 for top, _ in corners) > 10, "each thing is as likely as another"
 
 
 def test_sizes_that_cannot_be_built_are_refused() -> None:
