@@ -25,6 +25,7 @@ from interpositive.functional.seeds import seed_from
 from interpositive.metrics.contract import MakeMetric
 from interpositive.mini_models.contract import MiniModel
 from interpositive.mini_models.finder import Finder
+from interpositive.motion.finding_evidence import EVIDENCE_VERSION
 from interpositive.records.device_kind import DeviceKind
 from interpositive.records.digests import sha256_of_value
 from interpositive.records.rights import Beginning, Footage
@@ -217,7 +218,7 @@ def _finding(
     finder = Finder(**arguments)
     return FinderStage(
         finder,
-        _dailies(config, production, takes, task, finder.prepare, {"finder": arguments}),
+        _dailies(config, production, takes, task, finder.prepare, {"finder": arguments, "evidence": EVIDENCE_VERSION}),
         arguments,
         min(settings.max_steps, _ENOUGH_STEPS) if given.max_steps is None else given.max_steps,
         given.learning_rate,
