@@ -31,9 +31,14 @@ HOLE, WARP, CHOSEN = "psnr_hole", "e_warp_rel_dis_hole", "chosen"
 EQUALISERS = ("mean_variance", "histogram_track")
 
 
-def rig(name: str) -> Callable[[Shots], Shots]:
-    """The soundstage's shots by one kind of camera."""
-    return lambda shots: stage(shots, name)
+def rig(name: str, lent: bool = False) -> Callable[[Shots], Shots]:
+    """The soundstage's shots by one kind of camera; by themselves, or while another take lends them pixels."""
+    return lambda shots: stage(labelled(shots, OTHER_TAKE) if lent else as_learned(shots), name)
+
+
+def on_location(shots: Shots) -> Shots:
+    """Shots of real footage, by themselves."""
+    return real(as_learned(shots))
 
 
 def kind(name: str) -> Callable[[Shots], Shots]:
@@ -47,7 +52,7 @@ def every(shots: Shots) -> Shots:
 
 
 def as_learned(shots: Shots) -> Shots:
-    """Shots that are judged under the damage that is learned from."""
+    """Shots that are judged under the damage that is learned from, and to which no other take lends anything."""
     return [shot for shot in shots if not shot.name.endswith(f"_{OTHER_TAKE}")]
 
 
@@ -124,8 +129,17 @@ def times(task: str) -> list[Bar]:
 
 
 BARS: Sequence[Bar] = (
-    Bar("wire_removal", "pan: ≥ +5 dB over Telea", gain(HOLE, CHOSEN, ["telea"], rig("pan")), 5.0),
-    Bar("wire_removal", "pan: ≥ +2 dB over the best flow propagation", gain(HOLE, CHOSEN, FLOWS, rig("pan")), 2.0),
+    *(
+        Bar(
+            "wire_removal",
+            f"{name}: ≥ {least:+g} dB over {other}",
+            gain(HOLE, CHOSEN, methods, rig("pan", lent)),
+            least,
+            why="" if lent else "a third of its hole shows in other frames; the rest has nine tenths of the error",
+        )
+        for name, lent in (("pan", False), ("pan, another take lends", True))
+        for other, methods, least in (("Telea", ["telea"], 5.0), ("the best flow propagation", FLOWS, 2.0))
+    ),
     Bar(
         "wire_removal",
         "hand-held: ≥ +0.7 dB over the best classical fill",
@@ -142,7 +156,7 @@ BARS: Sequence[Bar] = (
     Bar(
         "wire_removal",
         "hole warp error 0.9 to 1.3 of the clean shot's, on average",
-        summary(WARP, CHOSEN, every),
+        summary(WARP, CHOSEN, as_learned),
         0.9,
         1.3,
         why="below 0.9 the fill has less grain than the shot: a mean of views is smoother than each of them",
@@ -150,13 +164,13 @@ BARS: Sequence[Bar] = (
     Bar(
         "wire_removal",
         "real footage: ≥ +1.5 dB over the best classical fill, on average",
-        gain(HOLE, CHOSEN, CLASSICAL, real),
+        gain(HOLE, CHOSEN, CLASSICAL, on_location),
         1.5,
     ),
     Bar(
         "wire_removal",
         "real footage: never below it by more than 0.1 dB",
-        worst_gain(HOLE, CHOSEN, CLASSICAL, real),
+        worst_gain(HOLE, CHOSEN, CLASSICAL, on_location),
         -0.1,
     ),
     *(

@@ -62,6 +62,9 @@ BOARDS = (
         "wire_removal",
         {"candidate_fusion": (400, 20), "per_frame_unet": (700, 20)},
         "psnr_hole",
+        # What no frame of the shot shows, another take of the set-up may.
+        {"": (), OTHER_TAKE: ()},
+        frozenset({OTHER_TAKE}),
         # Wires of 1.5 px and more at the judged size.
         found=("task.width_px_at_1080=[7.5,24]", "task.shadow_share=0"),
         finder_steps=600,
