@@ -19,7 +19,7 @@ Course = NDArray[np.float64]
 CURVES = ((math.inf, 0), (math.inf, 1), (math.inf, 3), (96.0, 1), (48.0, 1), (24.0, 1))
 """Kinds of courses, how far each frame looks and the degree of its curve, from the stiffest to the slackest."""
 SURELY_BETTER, BETTER = 3.0, 1.25
-SURELY_A_STEP = 2.0
+SURELY_A_STEP = 5.0
 _NUM_PLACES = 6
 
 

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from interpositive.functional.steady_courses import real_course
+from interpositive.tasks.flicker import exposure_steps
 
 T = 48
 
@@ -63,3 +64,11 @@ def test_many_values_that_wander_each_for_itself_are_flicker() -> None:
     for t in range(1, 32):
         wandering[t] = 0.85 * wandering[t - 1] + 0.5 * random.standard_normal(20)
     assert rms(real_course(wandering)) < 0.15 * rms(wandering)
+
+
+def test_jumps_that_are_taken_back_make_no_persistent_step() -> None:
+    kept = []
+    for seed in range(12):
+        course = exposure_steps(32, np.random.default_rng(seed))[:, 0, :1].astype(np.float64)
+        kept.append(rms(real_course(course)) / rms(course))
+    assert np.mean(kept) < 0.1
