@@ -67,7 +67,7 @@ def main() -> None:
         everything.append(judge(board, there, output, given.quick, not given.no_cost))
         pages[board.task] = write_task_page(everything[-1], output / board.task)
         # After each task: what is there so far is a whole table.
-        write_file_whole(output / "table.md", as_markdown(everything))
+        write_file_whole(output / "table.md", "\n".join(as_markdown(judged) for judged in everything))
         index = write_index(everything, pages, output)
     print((output / "table.md").read_text())
     print(f"page: {index}")

@@ -228,17 +228,23 @@ BARS: Sequence[Bar] = (
         "missing_frames", "gradient error of the middle frame below DIS interpolation's: share gone", gradient_gain, 0.0
     ),
     *times("missing_frames"),
-    Bar(
-        "reframing",
-        "0.75 crop on pans: border ≥ +4 dB over edge extension and Telea",
-        gain(HOLE, CHOSEN, ["edge", "telea"], rig("pan")),
-        4.0,
-        why="most of this border was seen by no frame, and what was not seen is only bridged",
+    *(
+        Bar(
+            "reframing",
+            f"0.75 crop on {name}: border ≥ +4 dB over edge extension and Telea",
+            gain(HOLE, CHOSEN, ["edge", "telea"], rig("pan", lent)),
+            4.0,
+            why=why,
+        )
+        for name, lent, why in (
+            ("pans", False, "most of this border was seen by no frame, and what was not seen is only bridged"),
+            ("pans, a wider take lends", True, ""),
+        )
     ),
     Bar(
         "reframing",
         "everywhere: never below edge extension and Telea",
-        worst_gain(HOLE, CHOSEN, ["edge", "telea"], every),
+        worst_gain(HOLE, CHOSEN, ["edge", "telea"], as_learned),
         0.0,
     ),
     *times("reframing"),

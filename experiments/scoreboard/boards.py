@@ -105,7 +105,14 @@ BOARDS = (
         {f"gap_{gap}": (f"task.gap_frames=[{gap},{gap}]",) for gap in (1, 3, 8)},
         own=(MiddleFrames,),
     ),
-    Board("reframing", {"framing_fill": (250, 10)}, "psnr_hole", {"0.75": ("task.kept_share=[0.75,0.75]",)}),
+    Board(
+        "reframing",
+        {"framing_fill": (250, 10)},
+        "psnr_hole",
+        # The take that taught was not cropped, and lends as a wider take would.
+        {"0.75": ("task.kept_share=[0.75,0.75]",), OTHER_TAKE: ("task.kept_share=[0.75,0.75]",)},
+        frozenset({OTHER_TAKE}),
+    ),
     Board(
         "color_match",
         {"fitted_grade": (600, 16), "per_frame_unet": (700, 20)},

@@ -86,18 +86,13 @@ def write_task_page(judged: Judged, folder: Path) -> Path:
     return write_review(folder)
 
 
-def bar_rows(everything: Sequence[Judged]) -> list[list[str]]:
-    """Task, bar, measured, over what, verdict, reason."""
-    found = {judged.board.task: judged for judged in everything}
+def bar_rows(judged: Judged) -> list[list[str]]:
+    """Bar, measured, over what, verdict, reason."""
     rows = []
-    for bar in BARS:
-        if bar.task not in found:
-            continue
-        judged = found[bar.task]
+    for bar in (bar for bar in BARS if bar.task == judged.board.task):
         measured = bar.measure(judged.shots, judged.costs)
         verdict = bar.verdict(measured)
-        why = bar.why if verdict != "held" else ""
-        rows.append([bar.task, bar.asked, _number(measured), measured.over, verdict, why])
+        rows.append([bar.asked, _number(measured), measured.over, verdict, bar.why if verdict != "held" else ""])
     return rows
 
 
@@ -151,13 +146,11 @@ def head(everything: Sequence[Judged]) -> str:
     return f"{machine_description()}; records: {codes}. LPIPS needs weights that are looked for and never fetched."
 
 
-def as_markdown(everything: Sequence[Judged]) -> str:
-    """All tables as text."""
-    heads = ["task", "bar", "measured [95 %]", "over", "verdict", "why not"]
-    parts = [head(everything), "## Bars", _markdown(heads, bar_rows(everything))]
-    for judged in everything:
-        parts += [f"## {judged.board.task}", _markdown(*method_rows(judged)), _markdown(*shot_rows(judged))]
-    return "\n\n".join(parts) + "\n"
+def as_markdown(judged: Judged) -> str:
+    """A task's tables as text, under its name."""
+    heads = ["bar", "measured [95 %]", "over", "verdict", "why not"]
+    tables = _markdown(heads, bar_rows(judged)), _markdown(*method_rows(judged)), _markdown(*shot_rows(judged))
+    return "\n\n".join([f"## {judged.board.task}", head([judged]), *tables]) + "\n"
 
 
 def write_index(everything: Sequence[Judged], pages: Mapping[str, Path], output: Path) -> Path:
@@ -167,13 +160,12 @@ def write_index(everything: Sequence[Judged], pages: Mapping[str, Path], output:
     for judged in everything:
         task = judged.board.task
         link = element("a", "Every shot in motion, by every method", href=pages[task].relative_to(output).as_posix())
-        bars = [row[1:] for row in bar_rows([judged])]
         sections.append(
             element(
                 "section",
                 element("h2", task),
                 element("p", link),
-                table(heads, bars, "What was asked, and what was measured"),
+                table(heads, bar_rows(judged), "What was asked, and what was measured"),
                 table(*method_rows(judged), caption="Means over shots"),
                 table(*shot_rows(judged), caption=f"Shot by shot: {HEADLINES[judged.board.headline][0]}"),
             )

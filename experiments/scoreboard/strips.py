@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from bars import UNET, best, stage
+from boards import BOARDS
 from report import Judged, as_markdown
 
 from interpositive.media.opening import open_reader
@@ -20,11 +21,17 @@ _LARGEST_WIDTH = 1600
 
 
 def write_readme(everything: Sequence[Judged], here: Path, output: Path) -> None:
-    """Put the tables between the marks of ``README.md``, and a strip of each task into ``pictures/``."""
+    """Put the tables between the marks of ``README.md``, and a strip of each task into ``pictures/``.
+
+    What is there of tasks that were not judged now stays.
+    """
     path = here / "README.md"
     before, _, rest = path.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    write_file_whole(path, f"{before}{BEGIN}\n\n{as_markdown(everything)}\n{END}{after}")
+    tables, _, after = rest.partition(END)
+    sections = {part.partition("\n")[0]: f"## {part.strip()}\n" for part in tables.split("\n## ")[1:]}
+    sections |= {judged.board.task: as_markdown(judged) for judged in everything}
+    known = "\n".join(sections[board.task] for board in BOARDS if board.task in sections)
+    write_file_whole(path, f"{before}{BEGIN}\n\n{known}\n{END}{after}")
     for judged in everything:
         shots = stage(judged.shots)
         if shots:
