@@ -71,7 +71,7 @@ class DeliveryConfig(BaseModel):
 
     frame_format: FormatChoice
     method: str
-    compare: Annotated[int, Field(ge=0)] | Literal["all"]
+    compare: Annotated[int, Field(ge=0, strict=True)] | Literal["all"]
     first_frame: int | None
     grain: Grain
     windows: WindowsConfig
