@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from boards import QUICK_SHARE, Board
 from held_out_footage import HeldOut
 from hydra import compose, initialize_config_dir
@@ -206,9 +207,13 @@ def lending(damaged: DamagedTake, lender: Take | None, folder: Path) -> Iterator
         return
     folder.mkdir(parents=True)
     height, width = damaged.damaged.shape[1:3]
+    codes = damaged.damaged
+    if np.issubdtype(codes.dtype, np.floating):
+        # What was damaged is between the codes of an 8-bit movie.
+        codes = np.rint(np.clip(codes, 0.0, 1.0) * 65535.0).astype(np.uint16)
     # Other takes are compared with a plate that is read, as a delivery's is.
     with MovieWriter(folder / "damaged.mkv", damaged.rate, width, height, codec="ffv1") as movie:
-        movie.write(damaged.damaged)
+        movie.write(codes)
     with closing(open_reader(folder / "damaged.mkv")) as plate, closing(open_take(lender)) as reader:
         lent = LentByTakes(plate, PlateColour(), [OtherTake(lender.name, reader, PlateColour())])
         yield replace(damaged, lent=lent.condition)
