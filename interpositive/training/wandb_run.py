@@ -157,7 +157,13 @@ class RunLogger(Logger):
         if step is not None:
             self._said.setdefault(step, set()).update(new)
         if new:
-            run.log({**new, STEP: step}, step=step) if step is not None else run.log(new)
+            if step is None:
+                run.log(new)
+            elif step < run.step:
+                # Lightning tells a step's loss after what was measured at its end, and W&B takes nothing of the past.
+                run.log(new, step=run.step)
+            else:
+                run.log({**new, STEP: step}, step=step)
 
     def apart(self, work: Callable[[Any], None]) -> None:
         """Do something with the run; whatever W&B raises is told once, and nothing more is logged."""

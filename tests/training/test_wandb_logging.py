@@ -177,6 +177,8 @@ def test_wandb_that_fails_is_told_once_and_leaves_training_alone(
     logger = logger_of(tmp_path / "failing")
 
     class Failing:
+        step = 0
+
         def log(self, *args: Any, **kwargs: Any) -> None:
             raise BrokenPipeError("the service is gone")
 
@@ -196,6 +198,16 @@ def test_a_signal_that_ends_the_training_is_no_failure_of_wandb(tmp_path: Path) 
     with pytest.raises(TrainingStopped):
         logger.apart(stopped)
     assert not logger.failure
+
+
+def test_what_is_told_late_is_kept(tmp_path: Path) -> None:
+    logger = logger_of(tmp_path, WandbSettings(mode="offline", system_stats=False))
+    for step, values in ((4, {"val/loss": 0.5}), (3, {"train/loss": 0.25}), (5, {"train/loss": 0.125})):
+        logger.log_metrics(values, step=step)
+    logger.finish()
+    (path,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    rows = helper().history(path)
+    assert [(row["trainer/global_step"], row["train/loss"]) for row in rows] == [(4, 0.25), (5, 0.125)]
 
 
 def test_a_run_that_cannot_be_sent_is_kept_offline(
