@@ -276,8 +276,8 @@ def _beside(gate: GateResult, preferred: Sequence[str], num: int | Literal["all"
     others = [method for method in preferred if method != gate.chosen]
     if num == "all":
         return others
-    scores = {method: gate.scores.get(method) for method in others}
-    best = sorted(others, key=lambda method: -math.inf if (score := scores[method]) is None else score, reverse=True)
+    known = {method: score for method, score in gate.scores.items() if score is not None}
+    best = sorted(others, key=lambda method: known.get(method, -math.inf), reverse=True)
     return [method for method in others if method in best[:num]]
 
 

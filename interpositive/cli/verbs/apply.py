@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from interpositive.cli.assembling import read_config
 from interpositive.cli.metrics import assemble_metrics
@@ -64,6 +64,12 @@ class GateConfig(BaseModel):
         return GatePlan(self.num_trials, self.num_frames, self.reach, self.shift_share)
 
 
+def _counted(given: object) -> object:
+    if given == "all" or (isinstance(given, int) and not isinstance(given, bool) and given >= 0):
+        return given
+    raise ValueError("it is a number of other methods, 0 or more, or all")
+
+
 class DeliveryConfig(BaseModel):
     """The keys of ``conf/delivery/``."""
 
@@ -71,7 +77,7 @@ class DeliveryConfig(BaseModel):
 
     frame_format: FormatChoice
     method: str
-    compare: Annotated[int, Field(ge=0, strict=True)] | Literal["all"]
+    compare: Annotated[int | Literal["all"], BeforeValidator(_counted)]
     first_frame: int | None
     grain: Grain
     windows: WindowsConfig
