@@ -107,7 +107,7 @@ BOARDS = (
     ),
     Board(
         "reframing",
-        {"framing_fill": (250, 10)},
+        {"framing_fill": (400, 24)},
         "psnr_hole",
         # The take that taught was not cropped, and lends as a wider take would.
         {"0.75": ("task.kept_share=[0.75,0.75]",), OTHER_TAKE: ("task.kept_share=[0.75,0.75]",)},

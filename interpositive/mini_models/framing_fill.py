@@ -31,6 +31,8 @@ _ERROR_OF_EDGE = 0.1
 _FARNESS = 1.5
 _SOFTNESS = 30.0
 _TILE_ROWS, _TILE_MARGIN = 256, 48
+_LENT_SHARE, _FAR_ENOUGH = 0.5, 4
+"""In how many examples a frame that is that far off lends what lies beyond the border."""
 _BOUNDS: Bounds = {
     "offsets": (1, 1000),
     "scorer_width": (1, 1024),
@@ -69,7 +71,8 @@ class _Filled:
 class FramingFill(MiniModel):
     """Fusion of frames ``offsets`` before and after, and of what other takes lend, brought by the camera's motion.
 
-    ``crop_px``, ``crops_per_frame`` and ``frames_per_window`` shape what training draws.
+    ``crop_px``, ``crops_per_frame`` and ``frames_per_window`` shape what training draws. In half of that a frame lends
+    as another take may: learned without, the choice leaves what is lent.
     """
 
     trained_method = "trained"
@@ -102,11 +105,21 @@ class FramingFill(MiniModel):
         assert example.target is not None
         judged = example.condition.get("judged", example.mask)
         motion = _motion_of(example)
+        whole = rearrange(example.target.float(), "t c h w -> t h w c").numpy()
+        untrue = ((example.mask > 0) & (judged == 0))[:, 0].numpy()
         wanted = [t for t in range(len(judged)) if judged[t].any()]
         order = torch.randperm(len(wanted), generator=generator).tolist()
         prepared: list[Example] = []
         for frame in sorted(wanted[i] for i in order[: self.frames_per_window]):
-            bank = self._bank(motion, frame, self._views(motion, frame), half=True)
+            views = self._views(motion, frame)
+            far = [source for source in range(len(whole)) if abs(source - frame) >= _FAR_ENOUGH]
+            draws = torch.rand(2, generator=generator).tolist()
+            if far and draws[0] < _LENT_SHARE:
+                # As a wider take of the set-up would: a frame of the window that has its border.
+                source = far[int(draws[1] * len(far))]
+                shown = motion.brought_whole(frame, source, whole[source], untrue[source])
+                views.append(_levelled(motion, frame, *shown, self.reach_frames, 0))
+            bank = self._bank(motion, frame, views, half=True, num_lent=1)
             for corner in crop_corners(judged[frame, 0] + 1e-6, self.crop_px, self.crops_per_frame, generator):
                 at = slice(frame, frame + 1)
                 prepared.append(crop_example(bank, example.target[at], judged[at], corner, self.crop_px))
@@ -192,27 +205,24 @@ class FramingFill(MiniModel):
     def _views(self, motion: BorderMotion, frame: int) -> Brought:
         """Every frame that is there, brought over and level-matched; those that other takes lend come last."""
         views: Brought = []
-        target, known = motion.frames[frame], ~motion.holes[frame]
-
-        def add(picture: Plane, seen: Boolean, offset: int, lent: int | None = None) -> None:
-            overlap = seen & known
-            if overlap.sum() > 256:
-                picture = picture + np.clip((target - picture)[overlap].mean(0), -0.08, 0.08)
-            views.append(View(picture.astype(np.float32), seen.astype(np.float32), offset, lent))
-
         for offset in self.offsets:
             for source in (frame - offset, frame + offset):
                 if 0 <= source < len(motion.frames):
-                    add(*motion.brought(frame, source), offset)
+                    views.append(_levelled(motion, frame, *motion.brought(frame, source), offset))
         for number, (picture, seen) in motion.lent_to(frame).items():
-            add(picture, seen, self.reach_frames, number)
+            views.append(_levelled(motion, frame, picture, seen, self.reach_frames, number))
         return views
 
-    def _bank(self, motion: BorderMotion, frame: int, views: Brought, *, half: bool) -> dict[str, Tensor]:
-        """The candidates of a frame, padded with invalid ones to a fixed number; see :class:`EvidenceFusion`."""
+    def _bank(
+        self, motion: BorderMotion, frame: int, views: Brought, *, half: bool, num_lent: int = 0
+    ) -> dict[str, Tensor]:
+        """The candidates of a frame, padded with invalid ones to a fixed number; see :class:`EvidenceFusion`.
+
+        There is room for ``num_lent`` that are lent, or for as many as there are.
+        """
         target, hole = motion.frames[frame], motion.holes[frame]
-        # Those of the shot's own are one number for all frames, so that examples make a batch.
-        num = 2 + 2 * len(self.offsets) + sum(view.lent is not None for view in views)
+        # One number for all frames, so that examples make a batch.
+        num = 2 + 2 * len(self.offsets) + max(num_lent, sum(view.lent is not None for view in views))
         shape = hole.shape
         # What is still unknown is filled from all that the camera brought, so that it joins that without a step.
         gathered, found = target.copy(), ~hole
@@ -253,6 +263,16 @@ class FramingFill(MiniModel):
             "words": torch.from_numpy(words),
             "bias": torch.from_numpy(bias),
         }
+
+
+def _levelled(
+    motion: BorderMotion, frame: int, picture: Plane, seen: Boolean, offset: int, lent: int | None = None
+) -> View:
+    """A view of a frame at the level of what that frame shows itself."""
+    overlap = seen & ~motion.holes[frame]
+    if overlap.sum() > 256:
+        picture = picture + np.clip((motion.frames[frame] - picture)[overlap].mean(0), -0.08, 0.08)
+    return View(picture.astype(np.float32), seen.astype(np.float32), offset, lent)
 
 
 def edge(motion: BorderMotion, frame: int, views: Brought) -> Plane:

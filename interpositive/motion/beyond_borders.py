@@ -40,7 +40,11 @@ class BorderMotion:
     def brought(self, target: int, source: int) -> tuple[Plane, Boolean]:
         """Frame ``source`` as the camera of ``target`` would see it, ``h w 3``, and where it is known, ``h w``."""
         # A chain of steps drifts; what is left is measured once more, over the whole way.
-        return self._brought(target, self.frames[source], self.holes[source], self._camera.between(target, source))
+        return self.brought_whole(target, source, self.frames[source], self.holes[source])
+
+    def brought_whole(self, target: int, source: int, shown: Plane, hole: Boolean) -> tuple[Plane, Boolean]:
+        """Frame ``source`` as ``shown``, with more of it than the window has; see :meth:`brought`."""
+        return self._brought(target, shown, hole, self._camera.between(target, source))
 
     def lent_to(self, target: int) -> dict[int, tuple[Plane, Boolean]]:
         """Frames of other takes as the camera of ``target`` would see them, by number; see :meth:`brought`.

@@ -84,3 +84,27 @@ def test_what_the_shot_never_shows_is_lent_by_another_take() -> None:
     lent["lent_frames"] = torch.from_numpy(textured_wall(np.random.default_rng(9), 96, 176)[None]).permute(0, 3, 1, 2)
     other = model.restore(Example(frames * (1 - mask), mask, condition=lent), range(1, 2), ["prior"])["prior"]
     assert other.lent is not None and other.lent.sum() == 0 and torch.equal(other.frames, alone.frames)
+
+
+def test_training_is_shown_what_a_wider_take_would_lend() -> None:
+    frames = torch.from_numpy(panning_shot(6, 12, 96, 144, (0.0, 0.0), actor=False).transpose(0, 3, 1, 2).copy())
+    mask = torch.zeros_like(frames[:, :1])
+    mask[..., :20] = 1
+    mask[4:8, :, 40:60, 60:80] = 1
+    judged = mask.clone()
+    judged[..., 40:60, 60:80] = 0
+    model = FramingFill(offsets=(1, 2), crop_px=96, crops_per_frame=1, frames_per_window=12)
+    example = Example(frames * (1 - mask), mask, frames, {"judged": judged})
+    prepared = model.prepare(example, torch.Generator().manual_seed(3))
+    lends = [crop.condition["valid"][-1].any() for crop in prepared]
+    assert len({crop.condition["candidates"].shape for crop in prepared}) == 1, "they make a batch"
+    assert 2 <= sum(map(int, lends)) <= len(prepared) - 2, "some are lent to, and some are not"
+    for crop, lent in zip(prepared, lends, strict=True):
+        # The camera stands still: no frame of the shot shows the border, and what is lent there is the truth.
+        hidden = crop.condition["judged"][0, 0] > 0
+        assert not crop.condition["valid"][2:-1, 0, hidden].any()
+        if lent and hidden.any():
+            shown = (crop.condition["valid"][-1, 0] > 0) & hidden
+            assert shown.float().sum() > 0.9 * hidden.sum()
+            assert crop.target is not None
+            assert (crop.condition["candidates"][-1] - crop.target[0])[:, shown].abs().mean() < 0.01
