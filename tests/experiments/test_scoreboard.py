@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from productions import panning_shot
+from productions import panning_shot, textured_wall, write_shot
 from scipy.ndimage import gaussian_filter
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "experiments" / "scoreboard"))
@@ -17,8 +18,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "experiments" / "sc
 from asked import BARS
 from bars import CLASSICAL, Bar, Measured, gain, worst_gain
 from boards import BOARDS
+from judging import lending
 from own_measures import GainJitter, GainLeft, MiddleFrames, Sharpness
 
+from interpositive.dailies.catalogue import Catalogue
+from interpositive.dailies.ingest import ingest
+from interpositive.delivery.evaluation import DamagedTake
+from interpositive.media.contract import Frames
 from interpositive.metrics.contract import ShotMetric
 from interpositive.records.measures import ShotMeasures
 
@@ -101,3 +107,23 @@ def test_every_task_has_bars_and_none_is_of_a_task_there_is_not() -> None:
     assert {bar.task for bar in BARS} == {board.task for board in BOARDS}
     assert all(bar.least is not None or bar.most is not None for bar in BARS)
     assert np.isfinite([bar.least if bar.least is not None else bar.most for bar in BARS]).all()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_the_take_that_taught_lends_at_the_level_of_codes_and_of_values(tmp_path: Path, kind: type[np.generic]) -> None:
+    wall = np.repeat(textured_wall(np.random.default_rng(5), 96, 160)[None], 4, 0)
+    write_shot(tmp_path / "dailies" / "10A_T01_A.mov", 0.8 * wall)
+    ingest(tmp_path / "dailies", tmp_path / "catalogue.sqlite", num_workers=0, progress=False)
+    with Catalogue(tmp_path / "catalogue.sqlite") as catalogue:
+        lender = catalogue.take("10A_01_A")
+    clean: Frames = (wall * 255).round().astype(np.uint8) if kind is np.uint8 else wall
+    damaged, mask = clean.copy(), np.zeros(clean.shape[:3], np.float32)
+    damaged[:, 30:60, 60:90], mask[:, 30:60, 60:90] = 0, 1
+    take = DamagedTake("10A", "val", Fraction(24), 0, None, damaged, clean, mask)
+    with lending(take, None, tmp_path / "alone") as alone:
+        assert not alone.condition_of(0, 4)
+    with lending(take, lender, tmp_path / "shot") as lent:
+        shown = lent.condition_of(0, 4)["lent_frames"]
+    # Levelled to the shot's own values, whatever numbers those were handed over in.
+    missed = (shown - torch.from_numpy(wall[:1]).permute(0, 3, 1, 2)).abs()[..., 8:-8, 8:-8]
+    assert missed.median() < 0.01
