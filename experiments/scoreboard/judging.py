@@ -88,16 +88,20 @@ def trained(board: Board, mini_model: str, production: HeldOut, output: Path, qu
     )
     run = output / "runs" / board.task / f"{production.name}_{mini_model}_{digest[:8]}"
     if not (run / RUN_RECORD_NAME).is_file():
-        is_whole, began = not run.exists(), time.perf_counter()
+        is_whole, began = not run.exists(), time.process_time()
         train_here(plain, run)
         if is_whole:
-            # Windows are prepared before a run's own clock starts, and a user waits for them too.
-            write_file_whole(_clock(run), json.dumps({"seconds": time.perf_counter() - began}))
+            # Windows are prepared before a run's own clock starts, and a user waits for them too. No other process takes
+            # part, so that what else the machine does is not counted.
+            write_file_whole(_clock(run), json.dumps({"seconds": time.process_time() - began}))
     return run
 
 
 def seconds_to_train(run: Path) -> float:
-    """What training took, preparing its windows included; without that for a run that was killed in between."""
+    """The processor time of training, preparing its windows included.
+
+    Of a run that was killed in between: seconds on the clock, without preparing.
+    """
     clock = _clock(run)
     if clock.is_file():
         return float(json.loads(clock.read_text())["seconds"])

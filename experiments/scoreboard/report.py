@@ -101,7 +101,7 @@ def method_rows(judged: Judged) -> tuple[list[str], list[list[str]]]:
     headline = judged.board.headline
     title, form = HEADLINES[headline]
     heads = ["method", f"{title}: soundstage", "real", *(name for _, name, _ in COLUMNS)]
-    heads += ["s to train", "s a 1080p frame", "peak MiB"]
+    heads += ["processor s to train", "s a 1080p frame", "peak MiB"]
     rows = []
     for label in judged.board.judged:
         shots = under(judged.board, judged.shots, label)
