@@ -91,8 +91,8 @@ def trained(board: Board, mini_model: str, production: HeldOut, output: Path, qu
         is_whole, began = not run.exists(), time.process_time()
         train_here(plain, run)
         if is_whole:
-            # Windows are prepared before a run's own clock starts, and a user waits for them too. No other process takes
-            # part, so that what else the machine does is not counted.
+            # Preparing windows comes before a run's own clock starts, and a user waits for it too. It is all done in
+            # this process; what else the machine does is not counted.
             write_file_whole(_clock(run), json.dumps({"seconds": time.process_time() - began}))
     return run
 
