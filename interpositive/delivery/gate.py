@@ -22,6 +22,7 @@ from interpositive.delivery.expecting import ErrorByConfidence, busyness
 from interpositive.delivery.restoring import AS_STORED, ReadFrames, ReadMask, frames_to_values
 from interpositive.errors import MediaError
 from interpositive.functional.examples import Example
+from interpositive.functional.freed_memory import give_back_freed_memory
 from interpositive.functional.seeds import generator_from
 from interpositive.media.plate_colour import PlateColour
 from interpositive.mini_models.contract import MiniModel
@@ -107,10 +108,10 @@ def choose_method(
         start = max(0, min(middle - plan.num_frames // 2, num_frames - plan.num_frames))
         stop = min(num_frames, start + plan.num_frames)
         first, last = max(0, start - reach), min(num_frames, stop + reach)
-        plate, masks = _window(read_frames, read_mask, range(first, last), colour, trying_out.long_side_px)
+        plate, masks, full = _window(read_frames, read_mask, range(first, last), colour, trying_out)
         any_masked |= bool(masks.any())
         keep = range(start - first, stop - first)
-        condition = dict(read_condition(first, last))
+        condition = trying_out.condition(read_condition(first, last), *full)
         request = Example(plate, torch.from_numpy(masks)[:, None], condition=condition)
         held_out = hold_out(request, keep, generator_from("gate", seed, trial), plan.shift_share)
         if held_out is None or held_out.target is None:
@@ -135,6 +136,8 @@ def choose_method(
                 num_hidden += int(own.sum())
             del given, error
         count += int(judged.sum()) * truth.shape[1]
+        del restored, held_out, truth, judged
+        give_back_freed_memory()
     if not count:
         safest = _SAFEST if _SAFEST in methods else methods[0]
         note = (NOTHING_HELD_OUT if any_masked else NOTHING_MASKED).format(method=safest)
@@ -166,18 +169,18 @@ def choose_method(
 
 
 def _window(
-    read_frames: ReadFrames, read_mask: ReadMask, frames: range, colour: PlateColour, long_side_px: int | None
-) -> tuple[Tensor, NDArray[np.float32]]:
-    """Values ``t 3 h w`` and masks ``t h w`` of some frames, whole or no longer than asked, by area."""
+    read_frames: ReadFrames, read_mask: ReadMask, frames: range, colour: PlateColour, trying_out: TryingOut
+) -> tuple[Tensor, NDArray[np.float32], tuple[int, int]]:
+    """Values ``t 3 h w`` and masks ``t h w`` of some frames, by area as small as is asked; how large they were."""
     plates, masks = [], []
     for number in frames:
         # One by one: a whole window is not to be there twice, and may not fit into memory as it is.
         plate = frames_to_values(read_frames(number, number + 1), colour)
         mask = torch.from_numpy(read_mask(number, number + 1))
-        if long_side_px is not None:
-            share = min(1.0, long_side_px / max(mask.shape[1:]))
-            size = max(1, round(mask.shape[1] * share)), max(1, round(mask.shape[2] * share))
+        full = mask.shape[1], mask.shape[2]
+        size = trying_out.size_of(*full)
+        if size != full:
             plate, mask = F.adaptive_avg_pool2d(plate, size), F.adaptive_max_pool2d(mask, size)
         plates.append(plate[0])
         masks.append(mask[0].numpy())
-    return torch.stack(plates), np.stack(masks)
+    return torch.stack(plates), np.stack(masks), full

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from interpositive.delivery.expecting import busyness
 from interpositive.functional.examples import Example
+from interpositive.functional.freed_memory import give_back_freed_memory
 from interpositive.functional.grain import match_grain
 from interpositive.functional.seeds import seed_from
 from interpositive.functional.windows import Window, WindowJoiner, plan_windows
@@ -136,6 +137,7 @@ def restore_shot(
             del given, fills
         # What the next window takes memory for, this one is to have given back.
         del example, restored, holes
+        give_back_freed_memory()
         for number in sorted(sure):
             codes, mask = buffered.give_codes(number), buffered.mask(number)
             filled = {method: joined[method].pop(number) for method in methods}
@@ -165,6 +167,7 @@ def restore_shot(
                 *provenance.of(number),
                 grain=None if matched is None else (matched.before, matched.after),
             )
+        give_back_freed_memory()
 
 
 class _Provenance:

@@ -17,7 +17,7 @@ from interpositive.media.encodings import REVIEW_DISPLAY
 from interpositive.media.movie_writer import MovieWriter
 from interpositive.records.cdl import Cdl
 
-_LIGHT = {"preset": "veryfast", "x264-params": "rc-lookahead=4:sync-lookahead=0:threads=1"}
+_LIGHT = {"preset": "veryfast", "x264-params": "bframes=0:mbtree=0:rc-lookahead=0:sync-lookahead=0:threads=1"}
 """A dozen encoders work side by side, and each holds every picture that it looks ahead at."""
 
 

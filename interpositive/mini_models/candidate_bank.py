@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 
 import cv2
 import numpy as np
@@ -25,7 +26,7 @@ from interpositive.mini_models.view_comparing import (
 from interpositive.motion.hole_regions import Box, Region, whole_frame
 from interpositive.motion.lent_frames import LentFrames
 from interpositive.motion.motion_memory import ShotMemory
-from interpositive.motion.propagation import Carried, Sweeps, sweep
+from interpositive.motion.propagation import Sweeps, sweep
 from interpositive.motion.window_motion import Boolean, Plane, WindowMotion, channel_mean
 
 KINDS = ("spatial", "flow", "recursive", "camera")
@@ -93,20 +94,16 @@ class Bank:
 
 @dataclass(frozen=True)
 class _View:
-    """One way to see a frame's regions: pictures ``h w 3`` and where they are of use, ``h w``.
+    """One way to see a region of a frame: its picture ``h w 3`` and where that is of use, ``h w``.
 
     ``lent`` is which frame of other takes it shows, -1 if none.
     """
 
-    pictures: list[Plane]
-    usable: list[Boolean]
+    picture: Plane
+    usable: Boolean
     kind: int
     distance: float
     lent: int = -1
-
-    def forget(self, place: int) -> None:
-        """Let go of a region that nobody will ask for again."""
-        self.pictures[place], self.usable[place] = np.zeros(0, np.float32), np.zeros(0, bool)
 
 
 class BankBuilder:
@@ -117,6 +114,7 @@ class BankBuilder:
         self._wanted = wanted
         self.recipe = recipe
         self._sweeps: Sweeps | None = None
+        self._lent_ways = cache(motion.lent_ways)
 
     @property
     def sweeps(self) -> Sweeps:
@@ -142,87 +140,59 @@ class BankBuilder:
         """The bank of a whole frame."""
         whole = whole_frame((self.motion.height, self.motion.width))
         assert self.motion.regions(frame) == [whole], "its motion is found near holes alone"
-        return self._assemble(frame, whole, self._views(frame), 0)
+        return self._assemble(frame, whole, list(self._views(frame, 0)))
 
     def build_near(self, frame: int) -> Iterator[tuple[Region, Bank]]:
         """The bank of each region of a frame: the spatial candidates, and those that show a pixel of its hole.
 
-        One at a time, and what a bank was made of goes with it: they are larger than the frame.
+        One at a time, for what banks are made of is larger than the frame.
         """
-        views = self._views(frame)
         for place, region in enumerate(self.motion.regions(frame)):
             inner, hole = region.within(region.core), self.motion.holes[frame][region.core]
-            shown = [view for view in views if (view.usable[place][inner] & hole).any()]
-            bank = self._assemble(frame, region, shown, place, NUM_SPATIAL + len(shown))
-            for view in views:
-                view.forget(place)
-            yield region, bank
+            shown = [view for view in self._views(frame, place) if (view.usable[inner] & hole).any()]
+            yield region, self._assemble(frame, region, shown, NUM_SPATIAL + len(shown))
 
-    def _views(self, frame: int) -> list[_View]:
-        recipe = self.recipe
-        views = [
-            self._by_flow(frame, source, offset)
-            for offset in recipe.flow_offsets
-            for source in self._sources(frame, offset)
-        ]
+    def _views(self, frame: int, place: int) -> Iterator[_View]:
+        """The views of one of a frame's regions."""
+        recipe, lent = self.recipe, self.motion.lent
+        for offset in recipe.flow_offsets:
+            for source in self._sources(frame, offset):
+                flow, consistent = self.motion.way(frame, source, place)
+                yield self._warped(frame, source, place, flow, consistent, _FLOW, offset)
         if recipe.recursive:
-            views += [view for side in self.sweeps if (view := self._carried(frame, side)) is not None]
-        views += [
-            self._by_camera(frame, source, offset)
-            for offset in recipe.camera_offsets
-            for source in self._sources(frame, offset)
-        ]
-        if self.motion.lent is not None:
-            views += [view for number in self.motion.lent.lent_to(frame) for view in self._by_loan(frame, number)]
-        return views
-
-    def _by_flow(self, frame: int, source: int, offset: int) -> _View:
-        ways = self.motion.near(frame, source)
-        return self._warped(frame, source, [w.flow for w in ways], [w.consistent for w in ways], _FLOW, offset)
-
-    def _by_camera(self, frame: int, source: int, offset: int) -> _View:
-        flows = self.motion.near_by_camera(frame, source)
-        boxes = [region.box for region in self.motion.regions(frame)]
-        inside = [self.motion.inside(flow, box) for flow, box in zip(flows, boxes, strict=True)]
-        return self._warped(frame, source, flows, inside, _CAMERA, offset)
+            for side in self.sweeps:
+                if (part := side.part(frame, place)).known.any():
+                    yield _View(part.picture, part.known, _RECURSIVE, side.mean_age(frame) or 1.0)
+        for offset in recipe.camera_offsets:
+            for source in self._sources(frame, offset):
+                flow = self.motion.way_by_camera(frame, source, place)
+                inside = self.motion.inside(flow, self.motion.regions(frame)[place].box)
+                yield self._warped(frame, source, place, flow, inside, _CAMERA, offset)
+        for number in () if lent is None else lent.lent_to(frame):
+            yield from self._by_loan(frame, number, place)
 
     def _warped(
-        self, frame: int, source: int, flows: list[Plane], usable: list[Boolean], kind: int, offset: int
+        self, frame: int, source: int, place: int, flow: Plane, usable: Boolean, kind: int, offset: int
     ) -> _View:
-        motion, prefilled = self.motion, self.motion.prefilled(source)
-        seen, clear = [], []
-        for region, flow, able in zip(motion.regions(frame), flows, usable, strict=True):
-            clear.append(able & motion.clear(source, flow, region.box))
-            seen.append(motion.read(prefilled, flow, region.box, cubic=True))
-        return _View(seen, clear, kind, float(offset))
+        motion, box = self.motion, self.motion.regions(frame)[place].box
+        seen = motion.read(motion.prefilled(source), flow, box, cubic=True)
+        return _View(seen, usable & motion.clear(source, flow, box), kind, float(offset))
 
-    def _by_loan(self, frame: int, number: int) -> list[_View]:
+    def _by_loan(self, frame: int, number: int, place: int) -> Iterator[_View]:
         """What a frame of another take shows. To a network it is a far view by the camera's motion, which it is."""
-        motion, boxes = self.motion, [region.box for region in self.motion.regions(frame)]
+        motion, box = self.motion, self.motion.regions(frame)[place].box
         assert motion.lent is not None
         picture, distance = motion.lent.frames[number], float(max((*self.recipe.camera_offsets, 1)))
-        views = []
-        for flow in motion.lent_flows(frame, number):
-            seen = [motion.read(picture, flow[box], box, cubic=True) for box in boxes]
-            views.append(_View(seen, [motion.inside(flow[box], box) for box in boxes], _CAMERA, distance, number))
-        return views
-
-    def _carried(self, frame: int, side: Mapping[int, list[Carried]]) -> _View | None:
-        parts = side[frame]
-        if not any(part.known.any() for part in parts):
-            return None
-        ages = []
-        for region, part in zip(self.motion.regions(frame), parts, strict=True):
-            inner = region.within(region.core)
-            ages.append(part.age[inner][self.motion.holes[frame][region.core] & part.known[inner]])
-        age = np.concatenate(ages)
-        distance = float(age.mean()) if age.size else 1.0
-        return _View([part.picture for part in parts], [part.known for part in parts], _RECURSIVE, distance)
+        for flow_of in self._lent_ways(frame, number):
+            flow = flow_of(box)
+            yield _View(
+                motion.read(picture, flow, box, cubic=True), motion.inside(flow, box), _CAMERA, distance, number
+            )
 
     def _sources(self, frame: int, offset: int) -> list[int]:
         return [s for s in (frame - offset, frame + offset) if 0 <= s < self.motion.num_frames]
 
-    def _assemble(self, frame: int, region: Region, views: list[_View], place: int, num: int | None = None) -> Bank:
+    def _assemble(self, frame: int, region: Region, views: list[_View], num: int | None = None) -> Bank:
         motion, box = self.motion, region.box
         sigma_px = pool_sigma_px(min(motion.height, motion.width))
         num = max(self.recipe.num_candidates, NUM_SPATIAL + len(views)) if num is None else num
@@ -242,7 +212,7 @@ class BankBuilder:
         target = np.ascontiguousarray(motion.frames[frame][box])
         for index, view in enumerate(views, start=NUM_SPATIAL):
             kinds[index], distances[index], lent[index] = view.kind, view.distance, view.lent
-            picture, usable = view.pictures[place], view.usable[place]
+            picture, usable = view.picture, view.usable
             if view.lent >= 0:
                 # Whatever does not fit around the hole is of another place, or shows something else.
                 usable = usable & shows_the_same(picture, target, around & usable, sigma_px)
@@ -299,13 +269,16 @@ def motion_of(example: Example) -> WindowMotion:
     return WindowMotion(*_frames_and_masks(example), lent=lent_frames_of(example))
 
 
-def motion_near_holes(example: Example, memory: ShotMemory) -> WindowMotion:
+def motion_near_holes(example: Example, memory: ShotMemory, motion_rows: int | None = None) -> WindowMotion:
     """The motion of a window ``t c h w``, found around its holes, as far as views are compared and looked at.
 
-    The frames are not copied; windows share the memory.
+    The frames are not copied; windows share the memory. Of frames of more than ``motion_rows`` it is found at that
+    height.
     """
     margin_px = max(LOOKED_AT_PX, round(2.0 * pool_sigma_px(min(example.input.shape[-2:]))))
-    return WindowMotion(*_frames_and_masks(example), margin_px=margin_px, memory=memory, lent=lent_frames_of(example))
+    frames, masks = _frames_and_masks(example)
+    lent = lent_frames_of(example)
+    return WindowMotion(frames, masks, margin_px=margin_px, motion_rows=motion_rows, memory=memory, lent=lent)
 
 
 def lent_frames_of(example: Example) -> LentFrames | None:

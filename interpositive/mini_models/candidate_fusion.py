@@ -48,7 +48,7 @@ _NUM_SCORER_WORDS = len(KINDS) + 1
 _NUM_RESIDUAL_FEATURES = 3 + 3 + 1 + 1 + 1 + 1
 _INVALID_LOGIT = -30.0
 _FOLDED_PX = 8
-_TILE_PX = 256
+_TILE_PX = 128
 """No more of a hole is looked at by the networks at a time: they hold some hundred numbers for each of its pixels."""
 _BOUNDS: Bounds = {
     "flow_offsets": (1, 1000),
@@ -60,6 +60,7 @@ _BOUNDS: Bounds = {
     "frames_per_window": (1, 1000),
     "candidates_per_step": (1, 1000),
     "temperature": (1e-6, 1e6),
+    "motion_rows": (32, 100_000),
 }
 
 
@@ -84,6 +85,7 @@ class CandidateFusion(MiniModel):
     ``crop_px`` and ``crops_per_frame`` shape what training draws;
     ``frames_per_window`` target frames are taken from each prepared window, and
     ``candidates_per_step`` of the bank are shown at a time (candidate dropout).
+    In frames of more than ``motion_rows`` motion is found at that height; pixels are copied at the frames' own.
     """
 
     trained_method = "trained"
@@ -101,6 +103,7 @@ class CandidateFusion(MiniModel):
         frames_per_window: int = 4,
         candidates_per_step: int = 10,
         temperature: float = 0.02,
+        motion_rows: int = 432,
     ) -> None:
         super().__init__()
         given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
@@ -122,6 +125,7 @@ class CandidateFusion(MiniModel):
         first, second, third = residual_widths
         self.residual = ResidualUNet(_NUM_RESIDUAL_FEATURES, (first, second, third))
         self.blend = Blend()
+        self.motion_rows = motion_rows
         self._memory = ShotMemory()
         self.log_temperature = nn.Parameter(torch.tensor(float(np.log(temperature))))
         self._initial_log_temperature = float(np.log(temperature))
@@ -241,7 +245,7 @@ class CandidateFusion(MiniModel):
 
     def motion_of(self, example: Example) -> WindowMotion:
         """The motion near the holes of a window to restore, which remembers what other windows of the shot found."""
-        return motion_near_holes(example, self._memory)
+        return motion_near_holes(example, self._memory, self.motion_rows)
 
     @torch.no_grad()
     def restore_moving(
@@ -305,10 +309,8 @@ class CandidateFusion(MiniModel):
         never_seen = np.zeros(hole.shape, bool)
         lent = {name: torch.zeros(num_lent) for name in methods}
         for region, whole in builder.build_near(frame):
-            for tile in region.tiles(_TILE_PX):
+            for tile in region.tiles(hole, _TILE_PX):
                 core = tile.core
-                if not hole[core].any():
-                    continue
                 # What the network folds together is the same wherever its box begins.
                 box = tile.around_core(LOOKED_AT_PX, _FOLDED_PX)
                 bank = whole.part(region.within(box))

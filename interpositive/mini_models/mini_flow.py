@@ -86,6 +86,7 @@ class MiniFlow(MiniModel):
         frames_per_window: int = 4,
         candidates_per_step: int = 10,
         temperature: float = 0.02,
+        motion_rows: int = 432,
         video_widths: Sequence[int] = (32, 64, 96),
         film_px: int = 64,
         film_frames: int = 5,
@@ -116,6 +117,7 @@ class MiniFlow(MiniModel):
             frames_per_window=frames_per_window,
             candidates_per_step=candidates_per_step,
             temperature=temperature,
+            motion_rows=motion_rows,
         )
         first, second, third = video_widths
         self.video = VideoUNet(_NUM_FEATURES, (first, second, third))

@@ -33,6 +33,14 @@ class HolePixels:
         seen = (xs >= 0) & (xs < columns.stop - columns.start)
         part[ys[seen], xs[seen]] = values[start:stop][seen]
 
+    def take(self, part: NDArray[Any], values: NDArray[Any], box: Box) -> None:
+        """The other way: what a part of a picture has for pixels of the hole, written to the values of all."""
+        rows, columns = box
+        start, stop = self._starts[rows.start], self._starts[rows.stop]
+        ys, xs = self.ys[start:stop] - rows.start, self.xs[start:stop] - columns.start
+        seen = (xs >= 0) & (xs < columns.stop - columns.start)
+        values[start:stop][seen] = part[ys[seen], xs[seen]]
+
     def filling(self, picture: NDArray[np.float32], values: NDArray[np.float32]) -> Look:
         """A picture ``h w c`` with values ``m c`` in the hole."""
 

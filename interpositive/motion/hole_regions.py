@@ -44,13 +44,19 @@ class Region:
         )
         return rows, columns
 
-    def tiles(self, side_px: int) -> list[Region]:
-        """The same in parts whose cores are ``side_px`` high and wide at most."""
-        rows, columns = (
-            [slice(at, min(at + side_px, core.stop)) for at in range(core.start, core.stop, side_px)]
-            for core in self.core
-        )
-        return [Region((down, across), self.box) for down in rows for across in columns]
+    def tiles(self, hole: NDArray[np.bool_], side_px: int) -> Iterator[Region]:
+        """The same in parts whose cores are ``side_px`` high and wide at most, no larger than what they hold of it."""
+        down, across = self.core
+        for top in range(down.start, down.stop, side_px):
+            for left in range(across.start, across.stop, side_px):
+                part = hole[top : min(top + side_px, down.stop), left : min(left + side_px, across.stop)]
+                rows, columns = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
+                if len(rows):
+                    core = (
+                        slice(top + int(rows[0]), top + int(rows[-1]) + 1),
+                        slice(left + int(columns[0]), left + int(columns[-1]) + 1),
+                    )
+                    yield Region(core, self.box)
 
 
 def whole_frame(shape: Sequence[int]) -> Region:

@@ -51,14 +51,16 @@ class MotionMemory:
 class ShotMemory:
     """What windows of a shot share: of ``frames`` a little that all ask for, of ``regions`` much that is soon stale."""
 
-    def __init__(self, frames_mib: float = 192.0, regions_mib: float = 256.0) -> None:
+    def __init__(self, frames_mib: float = 192.0, regions_mib: float = 128.0) -> None:
         self.frames, self.regions = MotionMemory(frames_mib), MotionMemory(regions_mib)
 
 
 def fingerprint(frame: NDArray[np.float32], hole: NDArray[np.bool_]) -> bytes:
     """Of a frame ``h w 3`` and its hole ``h w``: two that are equal have the same, others not."""
-    digest = hashlib.blake2b(repr(frame.shape).encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(frame).data)
+    digest = hashlib.sha256(repr(frame.shape).encode())
+    # As it lies in memory: windows hold frames by channels, and a copy takes longer than the digest.
+    planes = frame.transpose(2, 0, 1)
+    digest.update(np.ascontiguousarray(planes if planes.flags.c_contiguous else frame).data)
     digest.update(np.packbits(hole).data)
     return digest.digest()
 

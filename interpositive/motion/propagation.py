@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from interpositive.motion.window_motion import Boolean, Plane, WindowMotion, places_of
+from interpositive.motion.reading import places_of
+from interpositive.motion.window_motion import Boolean, Plane, WindowMotion
 
 _KNOWN = 0.95
 
@@ -25,35 +26,54 @@ class Carried:
     age: Plane
 
 
-Swept = dict[int, list[Carried]]
+class Swept:
+    """What one sweep brought to the ``wanted`` frames, read from the frame before whenever it is asked for."""
+
+    def __init__(self, motion: WindowMotion, before: dict[int, _State | None], own: dict[int, _State]) -> None:
+        self._motion, self._before, self._own = motion, before, own
+
+    def __getitem__(self, frame: int) -> list[Carried]:
+        """By regions."""
+        return [self.part(frame, place) for place in range(len(self._motion.regions(frame)))]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._own)
+
+    def part(self, frame: int, place: int) -> Carried:
+        """One of the frame's regions."""
+        state, region = self._before[frame], self._motion.regions(frame)[place]
+        if state is not None:
+            return state.brought_to(frame, place)
+        picture = self._motion.prefilled(frame)(region.box)
+        return Carried(picture, np.zeros(region.shape, bool), np.zeros(region.shape, np.float32))
+
+    def mean_age(self, frame: int) -> float | None:
+        """Of the pixels of the frame's hole that are known; None if none is."""
+        own = self._own[frame]
+        return float(own.age[own.known].mean()) if own.known.any() else None
+
+
 Sweeps = tuple[Swept, Swept]
-"""The regions of frames by their place in the window, swept forward and backward."""
+"""A window swept forward and backward."""
 
 
 def sweep(motion: WindowMotion, *, backward: bool, wanted: range | None = None) -> Swept:
     """Fill every frame's hole from its predecessor (or successor) in one recursive pass over the window.
 
     A pixel is known where the frame itself shows it, or where it was read from
-    a known pixel of the frame before along consistent flow. Only ``wanted`` frames are kept (all, if None), each as
-    its regions.
+    a known pixel of the frame before along consistent flow. Only what ``wanted`` frames ask for is kept (all, if None).
     """
     order: Sequence[int] = range(motion.num_frames)
     if backward:
         order = order[::-1]
-    carried: Swept = {}
+    before: dict[int, _State | None] = {}
+    own: dict[int, _State] = {}
     state: _State | None = None
     for frame in order:
+        last, state = state, _State.first(motion, frame) if state is None else state.next(frame)
         if wanted is None or frame in wanted:
-            carried[frame] = _nothing(motion, frame) if state is None else state.brought_to(frame)
-        state = _State.first(motion, frame) if state is None else state.next(frame)
-    return carried
-
-
-def _nothing(motion: WindowMotion, frame: int) -> list[Carried]:
-    prefilled = motion.prefilled(frame)
-    return [
-        Carried(prefilled(r.box), np.zeros(r.shape, bool), np.zeros(r.shape, np.float32)) for r in motion.regions(frame)
-    ]
+            before[frame], own[frame] = last, state
+    return Swept(motion, before, own)
 
 
 @dataclass(frozen=True)
@@ -71,11 +91,10 @@ class _State:
         num = len(motion.pixels(frame))
         return cls(motion, frame, motion.prefill(frame), np.zeros(num, bool), np.zeros(num, np.float32))
 
-    def brought_to(self, frame: int) -> list[Carried]:
-        """What the regions of the next frame read here."""
-        boxes = [region.box for region in self.motion.regions(frame)]
-        ways = self.motion.near(frame, self.frame)
-        return [self._read(*places_of(way.flow, box), way.consistent) for box, way in zip(boxes, ways, strict=True)]
+    def brought_to(self, frame: int, place: int) -> Carried:
+        """What a region of the next frame reads here."""
+        box, way = self.motion.regions(frame)[place].box, self.motion.way(frame, self.frame, place)
+        return self._read(*places_of(way.flow, box), way.consistent)
 
     def next(self, frame: int) -> _State:
         """The same for the next frame."""

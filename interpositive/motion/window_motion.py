@@ -23,7 +23,9 @@ from interpositive.motion.hole_pixels import HolePixels, Look
 from interpositive.motion.hole_regions import Box, Region, hole_regions, whole_frame
 from interpositive.motion.lent_frames import LentFrames
 from interpositive.motion.motion_memory import MotionMemory, ShotMemory, fingerprint
-from interpositive.motion.optical_flow import Preset, dis_flow, luma_codes, luma_u8
+from interpositive.motion.motion_raster import MotionRaster
+from interpositive.motion.optical_flow import Preset, dis_flow, luma_codes
+from interpositive.motion.reading import carried_by, inside, places_of, read_at
 from interpositive.motion.spatial_fill import thin_plate_values
 
 Plane = NDArray[np.float32]
@@ -32,12 +34,8 @@ Boolean = NDArray[np.bool_]
 
 STIFF_TENSION = 0.02
 SLACK_TENSION = 2.0
-_FLOWS_MIB = 96.0
+_FLOWS_MIB = 48.0
 _CLEAR = 0.05
-_ROW = 1024
-_ONE_PIXEL = (slice(0, 1), slice(0, 1))
-_TAPS_PX = 4
-"""A cubic read looks that far, at most."""
 
 
 def channel_mean(picture: Plane) -> Plane:
@@ -49,6 +47,10 @@ def channel_mean(picture: Plane) -> Plane:
 def value_range(frames: Plane) -> tuple[float, float]:
     """Lowest and highest value that a fill of these frames may have: [0, 1], and as far beyond as they go."""
     return min(0.0, float(frames.min())), max(1.0, float(frames.max()))
+
+
+FlowOf = Callable[[Box], Plane]
+"""Flow in pixels of any part of a frame."""
 
 
 class Way(NamedTuple):
@@ -64,6 +66,7 @@ class WindowMotion:
     ``frames`` is ``t h w 3`` float RGB; flow is found in [0, 1], light beyond is
     carried along. ``masks`` is ``t h w``, above zero where the picture must not be trusted.
     With a ``margin_px``, what is asked of regions is found that far around holes, and else over whole frames.
+    With ``motion_rows``, the motion of larger frames is found at that height; pixels are read at the frames' own.
     A ``memory`` that is given is shared with other windows. ``lent`` are frames of other takes.
     """
 
@@ -74,6 +77,7 @@ class WindowMotion:
         *,
         preset: Preset = "medium",
         margin_px: int | None = None,
+        motion_rows: int | None = None,
         memory: ShotMemory | None = None,
         lent: LentFrames | None = None,
     ) -> None:
@@ -83,6 +87,7 @@ class WindowMotion:
         self.lent = lent
         self.holes: Boolean = masks > 0
         self.num_frames, self.height, self.width = masks.shape
+        self.raster = MotionRaster(self.height, self.width, motion_rows)
         self._preset: Preset = preset
         self._margin_px = margin_px
         self._memory = memory if memory is not None else ShotMemory()
@@ -92,6 +97,7 @@ class WindowMotion:
         self.pixels = cache(self._pixels)
         self._name = cache(self._make_name)
         self._completion = cache(self._make_completion)
+        self._trusted = cache(self._make_trusted)
 
     @cached_property
     def value_range(self) -> tuple[float, float]:
@@ -116,7 +122,10 @@ class WindowMotion:
         return fingerprint(self.frames[frame], self.holes[frame]) if self._shared else frame
 
     def _make_completion(self, frame: int) -> FlowCompletion:
-        return FlowCompletion(self.distrusted[frame])
+        return FlowCompletion(~self._trusted(frame))
+
+    def _make_trusted(self, frame: int) -> Boolean:
+        return ~self.raster.touched(self.distrusted[frame])
 
     # -- the hole bridged from its own frame ------------------------------------------
 
@@ -160,22 +169,12 @@ class WindowMotion:
 
     def read_at(self, picture: Look | Plane, x: Plane, y: Plane, *, cubic: bool = False) -> Plane:
         """Read a picture or plane at points, in pixels, laid out as a picture ``h w`` or one by one, ``m``."""
-        if not x.size:
-            channels = picture(_ONE_PIXEL).shape[2:] if callable(picture) else picture.shape[2:]
-            return np.zeros((*x.shape, *channels), np.float32)
-        (top, bottom), (left, right) = _span(y, self.height), _span(x, self.width)
-        box = (slice(top, bottom), slice(left, right))
-        part = picture(box) if callable(picture) else np.ascontiguousarray(picture[box])
-        at_x, at_y = (_as_picture(places - np.float32(start)) for places, start in ((x, left), (y, top)))
-        mode = cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR
-        seen = np.asarray(cv2.remap(part, at_x, at_y, mode, borderMode=cv2.BORDER_REPLICATE), np.float32)
-        return seen.reshape(-1, *seen.shape[2:])[: len(x)] if x.ndim == 1 else seen
+        return read_at(picture, x, y, (self.height, self.width), cubic=cubic)
 
     def inside(self, flow: Plane, box: Box | None = None) -> Boolean:
         """Where a read through the flow stays inside the frame."""
         x, y = places_of(flow, box or self.everywhere)
-        inside: Boolean = (x >= 0) & (x <= self.width - 1) & (y >= 0) & (y <= self.height - 1)
-        return inside
+        return inside(x, y, self.height, self.width)
 
     def clear(self, source: int, flow: Plane, box: Box | None = None) -> Boolean:
         """Where a read of ``source`` through the flow touches no hole."""
@@ -190,6 +189,10 @@ class WindowMotion:
 
     def flow(self, target: int, source: int) -> Plane:
         """Flow on the grid of ``target`` pointing into ``source``, completed inside the target's hole."""
+        return self.raster.enlarged(self._flow(target, source), self.everywhere, self.everywhere)
+
+    def _flow(self, target: int, source: int) -> Plane:
+        """The same on the raster that motion is found on."""
         return self._flows.of(
             (target, source),
             lambda: self._completion(target)(dis_flow(self._luma(target), self._luma(source), self._preset)),
@@ -198,41 +201,53 @@ class WindowMotion:
     def consistent(self, target: int, source: int, box: Box | None = None) -> Boolean:
         """Inside the frame and passing the forward-backward test (Sundaram et al., ECCV 2010, eq. 5)."""
         box = box or self.everywhere
-        there = self.flow(target, source)[box]
-        back = self.read(self.flow(source, target), there, box)
+        agreed = self._agreed(target, source, self.raster.footprint(box))
+        return self.raster.enlarged_area(agreed, box, box)
+
+    def _agreed(self, target: int, source: int, box: Box) -> Boolean:
+        """The same for a part of the raster that motion is found on."""
+        there, (height, width) = self._flow(target, source)[box], self.raster.shape
+        x, y = places_of(there, box)
+        back = read_at(self._flow(source, target), x, y, (height, width))
         gap = channel_mean(np.square(there + back))
         size = channel_mean(np.square(there)) + channel_mean(np.square(back))
-        agreed: Boolean = self.inside(there, box) & (gap <= 0.01 * size + 0.25)
+        agreed: Boolean = inside(x, y, height, width) & (gap <= 0.01 * size + 0.25)
         return agreed
 
     def near(self, target: int, source: int) -> list[Way]:
         """The ways from each region of ``target`` to ``source``."""
+        return [self.way(target, source, place) for place in range(len(self.regions(target)))]
+
+    def way(self, target: int, source: int, place: int, part: Box | None = None) -> Way:
+        """The way from one of the regions of ``target`` to ``source``: of its box, or a part of that."""
         first, second = sorted((target, source))
         names = self._name(first), self._name(second)
         found = self._memory.regions.of(
             ("near", *names), lambda: (*self._ways(first, second), *self._ways(second, first))
         )
-        skipped = 0 if target == first else 2 * len(self.regions(first))
-        mine = found[skipped : skipped + 2 * len(self.regions(target))]
-        return [Way(flow, agreed) for flow, agreed in zip(mine[::2], mine[1::2], strict=True)]
+        at = 2 * (place if target == first else len(self.regions(first)) + place)
+        box = self.regions(target)[place].box
+        part = part or box
+        return Way(self.raster.enlarged(found[at], box, part), self.raster.enlarged_area(found[at + 1], box, part))
 
     def _ways(self, target: int, source: int) -> list[NDArray[Any]]:
         ways: list[NDArray[Any]] = []
         for region in self.regions(target):
-            ways += [self.flow(target, source)[region.box].copy(), self.consistent(target, source, region.box)]
+            box = self.raster.footprint(region.box)
+            ways += [self._flow(target, source)[box].copy(), self._agreed(target, source, box)]
         return ways
 
     def from_hole(self, target: int, source: int) -> tuple[Plane, Plane, Boolean]:
         """Where the pixels ``m`` of a hole lie in ``source``, x and y, and whether the way there is consistent."""
 
         def find() -> tuple[Plane, Boolean]:
-            flow = np.zeros((self.height, self.width, 2), np.float32)
-            agreed = np.zeros((self.height, self.width), bool)
-            for region, way in zip(self.regions(target), self.near(target, source), strict=True):
-                inner = region.within(region.core)
-                flow[region.core], agreed[region.core] = way.flow[inner], way.consistent[inner]
-            hole = self.holes[target]
-            return flow[hole], agreed[hole]
+            pixels = self.pixels(target)
+            flow, agreed = np.zeros((len(pixels), 2), np.float32), np.zeros(len(pixels), bool)
+            for place, region in enumerate(self.regions(target)):
+                way = self.way(target, source, place, region.core)
+                pixels.take(way.flow, flow, region.core)
+                pixels.take(way.consistent, agreed, region.core)
+            return flow, agreed
 
         flow, agreed = self._memory.frames.of(("from hole", self._name(target), self._name(source)), find)
         pixels = self.pixels(target)
@@ -243,8 +258,10 @@ class WindowMotion:
     def step(self, frame: int) -> Homography:
         """The camera's motion from a frame to the next."""
 
-        key = ("step", self._name(frame), self._name(frame + 1))
-        return self._memory.frames.of(key, lambda: fit_homography(self.flow(frame, frame + 1), ~self.distrusted[frame]))
+        def find() -> Homography:
+            return self.raster.full_matrix(fit_homography(self._flow(frame, frame + 1), self._trusted(frame)))
+
+        return self._memory.frames.of(("step", self._name(frame), self._name(frame + 1)), find)
 
     def link(self, frame: int) -> None:
         """Find all that is asked of a frame and the next, while their flows are at hand."""
@@ -264,84 +281,69 @@ class WindowMotion:
         """Flow of the camera alone from ``target`` to ``source``."""
         return homography_flow(self.camera(target, source), self.height, self.width)
 
-    def refined_camera_flow(self, target: int, source: int, box: Box | None = None) -> Plane:
-        """Camera flow plus what it leaves: parallax, lens, moving things; completed inside the target's hole."""
-        box = box or self.everywhere
-        rest = self._flows.of(("rest", target, source), lambda: self._rest(target, source))[box]
-        x, y = places_of(rest, box)
-        matrix = self.camera(target, source)
-        over = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2]
-        over = np.where(np.abs(over) < 1e-9, 1e-9, over)
-        away = [(matrix[i, 0] * x + matrix[i, 1] * y + matrix[i, 2]) / over - at for i, at in enumerate((x, y))]
-        return rest + np.stack(away, -1).astype(np.float32)
-
-    def near_by_camera(self, target: int, source: int) -> list[Plane]:
-        """The refined camera flow of each region of ``target``."""
+    def way_by_camera(self, target: int, source: int, place: int) -> Plane:
+        """Camera flow of a region plus what it leaves: parallax, lens, moving things; completed in the hole."""
         key = ("camera", self._name(target), self._name(source))
-        return list(
-            self._memory.regions.of(
-                key, lambda: tuple(self.refined_camera_flow(target, source, r.box) for r in self.regions(target))
-            )
-        )
+
+        def find() -> tuple[Plane, ...]:
+            rest = self._rest(target, source)
+            return tuple(rest[self.raster.footprint(region.box)].copy() for region in self.regions(target))
+
+        box = self.regions(target)[place].box
+        rest = self.raster.enlarged(self._memory.regions.of(key, find)[place], box, box)
+        return rest + carried_by(self.camera(target, source), *places_of(rest, box))
 
     def _rest(self, target: int, source: int) -> Plane:
         """What is left when the source has been brought over by the camera's motion, found by dense flow."""
         # Rounded once: flow on flat picture hangs on single codes.
-        exact = self._flows.of(("luma", source), lambda: luma(self.prefilled(source)(self.everywhere)))
-        rest, _ = self._left_by(self.camera(target, source), target, exact)
+        rest, _ = self._left_by(self.camera(target, source), target, self._exact_luma(source), self.raster)
         return self._completion(target)(rest)
 
-    def lent_flows(self, target: int, number: int) -> tuple[Plane, Plane]:
-        """Two ways from ``target`` into a lent frame: a homography alone, made exact by flow, and that flow itself.
+    def lent_ways(self, target: int, number: int) -> tuple[FlowOf, FlowOf]:
+        """Two ways from parts of ``target`` into a lent frame: a homography alone, made exact by flow, and that flow.
 
         The first is right wherever the set is flat or the camera stood still, far into a hole too; the second where
         there is parallax, near the hole's edge.
         """
         assert self.lent is not None
-        shown, homography = luma(self.lent.frames[number]), self.lent.homography(target, number)
+        frame, homography = self.lent.frames[number], self.lent.homography(target, number)
+        raster = MotionRaster(frame.shape[0], frame.shape[1], round(len(frame) * self.raster.shape[0] / self.height))
+        shown = raster.reduced(luma(frame))
         for _ in range(2):
             found = homography
-            rest, inside = self._left_by(found, target, shown)
-            known = inside & ~self.distrusted[target]
-            homography = found @ fit_homography(rest, known)
+            rest, shows = self._left_by(found, target, shown, raster)
+            known = shows & self._trusted(target)
+            homography = found @ self.raster.full_matrix(fit_homography(rest, known))
         rest = complete_flow(rest, ~known)
-        rigid = homography_flow(homography, self.height, self.width)
-        return rigid, rest + self.read(homography_flow(found, self.height, self.width), rest)
 
-    def _left_by(self, matrix: Homography, target: int, shown: Plane) -> tuple[Plane, Boolean]:
-        """Flow from ``target`` to a picture brought over by a homography, and where that shows anything."""
-        size = (self.width, self.height)
+        def exact(box: Box) -> Plane:
+            left = self.raster.enlarged(rest[self.raster.footprint(box)], box, box)
+            return left + carried_by(found, *places_of(left, box))
+
+        def rigid(box: Box) -> Plane:
+            return carried_by(homography, *places_of(np.zeros((1, 1, 2), np.float32), box))
+
+        return rigid, exact
+
+    def _left_by(self, matrix: Homography, target: int, shown: Plane, source: MotionRaster) -> tuple[Plane, Boolean]:
+        """Flow from ``target`` to a luma brought over by a homography, and where that shows anything.
+
+        Of rasters that motion is found on.
+        """
+        size, reduced = self.raster.shape[::-1], self.raster.reduced_matrix(matrix, source)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        brought = cv2.warpPerspective(shown, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        brought = cv2.warpPerspective(shown, reduced, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-        inside = cv2.warpPerspective(np.ones(size[::-1], np.uint8), matrix, size, flags=flags)
+        shows = cv2.warpPerspective(np.ones(shown.shape, np.uint8), reduced, size, flags=flags)
         own = self._luma(target)
-        codes = np.where(inside > 0, luma_codes(np.asarray(brought, np.float32)), own)
-        return dis_flow(own, codes, self._preset), np.asarray(inside > 0)
+        codes = np.where(shows > 0, luma_codes(np.asarray(brought, np.float32)), own)
+        return dis_flow(own, codes, self._preset), np.asarray(shows > 0)
 
     def _luma(self, frame: int) -> NDArray[np.uint8]:
+        return luma_codes(self._exact_luma(frame))
+
+    def _exact_luma(self, frame: int) -> Plane:
+        """Of the prefilled frame, on the raster that motion is found on."""
         return self._memory.frames.of(
-            ("luma", self._name(frame)), lambda: luma_u8(self.prefilled(frame)(self.everywhere))
+            ("luma", self._name(frame)), lambda: self.raster.reduced(luma(self.prefilled(frame)(self.everywhere)))
         )
-
-
-def places_of(flow: Plane, box: Box) -> tuple[Plane, Plane]:
-    """Where the pixels of a part of a frame point to: x and y in pixels."""
-    rows, columns = (np.arange(part.start, part.stop, dtype=np.float32) for part in box)
-    return columns[None] + flow[..., 0], rows[:, None] + flow[..., 1]
-
-
-def _span(places: Plane, length: int) -> tuple[int, int]:
-    """What reads at such places may look at, of so many pixels."""
-    first = int(np.clip(np.floor(places.min()) - _TAPS_PX, 0, length - 1))
-    last = int(np.clip(np.ceil(places.max()) + _TAPS_PX, first, length - 1))
-    return first, last + 1
-
-
-def _as_picture(places: Plane) -> Plane:
-    """OpenCV takes points as a picture, and none of 32767 columns or more."""
-    if places.ndim == 2:
-        return places
-    padded = np.zeros(-(-len(places) // _ROW) * _ROW, np.float32)
-    padded[: len(places)] = places
-    return padded.reshape(-1, _ROW)

@@ -3,29 +3,63 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
 from interpositive.functional.examples import Example
 
 _NUM_TURNS = 8
+_LENT, _LINED_UP = "lent_frames", "lent_homographies"
 
 
 @dataclass(frozen=True)
 class TryingOut:
     """What a try must see to be like the shot: frames to either side, at least ``reach``.
 
-    What a task changes smoothly over the frame may be tried on pictures of no more than ``long_side_px``.
+    Methods may be told apart on pictures of no more than ``long_side_px``, and what changes smoothly over the frame on
+    far smaller ones.
     """
 
     reach: int = 0
     long_side_px: int | None = None
 
+    def size_of(self, height: int, width: int) -> tuple[int, int]:
+        """The rows and columns that a picture is brought to."""
+        share = 1.0 if self.long_side_px is None else min(1.0, self.long_side_px / max(height, width))
+        return max(1, round(height * share)), max(1, round(width * share))
+
+    def condition(self, told: Mapping[str, Tensor], height: int, width: int) -> dict[str, Tensor]:
+        """What is told of a window of such pictures, for these: what other takes lend becomes smaller by as much."""
+        rows, columns = self.size_of(height, width)
+        if (rows, columns) == (height, width) or _LENT not in told:
+            return dict(told)
+        lent = told[_LENT]
+        size = max(1, round(lent.shape[2] * rows / height)), max(1, round(lent.shape[3] * columns / width))
+        window = _centred_scale(width / columns, height / rows)
+        theirs = _centred_scale(lent.shape[3] / size[1], lent.shape[2] / size[0])
+        return {
+            **told,
+            _LENT: F.adaptive_avg_pool2d(lent, size),
+            _LINED_UP: torch.linalg.inv(theirs) @ told[_LINED_UP].double() @ window,
+        }
+
+
+def _centred_scale(across: float, down: float) -> Tensor:
+    """From pixels of a smaller picture to those of a larger one, which are areas, not points."""
+    return torch.tensor(
+        [[across, 0.0, 0.5 * across - 0.5], [0.0, down, 0.5 * down - 0.5], [0.0, 0.0, 1.0]], dtype=torch.float64
+    )
+
 
 AS_PLANNED = TryingOut()
+PIXELS_PX = 960
+"""Longer sides of pictures on which methods that find pixels are told apart."""
 
 
 def hide_elsewhere(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from interpositive.functional.examples import Example
 from interpositive.tasks.contract import Task
+from interpositive.tasks.holding_out import PIXELS_PX, TryingOut
 from interpositive.tasks.laying_out import Asked
 from interpositive.tasks.other_takes import AskedOfTakes
 from interpositive.tasks.wires import coverage_to_mask
@@ -27,6 +28,7 @@ class Removal(Task):
 
     asks: ClassVar[type[Asked]] = AskedOfTakes
     can_be_found = True
+    trying_out: ClassVar[TryingOut] = TryingOut(long_side_px=PIXELS_PX)
     mask_margin_px: tuple[int, int]
 
     @abstractmethod

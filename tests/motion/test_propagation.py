@@ -24,7 +24,8 @@ def shot() -> tuple[NDArray[np.float32], WindowMotion]:
 
 def swept(motion: WindowMotion, *, backward: bool) -> dict[int, Carried]:
     """Of frames that are one region."""
-    return {frame: carried for frame, (carried,) in sweep(motion, backward=backward).items()}
+    found = sweep(motion, backward=backward)
+    return {frame: found.part(frame, 0) for frame in found}
 
 
 def psnr(picture: NDArray[np.float32], truth: NDArray[np.float32], where: NDArray[np.bool_]) -> float:

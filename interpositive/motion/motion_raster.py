@@ -1,0 +1,98 @@
+"""A smaller raster that motion is found on, and the way between it and a picture's own."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from interpositive.motion.camera_motion import Homography
+from interpositive.motion.hole_regions import Box
+
+Plane = NDArray[np.float32]
+Boolean = NDArray[np.bool_]
+
+_BESIDE_PX = 2
+"""Between pixels of the smaller raster its neighbours are read."""
+
+
+class MotionRaster:
+    """The raster of a picture of ``height`` rows and ``width`` columns, brought to ``rows`` rows if it has more.
+
+    Pixels are areas: the centre of the first lies half a pixel in on either raster. Where nothing is brought to
+    another size, everything is given as it came.
+    """
+
+    def __init__(self, height: int, width: int, rows: int | None = None) -> None:
+        share = 1.0 if rows is None else min(1.0, rows / height)
+        self.full = height, width
+        self.shape = (max(1, round(height * share)), max(1, round(width * share)))
+        self.is_full = self.shape == self.full
+        self._scale = width / self.shape[1], height / self.shape[0]
+        (x, y), identity = self._scale, np.eye(3)
+        self._to_full = np.array([[x, 0.0, 0.5 * x - 0.5], [0.0, y, 0.5 * y - 0.5], [0.0, 0.0, 1.0]])
+        self._to_full = identity if self.is_full else self._to_full
+
+    def reduced(self, plane: Plane) -> Plane:
+        """A plane ``h w`` of the picture's raster, by area."""
+        if self.is_full:
+            return plane
+        return np.asarray(cv2.resize(plane, self.shape[::-1], interpolation=cv2.INTER_AREA), np.float32)
+
+    def touched(self, hole: Boolean) -> Boolean:
+        """Where a hole ``h w`` of the picture's raster covers any of a pixel."""
+        if self.is_full:
+            return hole
+        return self.reduced(hole.astype(np.float32)) > 1e-6
+
+    def reduced_matrix(self, matrix: Homography, source: MotionRaster | None = None) -> Homography:
+        """A homography from this raster's picture to another's (of the same raster, if None), on the smaller ones."""
+        if self.is_full:
+            return matrix
+        return np.asarray(np.linalg.inv((source or self)._to_full) @ matrix @ self._to_full)
+
+    def full_matrix(self, matrix: Homography) -> Homography:
+        """A homography of the smaller raster, on the picture's own."""
+        if self.is_full:
+            return matrix
+        return np.asarray(self._to_full @ matrix @ np.linalg.inv(self._to_full))
+
+    def footprint(self, box: Box) -> Box:
+        """What of the smaller raster a part of the picture is enlarged from."""
+        if self.is_full:
+            return box
+        rows, columns = (
+            slice(
+                max(0, int(part.start / scale) - _BESIDE_PX),
+                min(size, int(np.ceil(part.stop / scale)) + _BESIDE_PX),
+            )
+            for part, scale, size in zip(box, self._scale[::-1], self.shape, strict=True)
+        )
+        return rows, columns
+
+    def enlarged(self, flow: Plane, whole: Box, part: Box) -> Plane:
+        """Flow ``h w 2``, cut to the footprint of ``whole``, as a part of that has it: in its own pixels."""
+        if self.is_full:
+            return flow[_within(whole, part)]
+        return self._read(flow, whole, part) * np.asarray(self._scale, np.float32)
+
+    def enlarged_area(self, area: Boolean, whole: Box, part: Box) -> Boolean:
+        """An area ``h w``, cut to the footprint of ``whole``, as a part of that has it."""
+        if self.is_full:
+            return area[_within(whole, part)]
+        return self._read(area.astype(np.float32), whole, part) > 0.5
+
+    def _read(self, field: Plane, whole: Box, part: Box) -> Plane:
+        rows, columns = part
+        beside = self.footprint(whole)
+        matrix = np.linalg.inv(self._to_full)[:2]
+        matrix[:, 2] += matrix[:, :2] @ (columns.start, rows.start) - (beside[1].start, beside[0].start)
+        size = (columns.stop - columns.start, rows.stop - rows.start)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        read = cv2.warpAffine(np.ascontiguousarray(field), matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(read, np.float32)
+
+
+def _within(whole: Box, part: Box) -> Box:
+    rows, columns = (slice(p.start - w.start, p.stop - w.start) for p, w in zip(part, whole, strict=True))
+    return rows, columns
