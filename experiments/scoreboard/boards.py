@@ -67,7 +67,7 @@ BOARDS = (
         frozenset({OTHER_TAKE}),
         # Wires of 1.5 px and more at the judged size.
         found=("task.width_px_at_1080=[7.5,24]", "task.shadow_share=0"),
-        finder_steps=600,
+        finder_steps=1000,
     ),
     Board(
         "plate_cleaning",
@@ -80,7 +80,7 @@ BOARDS = (
         },
         frozenset({OTHER_TAKE}),
         found=("task.kinds=[0.5,0.2,0.3,0,0]",),
-        finder_steps=600,
+        finder_steps=1000,
     ),
     Board(
         "deflicker",
@@ -123,6 +123,8 @@ BOARDS = (
     ),
 )
 TIMED_FRAMES = 6
+FINDER_WINDOWS = 48
+"""Windows that a finder learns from, as `dailies=default` has; the mini-models' are fewer."""
 QUICK_SHARE = 10
 """By how much ``--quick`` divides steps and windows."""
 QUICK_PRODUCTIONS = ("stage", "gopro_hero7", "sam2_juggle")

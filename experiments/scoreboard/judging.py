@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from boards import QUICK_SHARE, Board
+from boards import FINDER_WINDOWS, QUICK_SHARE, Board
 from held_out_footage import HeldOut
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -75,6 +75,7 @@ def training_keys(board: Board, mini_model: str, production: str, output: Path, 
         *once,
         *QUIET,
         f"finder.max_steps={finder_steps if mini_model == board.delivered else 0}",
+        f"finder.num_train_windows={max(2, FINDER_WINDOWS // QUICK_SHARE if quick else FINDER_WINDOWS)}",
     ]
 
 

@@ -53,8 +53,8 @@ class DailiesConfig(BaseModel):
     prepared_folder: Path | None = None
 
 
-_ENOUGH_STEPS = 2000
-"""Of a finder that nobody set: four minutes of one core, which other processes of a long run wait for."""
+_ENOUGH_STEPS = 1000
+"""Of a finder that nobody set: minutes of one core, which other processes of a long run wait for."""
 
 
 class FinderConfig(BaseModel):
@@ -65,12 +65,15 @@ class FinderConfig(BaseModel):
     max_steps: int | None = Field(ge=0, le=10**9)
     learning_rate: float = Field(gt=0, le=1e6)
     num_windows: int = Field(ge=1, le=100_000)
+    num_train_windows: int | None = Field(ge=1, le=100_000)
     offsets: list[int]
     widths: list[int]
     crop_px: int
+    view_px: int
     crops_per_frame: int
     frames_per_window: int
     share_on_it: float
+    negative_share: float
 
 
 class TrainConfig(BaseModel):
@@ -213,12 +216,16 @@ def _finding(
     given = read_config(FinderConfig, config.finder, "finder")
     if given.max_steps == 0:
         return None
-    arguments = given.model_dump(exclude={"max_steps", "learning_rate", "num_windows"})
+    arguments = given.model_dump(exclude={"max_steps", "learning_rate", "num_windows", "num_train_windows"})
     torch.manual_seed(seed_from("finder weights", config.seed))
     finder = Finder(**arguments)
+    recipe = {"finder": arguments, "evidence": EVIDENCE_VERSION}
+    dailies = _dailies(config, production, takes, task, finder.prepare, recipe)
+    if given.num_train_windows is not None:
+        dailies.num_windows["train"] = given.num_train_windows
     return FinderStage(
         finder,
-        _dailies(config, production, takes, task, finder.prepare, {"finder": arguments, "evidence": EVIDENCE_VERSION}),
+        dailies,
         arguments,
         min(settings.max_steps, _ENOUGH_STEPS) if given.max_steps is None else given.max_steps,
         given.learning_rate,

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from interpositive.backbones.finder_network import FinderNetwork
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
-from interpositive.motion.finding_evidence import FindingEvidence, num_channels
+from interpositive.motion.finding_evidence import FindingEvidence, negative_evidence, num_channels
+from interpositive.motion.line_joining import join_lines
 from interpositive.motion.window_motion import Plane
 from interpositive.objectives.pixel import weighted_mean
 from interpositive.records.bounds import Bounds, refuse_outside
@@ -27,9 +28,11 @@ _BOUNDS: Bounds = {
     "offsets": (1, 1000),
     "widths": (4, 1024),
     "crop_px": (16, 4096),
+    "view_px": (16, 4096),
     "crops_per_frame": (1, 256),
     "frames_per_window": (1, 1000),
     "share_on_it": (0.0, 1.0),
+    "negative_share": (0.0, 1.0),
 }
 
 
@@ -38,6 +41,7 @@ class Finder(nn.Module):
 
     ``offsets`` are the neighbours it compares a frame with, on both sides. Of each prepared window it learns from
     ``frames_per_window`` frames, ``crops_per_frame`` crops each, ``share_on_it`` of them about something to be found.
+    A step sees a part of each crop, ``view_px`` square, turned and mirrored, ``negative_share`` of them in negative.
     """
 
     def __init__(
@@ -45,10 +49,12 @@ class Finder(nn.Module):
         *,
         offsets: Sequence[int] = (1, 2, 4, 8),
         widths: Sequence[int] = (32, 64, 96, 128),
-        crop_px: int = 96,
-        crops_per_frame: int = 4,
-        frames_per_window: int = 5,
+        crop_px: int = 160,
+        view_px: int = 112,
+        crops_per_frame: int = 3,
+        frames_per_window: int = 3,
         share_on_it: float = 0.5,
+        negative_share: float = 0.25,
     ) -> None:
         super().__init__()
         given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
@@ -61,9 +67,11 @@ class Finder(nn.Module):
             )
         self.offsets = tuple(offsets)
         self.crop_px = crop_px
+        self.view_px = view_px
         self.crops_per_frame = crops_per_frame
         self.frames_per_window = frames_per_window
         self.share_on_it = share_on_it
+        self.negative_share = negative_share
         self.network = FinderNetwork(num_channels(self.offsets), tuple(widths))
 
     @property
@@ -114,13 +122,9 @@ class Finder(nn.Module):
 
     def losses(self, example: Example, generator: torch.Generator) -> dict[str, Tensor]:
         """Cross-entropy and the Dice loss (Milletari et al., 2016) where it is certain what is there."""
-        turn_x, turn_y = torch.rand(2, generator=generator).tolist()
-        everything = torch.cat((example.input.float(), example.mask, example.condition["found"]), 2)[:, 0]
-        if turn_x < 0.5:
-            everything = everything.flip(-1)
-        if turn_y < 0.3:
-            everything = everything.flip(-2)
-        evidence, certain, found = everything[:, :-2], everything[:, -2:-1], everything[:, -1:]
+        crops = torch.cat((example.input.float(), example.mask, example.condition["found"]), 2)[:, 0]
+        views = torch.stack([self._view(crop, generator) for crop in crops])
+        evidence, certain, found = views[:, :-2], views[:, -2:-1], views[:, -1:]
         logits = self.network(evidence)
         likely = logits.sigmoid() * certain
         overlap = 2.0 * (likely * found).sum((1, 2, 3)) + 1.0
@@ -129,6 +133,26 @@ class Finder(nn.Module):
             "cross_entropy": weighted_mean(entropy, certain),
             "dice": (1.0 - overlap / (likely.sum((1, 2, 3)) + (found * certain).sum((1, 2, 3)) + 1.0)).mean(),
         }
+
+    def _view(self, crop: Tensor, generator: torch.Generator) -> Tensor:
+        """A part of a crop (evidence, then where it is certain, and what is there), as it could have been filmed too.
+
+        A production's few wires hang in few directions, dark or bright; learned as they are, others are missed.
+        """
+        height, width = crop.shape[-2:]
+        side = min(self.view_px, height, width)
+        aside_y, aside_x, flip_x, flip_y, turn, negative = torch.rand(6, generator=generator).tolist()
+        top, left = int(aside_y * (height - side + 1)), int(aside_x * (width - side + 1))
+        view = crop[:, top : top + side, left : left + side]
+        if flip_x < 0.5:
+            view = view.flip(-1)
+        if flip_y < 0.5:
+            view = view.flip(-2)
+        if turn < 0.5:
+            view = view.transpose(-1, -2)
+        if negative < self.negative_share:
+            view = torch.cat((negative_evidence(view[:-2], self.offsets), view[-2:]))
+        return view
 
     @torch.no_grad()
     def look(self, frames: Tensor, keep: range) -> Plane:
@@ -166,25 +190,42 @@ def _truth(example: Example) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
 class Settling:
     """How likelihoods become a mask: what is likelier than ``low`` and touches ``high`` somewhere.
 
-    Pieces whose bounding box has a diagonal shorter than ``least_px`` are dropped.
+    Straight pieces that continue each other over gaps of up to ``join_px`` are joined, unless that is 0. Then pieces
+    whose bounding box has a diagonal shorter than ``least_px`` are dropped.
     """
 
     high: float = 0.5
     low: float = 0.5
     least_px: float = 0.0
+    join_px: int = 0
 
     def settle(self, likely: Plane) -> NDArray[np.bool_]:
         """The mask ``h w`` of one frame."""
-        above = (likely > self.low).astype(np.uint8)
-        num, numbered, boxes, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
-        labels: NDArray[np.int32] = np.asarray(numbered, np.int32)
+        return longer_than(self.joined(likely), self.least_px)
+
+    def joined(self, likely: Plane) -> NDArray[np.bool_]:
+        """The same with its short pieces still there."""
+        num, labels, _ = _pieces(likely > self.low)
         highest = np.zeros(num, np.float32)
         np.maximum.at(highest, labels.ravel(), likely.ravel())
-        diagonals = np.hypot(boxes[:, cv2.CC_STAT_WIDTH], boxes[:, cv2.CC_STAT_HEIGHT])
-        kept = (highest > self.high) & (diagonals >= self.least_px)
+        kept = highest > self.high
         kept[0] = False
-        settled: NDArray[np.bool_] = kept[labels]
-        return settled
+        mask: NDArray[np.bool_] = kept[labels]
+        return join_lines(mask, self.join_px) if self.join_px else mask
+
+
+def longer_than(mask: NDArray[np.bool_], least_px: float) -> NDArray[np.bool_]:
+    """A mask ``h w`` without pieces whose bounding box has a shorter diagonal."""
+    _, labels, boxes = _pieces(mask)
+    kept = np.hypot(boxes[:, cv2.CC_STAT_WIDTH], boxes[:, cv2.CC_STAT_HEIGHT]) >= least_px
+    kept[0] = False
+    left: NDArray[np.bool_] = kept[labels]
+    return left
+
+
+def _pieces(mask: NDArray[np.bool_]) -> tuple[int, NDArray[np.int32], NDArray[np.int32]]:
+    num, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    return num, np.asarray(labels, np.int32), np.asarray(boxes, np.int32)
 
 
 @dataclass(frozen=True)

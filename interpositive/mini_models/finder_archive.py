@@ -36,6 +36,7 @@ class FinderRecipe(Record):
     high: float
     low: float
     least_px: float
+    join_px: int = 0
     recall: float
     precision: float
     num_frames: int
@@ -44,7 +45,7 @@ class FinderRecipe(Record):
     @property
     def settling(self) -> Settling:
         """How likelihoods become a mask."""
-        return Settling(self.high, self.low, self.least_px)
+        return Settling(self.high, self.low, self.least_px, self.join_px)
 
     @property
     def words(self) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import torch
+from torch import Tensor
 
 from interpositive.functional.luma import luma
 from interpositive.motion.line_responses import line_responses, steady_line_responses
@@ -96,3 +98,17 @@ class FindingEvidence:
 def num_channels(offsets: Sequence[int]) -> int:
     """How many channels the evidence has."""
     return 26 + 2 * len(set(offsets)) + 2 * len(_LINES)
+
+
+def negative_evidence(channels: Tensor, offsets: Sequence[int]) -> Tensor:
+    """What the evidence ``c h w`` would be, had the frames been photographed in negative: dark wires become bright.
+
+    Differences change their sign, responses to bright and to dark lines change places, and the spread stays.
+    """
+    spread = 10 + 2 * len(set(offsets))
+    first_line = spread + 8
+    last = len(channels) - 2
+    lines = channels[first_line:last]
+    lines = lines.reshape(-1, 2, *lines.shape[1:]).flip(1).reshape(lines.shape)
+    parts = (-channels[:spread], channels[spread : spread + 1], -channels[spread + 1 : first_line], lines)
+    return torch.cat((*parts, -channels[last:]))

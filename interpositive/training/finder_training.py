@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tqdm import tqdm
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.dailies.prepared_windows import batch_to_example, prepare_windows
 from interpositive.functional.seeds import generator_from
-from interpositive.mini_models.finder import VISIBLE, Counts, Finder, Settling, count_apart
+from interpositive.mini_models.finder import VISIBLE, Counts, Finder, Settling, count_apart, longer_than
 from interpositive.mini_models.finder_archive import FINDER_NAME, FinderRecipe, save_finder
 from interpositive.records.publishing import retire_folder
 from interpositive.training.checkpoint_format import newest_valid_checkpoint, take_snapshot, write_checkpoint
@@ -29,9 +30,10 @@ _CHECKPOINTS_NAME = "finder_checkpoints"
 _RECALL_COUNTS = 1.5
 """A wire that is missed stays in the film; what is named wrongly is repaired like any hole, and a person can take it
 back: recall counts one and a half times as much."""
-_HIGHS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+_HIGHS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
 _LOW_SHARES = (1.0, 0.5)
-_LEAST_PX = (0.0, 8.0, 24.0)
+_LEAST_PX = (0.0, 12.0, 24.0, 40.0, 60.0)
+_JOIN_PX = (0, 41)
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ def train_finder(
         high=settling.high,
         low=settling.low,
         least_px=settling.least_px,
+        join_px=settling.join_px,
         recall=round(counts.recall, 4),
         precision=round(counts.precision, 4),
         num_frames=num_frames,
@@ -155,13 +158,16 @@ def choose_settling(finder: Finder, windows: Iterable[HeldOutWindow]) -> tuple[S
         changed = (example.input - example.target)[kept].abs().amax(1).numpy() > VISIBLE
         drawn = window.judged[:, 0].numpy() > 0
         looked_at += list(zip(finder.look(example.input, window.keep), drawn & changed, drawn, strict=True))
-    choices = [Settling(high, high * share, least) for high in _HIGHS for share in _LOW_SHARES for least in _LEAST_PX]
-    best, best_score, counts = choices[0], -1.0, Counts()
-    for choice in choices:
-        apart = [count_apart(choice.settle(likely), wanted, drawn) for likely, wanted, drawn in looked_at]
-        fine, broad = (sum(each, Counts()) for each in zip(*apart, strict=True))
-        kinds = (fine, broad) if fine.wanted and broad.wanted else (fine + broad,)
-        score = sum(kind.f_score(_RECALL_COUNTS) for kind in kinds) / len(kinds)
-        if score > best_score:
-            best, best_score, counts = choice, score, fine + broad
+    best, best_score, counts = Settling(), -1.0, Counts()
+    for high, share, join_px in product(_HIGHS, _LOW_SHARES, _JOIN_PX):
+        joined = [Settling(high, high * share, join_px=join_px).joined(likely) for likely, _, _ in looked_at]
+        for least_px in _LEAST_PX:
+            masks = [longer_than(mask, least_px) for mask in joined]
+            apart = [count_apart(mask, *truth) for mask, (_, *truth) in zip(masks, looked_at, strict=True)]
+            fine, broad = (sum(each, Counts()) for each in zip(*apart, strict=True))
+            kinds = (fine, broad) if fine.wanted and broad.wanted else (fine + broad,)
+            score = sum(kind.f_score(_RECALL_COUNTS) for kind in kinds) / len(kinds)
+            if score > best_score:
+                best, best_score = Settling(high, high * share, least_px, join_px), score
+                counts = fine + broad
     return best, counts, len(looked_at)

@@ -71,6 +71,29 @@ def test_the_same_generator_prepares_the_same_and_it_learns(example: Example) ->
     assert likely[drawn].mean() > likely[~drawn].mean() + 0.2
 
 
+def test_a_step_sees_crops_from_every_side_and_in_negative() -> None:
+    finder = Finder(**{**SMALL, "view_px": 16}, negative_share=0.5)
+    num = finder.network.stem[0].in_channels // 4
+    crop = torch.zeros(num + 2, 24, 32)
+    crop[0], crop[-2] = 0.3, 1.0
+    crop[-1, :, 3:5] = 1.0
+    views = [finder._view(crop, generator_from("view", n)) for n in range(40)]
+    assert all(view.shape[1:] == (16, 16) for view in views)
+    turned = [bool(view[-1].any(1).all()) for view in views if view[-1].any()]
+    assert len(turned) < 40 and 0.2 < sum(turned) / len(turned) < 0.8, "elsewhere in the crop, upright or lying"
+    assert {round(view[0].mean().item(), 3) for view in views} == {0.3, -0.3}
+    assert all((view[-2] == 1).all() and view[-1].min() >= 0 for view in views), "the truth is never in negative"
+
+
+def test_pieces_of_a_wire_are_joined_before_short_ones_are_dropped() -> None:
+    likely = np.zeros((60, 120), np.float32)
+    likely[20:22, 5:45] = likely[20:22, 65:105] = 0.9
+    likely[50:52, 50:70] = 0.9
+    assert Settling(0.5, 0.5, 60.0, 41).settle(likely)[20:22, 5:105].all()
+    assert not Settling(0.5, 0.5, 60.0, 41).settle(likely)[50:52].any()
+    assert not Settling(0.5, 0.5, 60.0).settle(likely).any()
+
+
 def test_settling_keeps_what_is_long_enough_and_somewhere_likely() -> None:
     likely = np.zeros((20, 40), np.float32)
     likely[2, 2:30] = 0.4

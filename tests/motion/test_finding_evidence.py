@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from productions import panning_shot
 
-from interpositive.motion.finding_evidence import FindingEvidence, num_channels
+from interpositive.motion.finding_evidence import FindingEvidence, negative_evidence, num_channels
 
 OFFSETS = (1, 2)
 UNLIKE_TYPICAL = slice(6, 9)
@@ -26,3 +27,13 @@ def test_a_window_of_one_frame_has_evidence_too() -> None:
     channels = FindingEvidence(frames, OFFSETS).channels(0)
     assert not channels[UNLIKE_TYPICAL].any(), "it is its own neighbour"
     assert channels.std() > 0.05
+
+
+def test_a_negative_has_the_evidence_of_its_frames_in_negative() -> None:
+    frames = panning_shot(5, num_frames=5, speed_px=(0.0, 0.0), actor=False)
+    frames[2, 20:22, 10:60] = 0.05
+    frames[2, 40, 30] = 1.0
+    positive, negative = (FindingEvidence(each, OFFSETS).channels(2) for each in (frames, 1.0 - frames))
+    turned = negative_evidence(torch.from_numpy(positive), OFFSETS).numpy()
+    # Flow and medians see codes of 8 bits, which round.
+    assert np.abs(turned - negative).max() < 0.05 and np.abs(positive - negative).max() > 1.0
