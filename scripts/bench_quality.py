@@ -23,7 +23,7 @@ import cv2
 import torch
 from bars import Costs
 from boards import BOARDS, PRODUCTIONS, QUICK_PRODUCTIONS, TIMED_FRAMES, Board
-from cost import costs_of
+from cost import cost_of
 from finding import finding
 from held_out_footage import HeldOut, bring_in
 from judging import held_out, judged, seconds_to_train, trained
@@ -98,15 +98,12 @@ def judge(board: Board, productions: Sequence[HeldOut], output: Path, quick: boo
     if with_cost:
         take = Path(held_out(output / "productions" / productions[0].name)[0].path)
         for name, run in runs.items():
-            model, _ = load_archive(run / "archive")
-            is_delivered = name == board.delivered
-            methods = model.methods if is_delivered and not quick else [model.trained_method]
+            method = load_archive(run / "archive")[0].trained_method
             num_frames = TIMED_FRAMES // 3 if quick else TIMED_FRAMES
-            found = costs_of(run, take, methods, num_frames, output / "costs" / board.task / name)
-            for method, cost in found.items():
-                costs[method if is_delivered else name] = {**cost, "over": f"{cost['num_frames']} frames"}
-            if is_delivered:
-                costs["apply"] = costs[model.trained_method]
+            found = cost_of(run, take, method, num_frames, output / "costs" / board.task / name)
+            costs[method if name == board.delivered else name] = {**found, "over": f"{found['num_frames']} frames"}
+            if name == board.delivered:
+                costs["apply"] = costs[method]
     return Judged(board, merged(board, reports), reports[board.delivered], costs)
 
 

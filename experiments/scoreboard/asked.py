@@ -123,7 +123,7 @@ def times(task: str) -> list[Bar]:
     """Time and memory of the delivered mini-model."""
     return [
         Bar(task, "≤ 300 s of training at 384 x 216", cost("train", "seconds"), most=300.0),
-        Bar(task, "≤ 4 s a frame at 1080p", cost("apply", "seconds"), most=4.0),
+        Bar(task, "≤ 8 processor s a frame at 1080p (4 s on two cores)", cost("apply", "cpu_seconds"), most=8.0),
         Bar(task, "≤ 3072 MiB at the peak at 1080p", cost("apply", "peak_mib"), most=3072.0),
     ]
 

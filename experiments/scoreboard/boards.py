@@ -122,7 +122,8 @@ BOARDS = (
         num_frames=24,
     ),
 )
-TIMED_FRAMES = 6
+TIMED_FRAMES = 20
+"""Of a shot whose windows of large frames read as many to either side as they ever do."""
 FINDER_WINDOWS = 48
 """Windows that a finder learns from, as `dailies=default` has; the mini-models' are fewer."""
 QUICK_SHARE = 10

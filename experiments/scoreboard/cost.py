@@ -1,4 +1,4 @@
-"""What a method costs on a frame of 1920 x 1080: seconds and the peak of memory, in a process of its own."""
+"""What the delivered mini-model takes for a frame of 1920 x 1080 in the midst of a shot: time and peak memory."""
 
 from __future__ import annotations
 
@@ -9,39 +9,33 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 HEIGHT = 1080
 
 
-def costs_of(
-    run: Path, take: Path, methods: Sequence[str], num_frames: int, folder: Path
-) -> dict[str, dict[str, float]]:
-    """Seconds a frame and peak MiB of a run's methods in one window of ``num_frames``; read where measured before.
+def cost_of(run: Path, take: Path, method: str, num_frames: int, folder: Path) -> dict[str, float]:
+    """Processor seconds and seconds a frame, and peak MiB, of a run's method; read where measured before.
 
-    ``take`` is enlarged and damaged as in training; around the window lie as many frames as the mini-model asks for.
+    ``take`` is enlarged and damaged as in training, and restored as `interpositive apply` does it, window by window and
+    in a process of its own, until ``num_frames`` are given out. The first window, which finds what others share, is
+    not counted into a frame's time where there is more than one. What is found out about the shot as a whole is.
     """
     from interpositive.mini_models.archive import archive_digest
     from interpositive.records.publishing import write_file_whole
 
-    asked = [archive_digest(run / "archive"), num_frames]
+    asked = [archive_digest(run / "archive"), num_frames, "midst"]
     folder.mkdir(parents=True, exist_ok=True)
-    costs: dict[str, dict[str, float]] = {}
-    for method in methods:
-        record = folder / f"{method}.json"
-        if record.is_file() and (found := json.loads(record.read_text()))["asked"] == asked:
-            costs[method] = found["cost"]
+    record = folder / f"{method}.json"
+    if record.is_file() and (found := json.loads(record.read_text()))["asked"] == asked:
+        cost: dict[str, float] = found["cost"]
+        return cost
     with tempfile.TemporaryDirectory() as scratch:
-        missing = [method for method in methods if method not in costs]
-        if missing:
-            # Damaging is no part of the cost, and its memory not of the peak.
-            _call("--prepare", run, take, num_frames, scratch)
-        for method in missing:
-            costs[method] = json.loads(_call("--measure", run, method, num_frames, scratch).splitlines()[-1])
-            text = json.dumps({"asked": asked, "cost": costs[method]}, indent=1)
-            write_file_whole(folder / f"{method}.json", text)
-    return costs
+        # Damaging is no part of the cost, and its memory not of the peak.
+        _call("--prepare", run, take, num_frames, scratch)
+        cost = json.loads(_call("--measure", run, method, num_frames, scratch).splitlines()[-1])
+    write_file_whole(record, json.dumps({"asked": asked, "cost": cost}, indent=1))
+    return cost
 
 
 def _call(*arguments: object) -> str:
@@ -50,9 +44,10 @@ def _call(*arguments: object) -> str:
 
 
 def prepare(run: Path, take: Path, num_frames: int, folder: Path) -> None:
-    """Write a damaged window of the take, its mask and what the task tells of it into a folder."""
+    """Write a damaged shot's frames, their masks and what the task tells of them into a folder."""
     import cv2
     import numpy as np
+    import torch
 
     from interpositive.cli.runs import open_run
     from interpositive.delivery.restoring import AS_STORED, frames_to_values
@@ -61,45 +56,67 @@ def prepare(run: Path, take: Path, num_frames: int, folder: Path) -> None:
 
     opened = open_run(run)
     reader = open_reader(take)
-    codes = reader.window(0, min(len(reader), num_frames + 2 * opened.mini_model.reach_frames))
+    # As many more as the last of them are lent pixels by.
+    codes = reader.window(0, min(len(reader), num_frames + opened.mini_model.reach_frames))
     reader.close()
     size = (round(codes.shape[2] * HEIGHT / codes.shape[1] / 2) * 2, HEIGHT)
     large = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC) for frame in codes])
     example = opened.task.example(frames_to_values(large, AS_STORED), generator_from("cost"), None)
-    plate = np.rint(example.input.permute(0, 2, 3, 1).numpy() * 255).clip(0, 255).astype(np.uint8)
-    np.save(folder / "plate.npy", plate)
-    np.save(folder / "mask.npy", example.mask[:, 0].numpy().astype(np.float32))
-    told = {name: value.numpy() for name, value in example.condition.items() if name != "judged"}
-    np.savez(folder / "told.npz", **told)
+    for number, (frame, mask) in enumerate(zip(example.input, example.mask, strict=True)):
+        plate = np.rint(frame.permute(1, 2, 0).numpy() * 255).clip(0, 255).astype(np.uint8)
+        np.savez(folder / f"{number}.npz", plate=plate, mask=mask[0].numpy())
+    told = {name: value for name, value in example.condition.items() if name != "judged"}
+    values = example.input
+    del example, large, codes
+    spent = time.process_time()
+    told |= dict(opened.task.tell(values))
+    spent = time.process_time() - spent
+    torch.save({"told": told, "cpu_seconds": spent / len(values), "num_frames": len(values)}, folder / "told.pt")
 
 
 def measure(run: Path, method: str, num_frames: int, folder: Path) -> dict[str, float]:
-    """Restore the middle of the window."""
+    """Restore the shot as far as ``num_frames``."""
     import numpy as np
     import torch
 
     from interpositive.cli.runs import open_run
-    from interpositive.delivery.restoring import AS_STORED, frames_to_values
-    from interpositive.functional.examples import Example
+    from interpositive.delivery.restoring import WindowPlan, restore_shot
 
-    opened = open_run(run)
-    model = opened.mini_model.eval()
-    plate = frames_to_values(np.load(folder / "plate.npy"), AS_STORED)
-    mask = torch.from_numpy(np.load(folder / "mask.npy"))[:, None]
-    told = {name: torch.from_numpy(value) for name, value in np.load(folder / "told.npz").items()}
-    first = (len(plate) - min(num_frames, len(plate))) // 2
-    keep = range(first, min(len(plate), first + num_frames))
-    began, spent = time.perf_counter(), time.process_time()
-    # What is found out about the shot as a whole is paid for here too.
-    told |= dict(opened.task.tell(plate))
-    # Some results are made when they are asked for.
-    model.restore(Example(plate, mask, condition=told), keep, [method])[method]
-    count = sum(bool(mask[number].any()) for number in keep)
+    model = open_run(run).mini_model.eval()
+    told = torch.load(folder / "told.pt", weights_only=True)
+    num_there = told["num_frames"]
+
+    def read(what: str, first: int, last: int) -> np.ndarray:
+        return np.stack([np.load(folder / f"{number}.npz")[what] for number in range(first, last)])
+
+    height, width = read("plate", 0, 1).shape[1:3]
+    plan, num_kept = WindowPlan(), 0 if model.hides_masked else 1
+    windows = plan.windows(num_there, model.reach_frames, height, width, num_kept)
+    # A window gives out its frames as far as the next begins; the last of these that are asked for ends the measuring.
+    ends = [window.start for window in windows[1:]] + [num_there]
+    last = next(end for end in ends if end >= min(num_frames, num_there))
+    began = [time.perf_counter(), time.process_time()]
+    counted = 0
+    for frame in restore_shot(
+        lambda first, last: read("plate", first, last),
+        lambda first, last: read("mask", first, last),
+        num_there,
+        model,
+        [method],
+        plan,
+        read_condition=lambda first, last: {name: value[first:last] for name, value in told["told"].items()},
+    ):
+        counted += bool(frame.mask.any())
+        if frame.number + 1 == ends[0] and last > ends[0]:
+            began, counted = [time.perf_counter(), time.process_time()], 0
+        if frame.number + 1 == last:
+            break
+    seconds, cpu_seconds = time.perf_counter() - began[0], time.process_time() - began[1]
     return {
-        "seconds": (time.perf_counter() - began) / count,
-        "cpu_seconds": (time.process_time() - spent) / count,
+        "seconds": seconds / max(1, counted) + told["cpu_seconds"],
+        "cpu_seconds": cpu_seconds / max(1, counted) + told["cpu_seconds"],
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "num_frames": count,
+        "num_frames": counted,
     }
 
 

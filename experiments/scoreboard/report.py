@@ -101,7 +101,7 @@ def method_rows(judged: Judged) -> tuple[list[str], list[list[str]]]:
     headline = judged.board.headline
     title, form = HEADLINES[headline]
     heads = ["method", f"{title}: soundstage", "real", *(name for _, name, _ in COLUMNS)]
-    heads += ["processor s to train", "s a 1080p frame", "peak MiB"]
+    heads += ["processor s to train", "processor s a 1080p frame", "peak MiB"]
     rows = []
     for label in judged.board.judged:
         shots = under(judged.board, judged.shots, label)
@@ -115,7 +115,7 @@ def method_rows(judged: Judged) -> tuple[list[str], list[list[str]]]:
                 f"train {method}" if method == UNET else "train" if method == "trained" else "", {}
             )
             apply = judged.costs.get(method, {})
-            row += [_cell(train.get("seconds"), "{:.0f}"), _cell(apply.get("seconds"), "{:.2f}")]
+            row += [_cell(train.get("seconds"), "{:.0f}"), _cell(apply.get("cpu_seconds"), "{:.2f}")]
             rows.append([*row, _cell(apply.get("peak_mib"), "{:.0f}")])
     return heads, rows
 

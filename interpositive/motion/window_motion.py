@@ -8,8 +8,8 @@ that windows of one shot can share.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, cached_property
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -31,6 +31,8 @@ from interpositive.motion.spatial_fill import thin_plate_values
 Plane = NDArray[np.float32]
 Boolean = NDArray[np.bool_]
 
+
+Found = TypeVar("Found")
 
 STIFF_TENSION = 0.02
 SLACK_TENSION = 2.0
@@ -93,11 +95,7 @@ class WindowMotion:
         self._memory = memory if memory is not None else ShotMemory()
         self._shared = memory is not None
         self._flows = MotionMemory(_FLOWS_MIB)
-        self.regions = cache(self._regions)
-        self.pixels = cache(self._pixels)
-        self._name = cache(self._make_name)
-        self._completion = cache(self._make_completion)
-        self._trusted = cache(self._make_trusted)
+        self._of_frames: dict[tuple[str, int], Any] = {}
 
     @cached_property
     def value_range(self) -> tuple[float, float]:
@@ -110,22 +108,37 @@ class WindowMotion:
         kernel = np.ones((3, 3), np.uint8)
         return np.stack([cv2.dilate(hole.view(np.uint8), kernel) > 0 for hole in self.holes])
 
-    def _regions(self, frame: int) -> list[Region]:
-        if self._margin_px is None:
-            return [whole_frame(self.holes[frame].shape)]
-        return hole_regions(self.holes[frame], self._margin_px)
+    def regions(self, frame: int) -> list[Region]:
+        """Where what is asked of a frame is found."""
 
-    def _pixels(self, frame: int) -> HolePixels:
-        return HolePixels(self.holes[frame])
+        def find() -> list[Region]:
+            if self._margin_px is None:
+                return [whole_frame(self.holes[frame].shape)]
+            return hole_regions(self.holes[frame], self._margin_px)
 
-    def _make_name(self, frame: int) -> bytes | int:
-        return fingerprint(self.frames[frame], self.holes[frame]) if self._shared else frame
+        return self._of_frame("regions", frame, find)
 
-    def _make_completion(self, frame: int) -> FlowCompletion:
-        return FlowCompletion(~self._trusted(frame))
+    def pixels(self, frame: int) -> HolePixels:
+        """The pixels of a frame's hole."""
+        return self._of_frame("pixels", frame, lambda: HolePixels(self.holes[frame]))
 
-    def _make_trusted(self, frame: int) -> Boolean:
-        return ~self.raster.touched(self.distrusted[frame])
+    def _name(self, frame: int) -> bytes | int:
+        if not self._shared:
+            return frame
+        return self._of_frame("name", frame, lambda: fingerprint(self.frames[frame], self.holes[frame]))
+
+    def _completion(self, frame: int) -> FlowCompletion:
+        return self._of_frame("completion", frame, lambda: FlowCompletion(~self._trusted(frame)))
+
+    def _trusted(self, frame: int) -> Boolean:
+        return self._of_frame("trusted", frame, lambda: ~self.raster.touched(self.distrusted[frame]))
+
+    def _of_frame(self, name: str, frame: int, find: Callable[[], Found]) -> Found:
+        # Not a cache of bound methods: a window that refers to itself stays, with all its frames, until the garbage
+        # collector comes by, which arrays do not call.
+        if (name, frame) not in self._of_frames:
+            self._of_frames[name, frame] = find()
+        return cast(Found, self._of_frames[name, frame])
 
     # -- the hole bridged from its own frame ------------------------------------------
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from productions import panning_shot
 
 from interpositive.motion.camera_motion import homography_flow
+from interpositive.motion.motion_memory import ShotMemory
 from interpositive.motion.motion_raster import MotionRaster
 from interpositive.motion.window_motion import WindowMotion
 
@@ -64,3 +68,20 @@ def test_a_pan_is_found_on_half_the_rows_as_far_as_on_all() -> None:
     assert np.abs(motion.camera_flow(2, 0)[inner] - (6.0, 2.0)).max() < 0.5
     (rest,) = [motion.way_by_camera(2, 0, 0)]
     assert np.abs(rest[inner] - (6.0, 2.0)).mean() < 0.3
+
+
+def test_a_window_that_is_let_go_is_gone_at_once() -> None:
+    """Its frames are large, and a window after it takes as much."""
+    frames = panning_shot(3, num_frames=3, height=HEIGHT, width=WIDTH, actor=False)
+    masks = np.zeros(frames.shape[:3], np.float32)
+    masks[:, 50:56] = 1.0
+    motion = WindowMotion(frames, masks, margin_px=24, memory=ShotMemory(), motion_rows=HEIGHT // 2)
+    motion.way_by_camera(2, 0, 0)
+    motion.from_hole(1, 0)
+    gone = weakref.ref(motion)
+    gc.disable()
+    try:
+        del motion
+        assert gone() is None
+    finally:
+        gc.enable()
