@@ -273,7 +273,7 @@ def judge(
 def blobs_on_scene(name: str, clean: Tensor) -> NDArray[np.float32]:
     """Two ragged discs that move with the camera, ``t h w``: on the busiest of a few drawn places, apart."""
     motion = motion_of(Example(clean, torch.zeros_like(clean[:, :1])))
-    steps = [fit_homography(motion.flow(t, t + 1), ~motion.distrusted[t]) for t in range(motion.num_frames - 1)]
+    steps = [fit_homography(motion.flow(t, t + 1), ~motion.distrusted(t)) for t in range(motion.num_frames - 1)]
     path, middle = CameraPath(steps), motion.num_frames // 2
     height, width = motion.height, motion.width
     radius = BLOB_OF_HEIGHT * height

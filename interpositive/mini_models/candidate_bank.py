@@ -208,7 +208,7 @@ class BankBuilder:
         error[:NUM_SPATIAL] = _bridge_error(motion.holes[frame][box], sigma_px)
         # Both are of the spatial kind; the distance tells the slack one from the stiff one.
         distances[1] = 1.0
-        around = ~motion.distrusted[frame][box]
+        around = ~motion.distrusted(frame)[box]
         target = np.ascontiguousarray(motion.frames[frame][box])
         for index, view in enumerate(views, start=NUM_SPATIAL):
             kinds[index], distances[index], lent[index] = view.kind, view.distance, view.lent

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from interpositive.backbones.fusion_network import CandidateScorer, ResidualUNet
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
+from interpositive.functional.freed_memory import give_back_freed_memory
 from interpositive.functional.threads import in_turn
 from interpositive.mini_models.candidate_bank import (
     KINDS,
@@ -265,6 +266,7 @@ class CandidateFusion(MiniModel):
         lent = {name: torch.zeros(len(keep), num_lent) for name in learned}
         if learned and any(motion.holes[frame].any() for frame in keep):
             builder.find_shared()
+            give_back_freed_memory()
         for name in wanted:
             if name in CLASSICAL_FILLS:
                 found = [classical_fill(name, motion, lambda: builder.sweeps, frame) for frame in keep]
@@ -275,6 +277,7 @@ class CandidateFusion(MiniModel):
                 fills[name].append(fill)
                 certainty[name].append(sure)
                 lent[name][index] = given[name]
+            give_back_freed_memory()
         holes = (motion.holes[frame] for frame in keep)
         seen = torch.tensor([int((hole & ~unseen).sum()) for hole, unseen in zip(holes, never_seen, strict=True)])
         for name in learned:

@@ -102,11 +102,9 @@ class WindowMotion:
         """Lowest and highest value that a fill may have."""
         return value_range(self.frames)
 
-    @cached_property
-    def distrusted(self) -> Boolean:
-        """The holes, a pixel wider all around: what touches them is not compared, ``t h w``."""
-        kernel = np.ones((3, 3), np.uint8)
-        return np.stack([cv2.dilate(hole.view(np.uint8), kernel) > 0 for hole in self.holes])
+    def distrusted(self, frame: int) -> Boolean:
+        """A frame's hole, a pixel wider all around: what touches it is not compared, ``h w``."""
+        return np.asarray(cv2.dilate(self.holes[frame].view(np.uint8), np.ones((3, 3), np.uint8)) > 0)
 
     def regions(self, frame: int) -> list[Region]:
         """Where what is asked of a frame is found."""
@@ -131,7 +129,7 @@ class WindowMotion:
         return self._of_frame("completion", frame, lambda: FlowCompletion(~self._trusted(frame)))
 
     def _trusted(self, frame: int) -> Boolean:
-        return self._of_frame("trusted", frame, lambda: ~self.raster.touched(self.distrusted[frame]))
+        return self._of_frame("trusted", frame, lambda: ~self.raster.touched(self.distrusted(frame)))
 
     def _of_frame(self, name: str, frame: int, find: Callable[[], Found]) -> Found:
         # Not a cache of bound methods: a window that refers to itself stays, with all its frames, until the garbage
