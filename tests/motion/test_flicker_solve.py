@@ -44,6 +44,14 @@ def test_flicker_goes(shot: Pictures, kind: str, left: float) -> None:
     assert uneven(steadied(flickering), shot) < left * uneven(flickering, shot)
 
 
+def test_a_pan_under_a_lens_that_falls_off_is_no_light_that_drifts(shot: Pictures) -> None:
+    ys, xs = np.mgrid[-1:1:90j, -1:1:144j].astype(np.float32)
+    dark_corners = shot * (1.0 - 0.2 * (xs**2 + (0.625 * ys) ** 2))[..., None]
+    random = np.random.default_rng(2)
+    flickering = put_flicker(dark_corners, draw_flicker("boiling", T, 0.12, 0.2, random), CURVE, random)
+    assert uneven(steadied(flickering), dark_corners) < 0.2 * uneven(flickering, dark_corners)
+
+
 def test_a_steady_shot_is_left_alone(shot: Pictures) -> None:
     assert np.square(steadied(shot) - shot).mean() < 10 ** (-5.5)
 
