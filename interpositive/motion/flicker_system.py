@@ -20,7 +20,7 @@ _SQUARES = 9
 _ACROSS, _DOWN, _TURNS_DOWN = 4.5, 3.5, 6
 _PRIOR_DEVIATION = 0.1
 _SHADING = 0.005
-_NUM_RADII, _FALL_OFF = 2, 0.1
+_NUM_RADII, _FALL_OFF = 2, 0.05
 _ORDER, _ROUNDS = 3, 3
 """How many frames foretell the next, and how often the final system is weighed anew."""
 _ALIKE = 50.0
