@@ -167,7 +167,8 @@ def restore_shot(
                 *provenance.of(number),
                 grain=None if matched is None else (matched.before, matched.after),
             )
-        give_back_freed_memory()
+            # What a frame was measured and encoded with.
+            give_back_freed_memory()
 
 
 class _Provenance:
@@ -250,13 +251,15 @@ def changed_pixels(found: Frames, plate: Frames) -> NDArray[np.bool_]:
 class _Buffer:
     """Frames, their values and their masks, so that what windows share is not decoded twice.
 
-    Values are kept in one place, where the next window's move up: no window is ever there twice.
+    Values are kept in one place, where the next window's move up: no window is ever there twice. Codes are kept where
+    they do not follow from their values: those of 8 or 16 bit that nothing converts do, to the last bit.
     """
 
     def __init__(self, read_frames: ReadFrames, read_mask: ReadMask, colour: PlateColour) -> None:
         self._read_frames, self._read_mask, self._colour = read_frames, read_mask, colour
         self._first = 0
         self._codes: dict[int, Frames] = {}
+        self._deep = False
         self._num = 0
         self._values = self._masks = torch.zeros(0)
 
@@ -271,11 +274,19 @@ class _Buffer:
     def codes(self, number: int) -> Frames:
         """A frame's codes ``h w 3``; read if it is the next one."""
         self._read_to(number + 1)
-        return self._codes[number]
+        return self._codes[number] if number in self._codes else self._codes_of_values(number)
 
     def give_codes(self, number: int) -> Frames:
         """The same, for the last time."""
-        return self._codes.pop(number)
+        return self._codes.pop(number) if number in self._codes else self._codes_of_values(number)
+
+    def _codes_of_values(self, number: int) -> Frames:
+        values = np.ascontiguousarray(self.values(number)[0].permute(1, 2, 0).numpy())
+        return (
+            np.rint(values * np.float32(65535)).astype(np.uint16)
+            if self._deep
+            else np.rint(values * np.float32(255)).astype(np.uint8)
+        )
 
     def mask(self, number: int) -> NDArray[np.float32]:
         """A frame's mask ``h w``, the caller's own."""
@@ -308,11 +319,13 @@ class _Buffer:
         if last <= start:
             return
         frames, masks = self._read_frames(start, last), self._read_mask(start, last)
+        self._deep = frames.dtype == np.uint16
         num = last - self._first
         if num > len(self._values):
             self.reserve(num, *frames.shape[1:3])
         for place, frame in enumerate(frames, start=self._num):
             self._values[place] = frames_to_values(frame[None], self._colour)[0]
-            self._codes[self._first + place] = frame
+            if self._colour.converts or frame.dtype.kind != "u":
+                self._codes[self._first + place] = frame
         self._masks[self._num : num, 0] = torch.from_numpy(masks)
         self._num = num

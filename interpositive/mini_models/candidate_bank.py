@@ -210,7 +210,9 @@ class BankBuilder:
         distances[1] = 1.0
         around = ~motion.distrusted(frame)[box]
         target = np.ascontiguousarray(motion.frames[frame][box])
-        for index, view in enumerate(views, start=NUM_SPATIAL):
+        for index in range(NUM_SPATIAL, NUM_SPATIAL + len(views)):
+            # Together they take as much as the bank: none stays once it is in.
+            view = views.pop(0)
             kinds[index], distances[index], lent[index] = view.kind, view.distance, view.lent
             picture, usable = view.picture, view.usable
             if view.lent >= 0:

@@ -251,3 +251,13 @@ def test_of_all_methods_one_is_whole_at_a_time() -> None:
     for frame, other in zip(lazily, footage.restore(KnownErrors(), WindowPlan(5, 2, 3), tuple(ERRORS)), strict=True):
         for method, codes in frame.results.items():
             np.testing.assert_array_equal(codes, other.results[method])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_every_code_comes_back_from_the_values_that_windows_keep(dtype: type[np.unsignedinteger[Any]]) -> None:
+    top = int(np.iinfo(dtype).max)
+    codes = np.resize(np.arange(top + 1, dtype=dtype), (1, 256, 512, 3))
+    unmasked = np.zeros((1, 256, 512), np.float32)
+    (frame,) = restore_shot(lambda *_: codes, lambda *_: unmasked, 1, KnownErrors(), ["prior"], WindowPlan())
+    assert frame.plate.dtype == dtype and np.array_equal(frame.plate, codes[0])
+    assert np.array_equal(frame.results["prior"], codes[0])
