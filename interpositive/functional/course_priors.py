@@ -15,7 +15,7 @@ Course = NDArray[np.float64]
 
 LEAST_DEVIATION = 2e-5
 _QUICK_FRAMES = 9
-_LEAST_POWER, _MOST_POWER = 0.01, 1e4
+_LEAST_POWER, _MOST_POWER = 0.01, 100.0
 
 
 def agreed_deviation(first: Course, second: Course) -> Course:
