@@ -307,8 +307,9 @@ class CandidateFusion(MiniModel):
         if not hole.any():
             nothing = (np.zeros((0, 3), np.float32), np.zeros(0, np.float32))
             return dict.fromkeys(methods, nothing), hole, {name: torch.zeros(num_lent) for name in methods}
-        pictures = {name: np.zeros((*hole.shape, 3), np.float32) for name in methods}
-        sure = np.zeros(hole.shape, np.float32)
+        pixels = motion.pixels(frame)
+        fills = {name: np.zeros((len(pixels), 3), np.float32) for name in methods}
+        sure = np.zeros(len(pixels), np.float32)
         never_seen = np.zeros(hole.shape, bool)
         lent = {name: torch.zeros(num_lent) for name in methods}
         for region, whole in builder.build_near(frame):
@@ -321,12 +322,12 @@ class CandidateFusion(MiniModel):
                 inner = Region(core, box).within(core)
                 for name in methods:
                     estimate = found.prior if name == "prior" else found.final
-                    pictures[name][core] = rearrange(estimate[0].cpu().numpy(), "c h w -> h w c")[inner]
+                    pixels.take(rearrange(estimate[0].cpu().numpy(), "c h w -> h w c")[inner], fills[name], core)
                     weight = found.prior_weight if name == "prior" else found.weight
                     _add_lent(lent[name], bank, weight[0, :, 0].cpu()[:, *inner], hole[core])
-                sure[core] = found.certainty[0, 0].cpu().numpy()[inner]
+                pixels.take(found.certainty[0, 0].cpu().numpy()[inner], sure, core)
                 never_seen[core] = ~np.logical_or.reduce(bank.valid[NUM_SPATIAL:], axis=0)[inner]
-        return {name: (picture[hole], sure[hole]) for name, picture in pictures.items()}, hole & never_seen, lent
+        return {name: (fill, sure) for name, fill in fills.items()}, hole & never_seen, lent
 
     def _fused(self, bank: Bank, prefill: Picture, hole: NDArray[np.bool_]) -> Fused:
         device = self.log_temperature.device
