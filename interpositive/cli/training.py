@@ -56,6 +56,9 @@ class DailiesConfig(BaseModel):
 _ENOUGH_STEPS = 1000
 """Of a finder that nobody set: minutes of one core, which other processes of a long run wait for."""
 
+_HANGS_ANY_WAY = {"turned_share": 0.5, "negative_share": 0.25}
+"""Of views, where what is to be found could as well lie, and be bright for dark."""
+
 
 class FinderConfig(BaseModel):
     """The keys of ``conf/finder/``: how a finder learns, then :class:`interpositive.mini_models.finder.Finder`'s."""
@@ -73,7 +76,8 @@ class FinderConfig(BaseModel):
     crops_per_frame: int
     frames_per_window: int
     share_on_it: float
-    negative_share: float
+    turned_share: float | None
+    negative_share: float | None
 
 
 class TrainConfig(BaseModel):
@@ -217,6 +221,9 @@ def _finding(
     if given.max_steps == 0:
         return None
     arguments = given.model_dump(exclude={"max_steps", "learning_rate", "num_windows", "num_train_windows"})
+    for name, share in _HANGS_ANY_WAY.items():
+        if arguments[name] is None:
+            arguments[name] = share * task.hangs_any_way
     torch.manual_seed(seed_from("finder weights", config.seed))
     finder = Finder(**arguments)
     recipe = {"finder": arguments, "evidence": EVIDENCE_VERSION}

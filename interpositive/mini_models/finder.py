@@ -32,6 +32,7 @@ _BOUNDS: Bounds = {
     "crops_per_frame": (1, 256),
     "frames_per_window": (1, 1000),
     "share_on_it": (0.0, 1.0),
+    "turned_share": (0.0, 1.0),
     "negative_share": (0.0, 1.0),
 }
 
@@ -41,7 +42,8 @@ class Finder(nn.Module):
 
     ``offsets`` are the neighbours it compares a frame with, on both sides. Of each prepared window it learns from
     ``frames_per_window`` frames, ``crops_per_frame`` crops each, ``share_on_it`` of them about something to be found.
-    A step sees a part of each crop, ``view_px`` square, turned and mirrored, ``negative_share`` of them in negative.
+    A step sees a part of each crop, ``view_px`` square and mirrored, ``turned_share`` of them turned by a right angle,
+    ``negative_share`` in negative.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Finder(nn.Module):
         crops_per_frame: int = 3,
         frames_per_window: int = 3,
         share_on_it: float = 0.5,
+        turned_share: float = 0.5,
         negative_share: float = 0.25,
     ) -> None:
         super().__init__()
@@ -71,6 +74,7 @@ class Finder(nn.Module):
         self.crops_per_frame = crops_per_frame
         self.frames_per_window = frames_per_window
         self.share_on_it = share_on_it
+        self.turned_share = turned_share
         self.negative_share = negative_share
         self.network = FinderNetwork(num_channels(self.offsets), tuple(widths))
 
@@ -148,7 +152,7 @@ class Finder(nn.Module):
             view = view.flip(-1)
         if flip_y < 0.5:
             view = view.flip(-2)
-        if turn < 0.5:
+        if turn < self.turned_share:
             view = view.transpose(-1, -2)
         if negative < self.negative_share:
             view = torch.cat((negative_evidence(view[:-2], self.offsets), view[-2:]))

@@ -23,13 +23,15 @@ class Task(ABC):
     ``lacks`` is what a shot lacks that this fix gives it: pixels within frames, whole frames, what lies beyond their
     borders, the right light, or another shot's look. Only mini-models that supply it can learn the task. ``asks`` is
     what may be asked at apply time. ``can_be_found`` is whether what it repairs shows, so that a finder can learn to
-    see it (``mask=auto``). ``trying_out`` is what its methods must see where they are tried on the shot.
+    see it (``mask=auto``), and ``hangs_any_way`` whether that could as well lie, and be bright for dark.
+    ``trying_out`` is what its methods must see where they are tried on the shot.
     """
 
     name: str
     lacks: ClassVar[Lack] = "pixels"
     asks: ClassVar[type[Asked]] = Asked
     can_be_found: ClassVar[bool] = False
+    hangs_any_way: ClassVar[bool] = False
     trying_out: ClassVar[TryingOut] = AS_PLANNED
 
     @abstractmethod

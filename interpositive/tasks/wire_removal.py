@@ -40,6 +40,7 @@ class WireRemoval(Removal):
     """
 
     name = "wire_removal"
+    hangs_any_way = True
 
     def __init__(
         self,

@@ -32,7 +32,7 @@ _RECALL_COUNTS = 1.5
 back: recall counts one and a half times as much."""
 _HIGHS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
 _LOW_SHARES = (1.0, 0.5)
-_LEAST_PX = (0.0, 12.0, 24.0, 40.0, 60.0)
+_LEAST_PX = (0.0, 8.0, 24.0)
 _JOIN_PX = (0, 41)
 
 
