@@ -18,7 +18,7 @@ from interpositive.cli.metrics import assemble_metrics
 from interpositive.cli.productions import ProductionConfig
 from interpositive.cli.starting import begin, footage_of, read_adapter
 from interpositive.dailies.data_module import ProductionDataModule
-from interpositive.dailies.prepared_windows import Prepare
+from interpositive.dailies.prepared_windows import MakeExample, Prepare
 from interpositive.dailies.take import Take
 from interpositive.errors import ConfigError
 from interpositive.functional.seeds import seed_from
@@ -161,7 +161,8 @@ def assemble_training(plain: Mapping[str, Any]) -> AssembledTraining:
             found=unknown,
             expected=f"names of its {len(takes)} takes, such as {[take.name for take in takes[:8]]}",
         )
-    dailies = _dailies(config, production, takes, task, mini_model.prepare, mini_model.preparation or config.mini_model)
+    recipe = mini_model.preparation or config.mini_model
+    dailies = _dailies(config, production, takes, task.lesson, mini_model.prepare, recipe)
     finding = _finding(config, production, takes, task, settings)
     # Refused here, before any process is started.
     dailies.share(0, compute.num_processes)
@@ -191,14 +192,14 @@ def _dailies(
     config: TrainConfig,
     production: ProductionConfig,
     takes: Sequence[Take],
-    task: Task,
+    make_example: MakeExample,
     prepare: Prepare,
     recipe: object,
 ) -> ProductionDataModule:
     """The production's takes as windows that ``prepare`` makes examples of; ``recipe`` is all that these depend on."""
     return ProductionDataModule(
         takes,
-        task.example,
+        make_example,
         prepare,
         folder=config.dailies.prepared_folder or production.workspace / "prepared",
         recipe_digest=sha256_of_value([config.task, recipe]),
@@ -227,7 +228,7 @@ def _finding(
     torch.manual_seed(seed_from("finder weights", config.seed))
     finder = Finder(**arguments)
     recipe = {"finder": arguments, "evidence": EVIDENCE_VERSION}
-    dailies = _dailies(config, production, takes, task, finder.prepare, recipe)
+    dailies = _dailies(config, production, takes, task.example, finder.prepare, recipe)
     if given.num_train_windows is not None:
         dailies.num_windows["train"] = given.num_train_windows
     return FinderStage(

@@ -119,7 +119,8 @@ def choose_method(
         looked_at = held_out.condition["judged"].flatten(1).any(1).nonzero()
         keep = range(int(looked_at[0]), int(looked_at[-1]) + 1)
         kept = slice(keep.start, keep.stop)
-        truth, judged = held_out.target[kept], held_out.condition["judged"][kept].clone()
+        # No part of the plate without what is held out is to stay in memory.
+        truth, judged = held_out.target[kept].clone(), held_out.condition["judged"][kept].clone()
         own = torch.from_numpy(masks[kept] > 0)[:, None]
         told = {name: value for name, value in held_out.condition.items() if name != "judged"}
         held_out = replace(held_out, target=None, condition=told)

@@ -86,7 +86,11 @@ def load_archive(folder: Path) -> tuple[MiniModel, ArchiveRecipe]:
         mini_model = kind(**recipe.arguments)
         mini_model.load_state_dict(weights)
     except (RuntimeError, TypeError, ValueError) as error:
-        raise IntegrityError(f"{folder / WEIGHTS_NAME} does not fit its recipe", found=str(error)[:300]) from None
+        raise IntegrityError(
+            f"{folder / WEIGHTS_NAME} does not fit its recipe",
+            found=str(error)[:300],
+            remedy="what another version of interpositive learned is used with that version; train again with this one",
+        ) from None
     return mini_model.eval(), recipe
 
 

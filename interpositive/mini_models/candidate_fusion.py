@@ -23,6 +23,14 @@ from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
 from interpositive.functional.freed_memory import give_back_freed_memory
 from interpositive.functional.threads import in_turn
+from interpositive.mini_models.bank_tensors import (
+    add_lent,
+    bank_tensors,
+    choose_candidates,
+    describe,
+    picture_tensor,
+    plane_tensor,
+)
 from interpositive.mini_models.candidate_bank import (
     KINDS,
     LOOKED_AT_PX,
@@ -37,7 +45,8 @@ from interpositive.mini_models.classical_fills import CLASSICAL_FILLS, classical
 from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restored
 from interpositive.mini_models.exportable import Exportable
 from interpositive.mini_models.fusion_export import fusion_exportables
-from interpositive.mini_models.hole_fills import Blend, Picture, blend_along_flow, composed
+from interpositive.mini_models.hole_fills import Blend, Chosen, Picture, blend_along_flow, composed
+from interpositive.mini_models.kept_plate import Beside, Kept, KeptPlate, keeping_loss, thickest_px, thin_parts
 from interpositive.motion.hole_regions import Region
 from interpositive.motion.motion_memory import ShotMemory
 from interpositive.motion.window_motion import WindowMotion
@@ -49,6 +58,7 @@ _NUM_SCORER_WORDS = len(KINDS) + 1
 _NUM_RESIDUAL_FEATURES = 3 + 3 + 1 + 1 + 1 + 1
 _INVALID_LOGIT = -30.0
 _FOLDED_PX = 8
+_MOSTLY = 0.5
 _TILE_PX = 128
 """No more of a hole is looked at by the networks at a time: they hold some hundred numbers for each of its pixels."""
 _BOUNDS: Bounds = {
@@ -62,20 +72,25 @@ _BOUNDS: Bounds = {
     "candidates_per_step": (1, 1000),
     "temperature": (1e-6, 1e6),
     "motion_rows": (32, 100_000),
+    "plate_px_at_1080": (0.0, 1080.0),
 }
 
 
 @dataclass(frozen=True)
 class Fused:
-    """Where fusion stands: the prior's picture, the learned choice, and the final estimate (all ``b 3 h w``).
+    """Where fusion stands: the prior's picture, the learned choice, that corrected, and the final estimate with what is
+    kept of the plate (all ``b 3 h w``).
 
-    ``weight`` and ``prior_weight`` (``b n 1 h w``) are what each candidate has of the latter two.
+    ``certainty`` is of the prior and of what is ``filled``; ``kept`` (``b 1 h w``) is the plate's share in the last.
+    ``weight`` and ``prior_weight`` (``b n 1 h w``) are what each candidate has of choice and prior.
     """
 
     prior: Tensor
     fused: Tensor
+    filled: Tensor
     final: Tensor
     certainty: Tensor
+    kept: Kept
     weight: Tensor
     prior_weight: Tensor
 
@@ -84,6 +99,7 @@ class CandidateFusion(MiniModel):
     """Learned fusion of aligned candidates with a small residual.
 
     ``crop_px`` and ``crops_per_frame`` shape what training draws;
+    ``plate_px_at_1080`` is how thick a hole may be, at 1080 lines, for its plate to be looked at (0: never);
     ``frames_per_window`` target frames are taken from each prepared window, and
     ``candidates_per_step`` of the bank are shown at a time (candidate dropout).
     In frames of more than ``motion_rows`` motion is found at that height; pixels are copied at the frames' own.
@@ -105,6 +121,7 @@ class CandidateFusion(MiniModel):
         candidates_per_step: int = 10,
         temperature: float = 0.02,
         motion_rows: int = 432,
+        plate_px_at_1080: float = 24.0,
     ) -> None:
         super().__init__()
         given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
@@ -125,6 +142,8 @@ class CandidateFusion(MiniModel):
         self.scorer = CandidateScorer(_NUM_SCORER_FEATURES, _NUM_SCORER_WORDS, scorer_width)
         first, second, third = residual_widths
         self.residual = ResidualUNet(_NUM_RESIDUAL_FEATURES, (first, second, third))
+        self.plate_px_at_1080 = plate_px_at_1080
+        self.keeper = KeptPlate()
         self.blend = Blend()
         self.motion_rows = motion_rows
         self._memory = ShotMemory()
@@ -149,16 +168,19 @@ class CandidateFusion(MiniModel):
             bank = builder.build(frame)
             prefill = builder.motion.prefilled(frame)
             hole = builder.motion.holes[frame]
+            thin = self._thin(hole)
             for top, left in self._crop_corners(synthetic[frame], generator):
                 box = (slice(top, top + self.crop_px), slice(left, left + self.crop_px))
                 prepared.append(
                     Example(
-                        input=_picture(prefill(box)).half(),
-                        mask=torch.from_numpy(hole[box].astype(np.float32))[None, None],
+                        input=picture_tensor(prefill(box)).half(),
+                        mask=plane_tensor(hole[box])[None],
                         target=example.target[frame : frame + 1, :, box[0], box[1]].half(),
                         condition={
-                            **_bank_tensors(bank.part(box)),
-                            "judged": torch.from_numpy(synthetic[frame][box].astype(np.float32))[None, None],
+                            **bank_tensors(bank.part(box)),
+                            "plate": picture_tensor(motion.frames[frame][box])[0].half(),
+                            "thin": plane_tensor(thin[box]),
+                            "judged": plane_tensor(synthetic[frame][box])[None],
                         },
                     )
                 )
@@ -185,19 +207,23 @@ class CandidateFusion(MiniModel):
         ]
 
     def losses(self, example: Example, generator: torch.Generator) -> dict[str, Tensor]:
-        """Charbonnier on the result, L1 on the choice, L1 on gradients; in the synthetic hole only."""
+        """Charbonnier on what is filled, L1 on the choice, L1 on gradients, and what is kept of the plate.
+
+        All in the synthetic hole only. The last does not move what the others train.
+        """
         assert example.target is not None
-        condition = _choose_candidates(example.condition, self.candidates_per_step, generator)
+        condition = choose_candidates(example.condition, self.candidates_per_step, generator)
         prefill = example.input[:, 0].float()
         hole = example.mask[:, 0].float()
         target = example.target[:, 0].float()
         judged = example.condition["judged"][:, 0].float()
         result = self.fuse(prefill, hole, condition)
-        composite = torch.where(hole > 0, result.final, target)
+        composite = torch.where(hole > 0, result.filled, target)
         return {
-            "charbonnier": charbonnier(result.final, target, judged),
+            "charbonnier": charbonnier(result.filled, target, judged),
             "fused_l1": 0.5 * absolute(result.fused, target, judged),
             "gradient": 0.5 * gradient_difference(composite, target, judged),
+            "kept": keeping_loss(result.kept, result.filled.detach(), result.final, target, judged * condition["thin"]),
         }
 
     # -- restoring ----------------------------------------------------------------
@@ -206,7 +232,8 @@ class CandidateFusion(MiniModel):
         """Fuse the candidates of a batch of frames.
 
         ``prefill`` is ``b 3 h w``, ``hole`` ``b 1 h w``; condition holds ``candidates`` ``b n 3 h w``,
-        ``valid`` and ``error`` ``b n 1 h w``, ``kinds`` and ``distances`` ``b n``.
+        ``valid`` and ``error`` ``b n 1 h w``, ``kinds`` and ``distances`` ``b n``, ``plate`` ``b 3 h w`` with whatever
+        is in the hole, and ``thin`` ``b 1 h w``, 1 where that may be looked at.
         """
         candidates = condition["candidates"].float()
         valid = condition["valid"].float()
@@ -226,7 +253,7 @@ class CandidateFusion(MiniModel):
             ),
             dim=2,
         )
-        words = _describe(condition["kinds"], condition["distances"])
+        words = describe(condition["kinds"], condition["distances"])
         logits = -error * torch.exp(-self.log_temperature) + 3.0 * self.scorer(features, words) + blocked
         weight = torch.softmax(logits, 1)
         fused = (weight * candidates).sum(1)
@@ -235,9 +262,21 @@ class CandidateFusion(MiniModel):
         seen = 1.0 - (1.0 - valid[:, NUM_SPATIAL:]).prod(1)
         best = weight.amax(1)
         residual = self.residual(torch.cat((fused, prefill, hole, seen, 5.0 * spread, best), 1))
-        final = fused + residual * hole
+        filled = fused + residual * hole
         certainty = torch.exp(-((weight * error).sum(1) + spread) / 0.05)
-        return Fused(prior, fused, final, certainty, weight, prior_weight)
+        plate, thin = condition["plate"].float(), condition["thin"].float()
+        shown = valid * (condition["kinds"] > 0).to(valid.dtype)[..., None, None, None]
+        # What is filled learns by itself, as if no plate were kept, and the rest on top of it.
+        beside = Beside(plate, prefill, filled.detach(), spread.detach(), certainty.detach(), candidates, shown)
+        kept = self.keeper(plate, thin, hole, beside)
+        final = filled.detach() + kept.share * (kept.mended - filled.detach())
+        return Fused(prior, fused, filled, final, certainty, kept, weight, prior_weight)
+
+    def _thin(self, hole: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Where the plate in a frame's hole may be looked at, ``h w``."""
+        if not self.plate_px_at_1080:
+            return np.zeros_like(hole)
+        return thin_parts(hole, thickest_px(self.plate_px_at_1080, len(hole)))
 
     @torch.no_grad()
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
@@ -262,8 +301,10 @@ class CandidateFusion(MiniModel):
         never_seen = [motion.holes[frame] for frame in keep]
         fills: dict[str, list[Picture]] = {name: [] for name in wanted}
         certainty: dict[str, list[Picture]] = {name: [] for name in wanted}
+        kept: dict[str, list[Picture]] = {name: [] for name in learned}
         num_lent = 0 if motion.lent is None else len(motion.lent.frames)
         lent = {name: torch.zeros(len(keep), num_lent) for name in learned}
+        seen = {name: torch.zeros(len(keep), dtype=torch.int64) for name in learned}
         if learned and any(motion.holes[frame].any() for frame in keep):
             builder.find_shared()
             give_back_freed_memory()
@@ -272,20 +313,26 @@ class CandidateFusion(MiniModel):
                 found = [classical_fill(name, motion, lambda: builder.sweeps, frame) for frame in keep]
                 fills[name], certainty[name] = [fill for fill, _ in found], [sure for _, sure in found]
         chosen = in_turn(lambda frame: self._choose(builder, frame, learned, num_lent), keep if learned else ())
-        for index, (of_methods, never_seen[index], given) in enumerate(chosen):
-            for name, (fill, sure) in of_methods.items():
-                fills[name].append(fill)
-                certainty[name].append(sure)
-                lent[name][index] = given[name]
+        for index, (of_methods, unseen) in enumerate(chosen):
+            for name, one in of_methods.items():
+                fills[name].append(one.picture)
+                certainty[name].append(one.sure)
+                kept[name].append(one.kept)
+                lent[name][index] = one.lent
+                still_unseen = unseen.copy()
+                still_unseen[motion.holes[keep[index]]] &= one.kept < _MOSTLY
+                seen[name][index] = int(motion.holes[keep[index]].sum() - still_unseen.sum())
+                if name == self.trained_method or self.trained_method not in learned:
+                    never_seen[index] = still_unseen
             give_back_freed_memory()
-        holes = (motion.holes[frame] for frame in keep)
-        seen = torch.tensor([int((hole & ~unseen).sum()) for hole, unseen in zip(holes, never_seen, strict=True)])
         for name in learned:
-            fills[name] = blend_along_flow(motion, keep, fills[name], certainty[name], self.blend)
+            fills[name] = blend_along_flow(motion, keep, fills[name], certainty[name], self.blend, kept[name])
 
         def whole(name: str) -> Restored:
             restored = composed(motion, keep, fills[name], certainty[name])
-            return replace(restored, seen=seen, lent=lent[name] if num_lent else None) if name in learned else restored
+            if name not in learned:
+                return restored
+            return replace(restored, seen=seen[name], lent=lent[name] if num_lent else None)
 
         return MadeWhenAsked({name: partial(whole, name) for name in wanted}), never_seen
 
@@ -296,81 +343,45 @@ class CandidateFusion(MiniModel):
     @torch.no_grad()
     def _choose(
         self, builder: BankBuilder, frame: int, methods: Sequence[str], num_lent: int
-    ) -> tuple[dict[str, tuple[Picture, Picture]], NDArray[np.bool_], dict[str, Tensor]]:
-        """Fuse a frame's banks: its hole by method, pixels ``m 3`` and certainty ``m``; what no bank shows, ``h w``.
+    ) -> tuple[dict[str, Chosen], NDArray[np.bool_]]:
+        """Fuse a frame's banks, by each of the methods, for its hole's pixels; and where no bank shows it, ``h w``.
 
-        Last, how many pixels each frame of other takes gives, by method. The networks look at each region's core, tile
-        by tile, and at what is near; a pixel of the hole is taken from one tile.
+        The networks look at each region's core, tile by tile, and at what is near; a pixel of the hole is taken from
+        one tile.
         """
-        motion = builder.motion
-        hole = motion.holes[frame]
-        if not hole.any():
-            nothing = (np.zeros((0, 3), np.float32), np.zeros(0, np.float32))
-            return dict.fromkeys(methods, nothing), hole, {name: torch.zeros(num_lent) for name in methods}
+        motion, hole = builder.motion, builder.motion.holes[frame]
         pixels = motion.pixels(frame)
-        fills = {name: np.zeros((len(pixels), 3), np.float32) for name in methods}
-        sure = np.zeros(len(pixels), np.float32)
+        chosen = {name: Chosen.nothing(len(pixels), num_lent) for name in methods}
         never_seen = np.zeros(hole.shape, bool)
-        lent = {name: torch.zeros(num_lent) for name in methods}
+        if not hole.any():
+            return chosen, never_seen
+        thin = self._thin(hole)
         for region, whole in builder.build_near(frame):
             for tile in region.tiles(hole, _TILE_PX):
                 core = tile.core
                 # What the network folds together is the same wherever its box begins.
                 box = tile.around_core(LOOKED_AT_PX, _FOLDED_PX)
                 bank = whole.part(region.within(box))
-                found = self._fused(bank, motion.prefilled(frame)(box), hole[box])
+                found = self._fused(bank, motion.prefilled(frame)(box), hole[box], motion.frames[frame][box], thin[box])
                 inner = Region(core, box).within(core)
-                for name in methods:
-                    estimate = found.prior if name == "prior" else found.final
-                    pixels.take(rearrange(estimate[0].cpu().numpy(), "c h w -> h w c")[inner], fills[name], core)
-                    weight = found.prior_weight if name == "prior" else found.weight
-                    _add_lent(lent[name], bank, weight[0, :, 0].cpu()[:, *inner], hole[core])
-                pixels.take(found.certainty[0, 0].cpu().numpy()[inner], sure, core)
+                for name, one in chosen.items():
+                    is_prior = name == "prior"
+                    estimate, weight = (found.prior, found.prior_weight) if is_prior else (found.final, found.weight)
+                    pixels.take(rearrange(estimate[0].cpu().numpy(), "c h w -> h w c")[inner], one.picture, core)
+                    certainty, given = found.certainty[0, 0], weight[0, :, 0]
+                    if not is_prior:
+                        kept = found.kept.share[0, 0]
+                        certainty, given = certainty + (1.0 - certainty) * kept, given * (1.0 - kept)
+                        pixels.take(kept.cpu().numpy()[inner], one.kept, core)
+                    pixels.take(certainty.cpu().numpy()[inner], one.sure, core)
+                    add_lent(one.lent, bank, given.cpu()[:, *inner], hole[core])
                 never_seen[core] = ~np.logical_or.reduce(bank.valid[NUM_SPATIAL:], axis=0)[inner]
-        return {name: (fill, sure) for name, fill in fills.items()}, hole & never_seen, lent
+        return chosen, hole & never_seen
 
-    def _fused(self, bank: Bank, prefill: Picture, hole: NDArray[np.bool_]) -> Fused:
+    def _fused(
+        self, bank: Bank, prefill: Picture, hole: NDArray[np.bool_], plate: Picture, thin: NDArray[np.bool_]
+    ) -> Fused:
         device = self.log_temperature.device
-        condition = {name: value[None].to(device) for name, value in _bank_tensors(bank, half=False).items()}
-        inside = torch.from_numpy(hole.astype(np.float32))[None, None].to(device)
-        return self.fuse(_picture(prefill).to(device), inside, condition)
-
-
-def _add_lent(lent: Tensor, bank: Bank, weight: Tensor, hole: NDArray[np.bool_]) -> None:
-    """Add to ``lent`` (``m``) how many pixels of a hole each lent frame gave, of candidates' weights ``n h w``."""
-    is_lent = torch.from_numpy(bank.lent >= 0)
-    pixels = (weight[is_lent] * torch.from_numpy(hole)).sum((1, 2)).float()
-    lent.index_add_(0, torch.from_numpy(bank.lent)[is_lent], pixels)
-
-
-def _picture(picture: NDArray[np.float32]) -> Tensor:
-    return rearrange(torch.from_numpy(np.ascontiguousarray(picture)), "h w c -> 1 c h w")
-
-
-def _bank_tensors(bank: Bank, *, half: bool = True) -> dict[str, Tensor]:
-    candidates = rearrange(torch.from_numpy(bank.pictures), "n h w c -> n c h w")
-    error = torch.from_numpy(bank.error)[:, None]
-    return {
-        "candidates": candidates.half() if half else candidates,
-        "valid": torch.from_numpy(bank.valid)[:, None],
-        "error": error.half() if half else error,
-        "kinds": torch.from_numpy(bank.kinds),
-        "distances": torch.from_numpy(bank.distances),
-    }
-
-
-def _describe(kinds: Tensor, distances: Tensor) -> Tensor:
-    one_hot = nn.functional.one_hot(kinds, len(KINDS)).float()
-    return torch.cat((one_hot, torch.log2(1.0 + distances.float())[..., None] / 4.0), -1)
-
-
-def _choose_candidates(
-    condition: Mapping[str, Tensor], num_shown: int, generator: torch.Generator
-) -> dict[str, Tensor]:
-    num = condition["candidates"].shape[1]
-    if num_shown >= num:
-        return dict(condition)
-    shown = NUM_SPATIAL + torch.randperm(num - NUM_SPATIAL, generator=generator)[: num_shown - NUM_SPATIAL]
-    index = torch.cat((torch.arange(NUM_SPATIAL), shown.sort().values))
-    names = ("candidates", "valid", "error", "kinds", "distances")
-    return {name: condition[name].index_select(1, index.to(condition[name].device)) for name in names}
+        told = {**bank_tensors(bank, half=False), "plate": picture_tensor(plate)[0], "thin": plane_tensor(thin)}
+        condition = {name: value[None].to(device) for name, value in told.items()}
+        return self.fuse(picture_tensor(prefill).to(device), plane_tensor(hole)[None].to(device), condition)

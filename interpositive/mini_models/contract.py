@@ -25,8 +25,8 @@ class Restored:
     Frames go no further beyond [0, 1] than the input does. Outside the mask the frames equal the input exactly.
     ``made_up`` (``t 1 h w``, bool) is where a method that makes up what no frame shows did so; None for the others.
     ``lent`` (``t m``) is how many pixels each frame of other takes gave, as the condition's ``lent_places`` count
-    them; None where none was asked. ``seen`` (``t``) is how many pixels of each hole any real view shows; None for
-    methods that do not look.
+    them; None where none was asked. ``seen`` (``t``) is how many pixels of each hole any real view shows, or are kept
+    of the plate; None for methods that do not look.
     """
 
     frames: Tensor

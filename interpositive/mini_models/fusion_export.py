@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from interpositive.functional.seeds import generator_from
 from interpositive.mini_models.candidate_bank import KINDS, SPATIAL_ERROR
 from interpositive.mini_models.exportable import Exportable, Port
+from interpositive.mini_models.kept_plate import thickest_px
 from interpositive.mini_models.view_comparing import ERROR_WHERE_UNKNOWN, MAX_LEVEL_SHIFT, pool_sigma_px
 
 NUM_NODE_VIEWS = 3
@@ -43,10 +44,12 @@ class FusionNetwork(nn.Module):
         error: Tensor,
         kinds: Tensor,
         distances: Tensor,
+        plate: Tensor,
+        thin: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """The picture in the hole, and how sure it is."""
         given = {"candidates": candidates, "valid": valid, "error": error, "kinds": kinds, "distances": distances}
-        fused = self.fusion.fuse(prefill, hole, given)
+        fused = self.fusion.fuse(prefill, hole, {**given, "plate": plate, "thin": thin})
         return fused.final, fused.certainty
 
 
@@ -58,9 +61,10 @@ class FusionNode(nn.Module):
     candidates are one membrane.
     """
 
-    def __init__(self, fusion: nn.Module, plate_height: int) -> None:
+    def __init__(self, fusion: Any, plate_height: int) -> None:
         super().__init__()
         self.network = FusionNetwork(fusion)
+        self.most_px = thickest_px(fusion.plate_px_at_1080, plate_height) if fusion.plate_px_at_1080 else 1
         sigma = pool_sigma_px(plate_height)
         # As far as OpenCV goes for floats.
         self.radius = round(8 * sigma + 1) // 2
@@ -96,6 +100,8 @@ class FusionNode(nn.Module):
             *(torch.stack(kind, 1) for kind in (pictures, valid, errors)),
             self.kinds * each.to(self.kinds.dtype),
             self.distances * each,
+            plate,
+            self.thin_parts(hole),
         )
         low = plate.amin((1, 2, 3), keepdim=True).clamp(max=0.0)
         high = plate.amax((1, 2, 3), keepdim=True).clamp(min=1.0)
@@ -111,6 +117,17 @@ class FusionNode(nn.Module):
         error = remaining + 0.25 * shift.abs().mean(1, keepdim=True)
         error = torch.where(confidence > 0.2, error, ERROR_WHERE_UNKNOWN)
         return view + shift.clamp(-MAX_LEVEL_SHIFT, MAX_LEVEL_SHIFT) * confidence, error
+
+    def thin_parts(self, hole: Tensor) -> Tensor:
+        """:func:`~interpositive.mini_models.kept_plate.thin_parts`, of a hole ``b 1 h w`` of 0 and 1."""
+        most = self.most_px
+        each_way = [((most, 1), (most // 2, 0)), ((1, most), (0, most // 2))]
+        opened = F.pad(hole, (most, most, most, most), mode="replicate")
+        for size, around in each_way:
+            opened = -F.max_pool2d(-opened, size, stride=1, padding=around)
+        for size, around in each_way:
+            opened = F.max_pool2d(opened, size, stride=1, padding=around)
+        return hole * (1.0 - opened[..., most:-most, most:-most])
 
     def _pool(self, planes: Tensor) -> Tensor:
         reach = self.radius
@@ -146,7 +163,7 @@ def _halved(planes: Tensor) -> Tensor:
     return F.avg_pool2d(F.pad(planes, (0, width % 2, 0, height % 2)), 2)
 
 
-def fusion_exportables(fusion: nn.Module, plate_height: int) -> tuple[Exportable, ...]:
+def fusion_exportables(fusion: Any, plate_height: int) -> tuple[Exportable, ...]:
     """The two files of a candidate fusion."""
     node = FusionNode(fusion, plate_height)
     views = tuple(f"view_{number}" for number in range(1, NUM_NODE_VIEWS + 1))
@@ -165,6 +182,8 @@ def fusion_exportables(fusion: nn.Module, plate_height: int) -> tuple[Exportable
             Port("error", _OF_VIEWS.format(1), "how far it is from the plate around the hole, in code values"),
             Port("kinds", "batch views", f"whole numbers: {', '.join(f'{i} {kind}' for i, kind in enumerate(KINDS))}"),
             Port("distances", "batch views", "frames between a candidate's frame and this one"),
+            Port("plate", _PICTURE, "the frame as it is, in its hole too"),
+            Port("thin", _MATTE, "1 in the hole where the plate may be kept, if it is clean; 0 for never"),
         ),
         (Port("picture", _PICTURE, "to be put into the hole"), Port("certainty", _MATTE, "0 to 1")),
         tuple(_prepared_trial(*size) for size in ((2, 5, 37, 50), (1, 12, 72, 72), (3, 3, 90, 64), (1, 9, 135, 240))),
@@ -197,6 +216,8 @@ def _prepared_trial(batch: int, views: int, height: int, width: int) -> tuple[Te
         0.1 * torch.rand(batch, views, 1, height, width, generator=draw),
         torch.randint(len(KINDS), (batch, views), generator=draw),
         8.0 * torch.rand(batch, views, generator=draw),
+        torch.rand(batch, 3, height, width, generator=draw),
+        (torch.rand(batch, 1, height, width, generator=draw) > 0.3).float(),
     )
 
 

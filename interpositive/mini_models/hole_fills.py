@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
 from einops import rearrange
 from numpy.typing import NDArray
+from torch import Tensor
 
 from interpositive.mini_models.contract import Restored
 from interpositive.motion.window_motion import WindowMotion, channel_mean
@@ -28,13 +30,37 @@ class Blend:
     guessed: tuple[float, float] = (0.8, 0.3)
 
 
+class Chosen(NamedTuple):
+    """What a method puts into a frame's hole (``n 3``), how surely, and how much of it is the plate's (``n``).
+
+    ``lent`` (``m``) is how many pixels each frame of other takes gives.
+    """
+
+    picture: Picture
+    sure: Picture
+    kept: Picture
+    lent: Tensor
+
+    @classmethod
+    def nothing(cls, num_pixels: int, num_lent: int) -> Self:
+        """Nothing yet."""
+        empty = np.zeros(num_pixels, np.float32)
+        return cls(np.zeros((num_pixels, 3), np.float32), empty, empty.copy(), torch.zeros(num_lent))
+
+
 def blend_along_flow(
-    motion: WindowMotion, keep: range, fills: list[Picture], certainty: list[Picture], blend: Blend
+    motion: WindowMotion,
+    keep: range,
+    fills: list[Picture],
+    certainty: list[Picture],
+    blend: Blend,
+    kept: list[Picture] | None = None,
 ) -> list[Picture]:
     """Blend the fill ``m 3`` of each hole with its flow-warped neighbour's, forward and then backward in time.
 
     Where real pixels were copied with certainty (``m``) only what agrees is blended, and edges stay; a guess
-    takes more of its neighbour, for it must at least hold still.
+    takes more of its neighbour, for it must at least hold still. What of a pixel is ``kept`` of the plate (``m``)
+    takes nothing.
     """
     blended = list(fills)
     passes = (range(1, len(fills)), range(len(fills) - 2, -1, -1))
@@ -52,6 +78,8 @@ def blend_along_flow(
                 for copied, guessed in zip(blend.copied, blend.guessed, strict=True)
             )
             share = weight * np.exp(-difference / tolerance) * consistent
+            if kept is not None:
+                share = share * (1.0 - kept[index])
             mixed = blended[index] + share[:, None] * (brought - blended[index])
             blended[index] = mixed.astype(np.float32)
     return blended

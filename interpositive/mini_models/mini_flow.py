@@ -87,6 +87,7 @@ class MiniFlow(MiniModel):
         candidates_per_step: int = 10,
         temperature: float = 0.02,
         motion_rows: int = 432,
+        plate_px_at_1080: float = 24.0,
         video_widths: Sequence[int] = (32, 64, 96),
         film_px: int = 64,
         film_frames: int = 5,
@@ -118,6 +119,7 @@ class MiniFlow(MiniModel):
             candidates_per_step=candidates_per_step,
             temperature=temperature,
             motion_rows=motion_rows,
+            plate_px_at_1080=plate_px_at_1080,
         )
         first, second, third = video_widths
         self.video = VideoUNet(_NUM_FEATURES, (first, second, third))

@@ -74,9 +74,9 @@ class LentPixels(Record):
 class FrameAccount(Record):
     """What happened on one frame; pixel counts are of the full raster.
 
-    ``seen_pixels`` of the mask are shown by any frame; None where the method did not look. ``lent`` is what other
-    takes gave, before neighbouring frames are blended. ``grain`` is that of the fill against the plate's around
-    it, before and after it was matched; None where it was not.
+    ``seen_pixels`` of the mask are shown by any frame, or kept of the plate itself; None where the method did not
+    look. ``lent`` is what other takes gave, before neighbouring frames are blended. ``grain`` is that of the fill
+    against the plate's around it, before and after it was matched; None where it was not.
     ``expected_psnr_hole`` (dB) is how near the truth the repair is expected to be, None where nothing told.
     """
 

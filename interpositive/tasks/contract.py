@@ -44,6 +44,10 @@ class Task(ABC):
         frame, ``t`` first, so that it can be cut into windows.
         """
 
+    def lesson(self, frames: Tensor, generator: torch.Generator, damage: Tensor | None = None) -> Example:
+        """An example to learn from, where that is to show more than what the task is judged on; see :meth:`example`."""
+        return self.example(frames, generator, damage)
+
     def lay_out(self, reader: FrameReader, asked: Asked, colour: PlateColour) -> LaidOut:
         """The plate as it will be delivered, with the mask and the condition that the request implies.
 

@@ -68,7 +68,8 @@ def hide_elsewhere(
     """Hide clean picture beside the mask, moving as it does: the mask moved by a share of the shorter side.
 
     ``condition["judged"]`` says which pixels; None where none of the frames ``keep`` could be hidden. A wire
-    moved along itself hides little, so it is turned away.
+    moved along itself hides little, so it is turned away. What stands under the mask comes along, for methods that look
+    at the plate there; not at the mask's very edge, which an artist paints beyond what is to go.
     """
     masks = request.mask[:, 0].numpy()
     if not masks.any():
@@ -78,11 +79,12 @@ def hide_elsewhere(
     share = shift_share[0] + length * (shift_share[1] - shift_share[0])
     real = _grown(masks)
     wanted = 0.5 * float((masks[judged] > 0).sum())
-    best = np.zeros_like(real)
+    best, best_angle = np.zeros_like(real), angle
     for turn in range(_NUM_TURNS):
-        hidden = (move_mask(masks, angle + turn / _NUM_TURNS, share) > 0) & ~real
+        turned = angle + turn / _NUM_TURNS
+        hidden = (move_mask(masks, turned, share) > 0) & ~real
         if hidden[judged].sum() > best[judged].sum():
-            best = hidden
+            best, best_angle = hidden, turned
         if best[judged].sum() >= wanted:
             break
     if not best[judged].any():
@@ -90,12 +92,31 @@ def hide_elsewhere(
     hidden_too = torch.from_numpy(best.astype(np.float32))[:, None]
     looked_at = torch.zeros_like(hidden_too)
     looked_at[judged] = hidden_too[judged]
+    shown = move_mask(_within(masks).astype(np.float32), best_angle, share) > 0
     return replace(
         request,
+        input=_brought_along(request.input, shown & best, best_angle, share),
         mask=torch.maximum((request.mask > 0).float(), hidden_too),
         target=request.input,
         condition={**request.condition, "judged": looked_at},
     )
+
+
+def _within(masks: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Masks ``t h w`` without their edge; strokes of which nothing would be left, whole."""
+    inner = (masks > 0) & ~_grown(masks <= 0)
+    left: NDArray[np.bool_] = (masks > 0) & ~_grown(_grown(inner))
+    return inner | left
+
+
+def _brought_along(frames: Tensor, where: NDArray[np.bool_], angle: float, share: float) -> Tensor:
+    """Frames ``t c h w`` that show, in ``where`` (``t h w``), what the frame itself has that far away."""
+    result = frames.clone()
+    for frame, shown in zip(result, where, strict=True):
+        if shown.any():
+            moved = torch.from_numpy(move_mask(frame.numpy(), angle, share))
+            frame.copy_(torch.where(torch.from_numpy(shown), moved, frame))
+    return result
 
 
 def move_mask(masks: NDArray[np.float32], angle: float, share: float) -> NDArray[np.float32]:
@@ -110,7 +131,7 @@ def move_mask(masks: NDArray[np.float32], angle: float, share: float) -> NDArray
     return moved
 
 
-def _grown(masks: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _grown(masks: NDArray[np.float32] | NDArray[np.bool_]) -> NDArray[np.bool_]:
     grown = masks > 0
     padded = np.pad(grown, ((0, 0), (1, 1), (1, 1)))
     result: NDArray[np.bool_] = np.zeros_like(grown)

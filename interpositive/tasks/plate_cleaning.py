@@ -34,6 +34,7 @@ _BOUNDS: Bounds = {
     "shadow_share": (0.0, 1.0),
     "gate_hair_share": (0.0, 1.0),
     "mask_margin_px": (0, 1000),
+    "object_share": (0.0, 1.0),
 }
 _NUM_OUTLINE_POINTS = 16
 _NUM_CURVE_POINTS = 24
@@ -63,6 +64,7 @@ class PlateCleaning(Removal):
         shadow_share: float = 0.5,
         gate_hair_share: float = 0.3,
         mask_margin_px: Sequence[int] = (1, 2),
+        object_share: float = 0.2,
     ) -> None:
         given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
         refuse_outside(_BOUNDS, given, "task")
@@ -80,6 +82,7 @@ class PlateCleaning(Removal):
         self.shadow_share = shadow_share
         self.gate_hair_share = gate_hair_share
         self.mask_margin_px = (int(mask_margin_px[0]), int(mask_margin_px[1]))
+        self.object_share = object_share
 
     def draw_over(
         self, clean: NDArray[np.float32], random: np.random.Generator

@@ -16,6 +16,7 @@ from interpositive.functional.examples import Example
 from interpositive.tasks.contract import Task
 from interpositive.tasks.holding_out import PIXELS_PX, TryingOut
 from interpositive.tasks.laying_out import Asked
+from interpositive.tasks.objects import draw_objects
 from interpositive.tasks.other_takes import AskedOfTakes
 from interpositive.tasks.wires import coverage_to_mask
 
@@ -23,13 +24,16 @@ from interpositive.tasks.wires import coverage_to_mask
 class Removal(Task):
     """Something drawn over a window, and the mask that an artist would paint over it.
 
-    Masks are grown by ``mask_margin_px``, drawn between its two ends, as hand-painted ones are.
+    Masks are grown by ``mask_margin_px``, drawn between its two ends, as hand-painted ones are. A share of lessons,
+    ``object_share``, shows things besides that are neither, masked to their very edge
+    (:mod:`interpositive.tasks.objects`).
     """
 
     asks: ClassVar[type[Asked]] = AskedOfTakes
     can_be_found = True
     trying_out: ClassVar[TryingOut] = TryingOut(long_side_px=PIXELS_PX)
     mask_margin_px: tuple[int, int]
+    object_share: float
 
     @abstractmethod
     def draw_over(
@@ -52,6 +56,23 @@ class Removal(Task):
             mask=torch.maximum(drawn_mask, known_damage),
             target=frames,
             condition={"judged": drawn_mask * (1.0 - known_damage)},
+        )
+
+    def lesson(self, frames: Tensor, generator: torch.Generator, damage: Tensor | None = None) -> Example:
+        """As :meth:`example`, some with things in the way that are not what the task removes."""
+        plain = self.example(frames, generator, damage)
+        random = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
+        if random.random() >= self.object_share:
+            return plain
+        shown = rearrange(plain.input, "t c h w -> t h w c").numpy().astype(np.float32)
+        drawn, coverage = draw_objects(shown, random)
+        hidden = torch.from_numpy(coverage_to_mask(coverage, 0))[:, None]
+        known_damage = torch.zeros_like(hidden) if damage is None else (damage > 0).to(hidden.dtype)
+        return Example(
+            input=torch.where(hidden > 0, rearrange(torch.from_numpy(drawn), "t h w c -> t c h w"), plain.input),
+            mask=torch.maximum(plain.mask, hidden),
+            target=frames,
+            condition={"judged": torch.maximum(plain.condition["judged"], hidden * (1.0 - known_damage))},
         )
 
 

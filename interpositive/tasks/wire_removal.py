@@ -25,6 +25,7 @@ _BOUNDS: Bounds = {
     "shadow_share": (0.0, 1.0),
     "swing_px_at_1080": (0.0, 10_000.0),
     "mask_margin_px": (0, 1000),
+    "object_share": (0.0, 1.0),
     "holds": (0.0, 1e6),
     "shutter": (0.0, 1.0),
 }
@@ -53,6 +54,7 @@ class WireRemoval(Removal):
         shadow_share: float = 0.2,
         swing_px_at_1080: float = 15.0,
         mask_margin_px: Sequence[int] = (1, 2),
+        object_share: float = 0.2,
         holds: Sequence[float] = (0.25, 0.25, 0.5),
         shutter: float = 0.5,
     ) -> None:
@@ -70,6 +72,7 @@ class WireRemoval(Removal):
         self.shadow_share = shadow_share
         self.swing_px_at_1080 = swing_px_at_1080
         self.mask_margin_px = (int(mask_margin_px[0]), int(mask_margin_px[1]))
+        self.object_share = object_share
         self.holds = np.asarray(holds, np.float64) / sum(holds)
         self.shutter = shutter
 

@@ -34,7 +34,7 @@ def waken(model: CandidateFusion, seed: int = 1) -> CandidateFusion:
     """Random last layers, so that the model no longer does what its prior does."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for layer in (model.scorer.last, model.residual.last):
+        for layer in (model.scorer.last, model.residual.last, model.keeper.judge.last):
             layer.weight.copy_(0.2 * torch.randn(layer.weight.shape, generator=generator))
     return model
 

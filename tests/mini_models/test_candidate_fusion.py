@@ -126,11 +126,38 @@ def test_unknown_methods_are_refused() -> None:
         small_model().restore(wired_example(), range(0, 1), ["magic"])
 
 
-def test_what_is_under_the_mask_never_reaches_a_result() -> None:
+def test_what_is_under_the_mask_reaches_what_has_learned_alone() -> None:
     model = waken(small_model()).eval()
     one, other = (model.restore(wired_example(hidden=value), range(2, 6)) for value in (0.05, 0.95))
     for name in model.methods:
-        assert torch.equal(one[name].frames, other[name].frames), name
+        assert torch.equal(one[name].frames, other[name].frames) == (name != "trained"), name
+
+
+@pytest.mark.parametrize(("change", "broad"), [({}, True), ({"plate_px_at_1080": 0.0}, False)])
+def test_under_a_broad_mask_nothing_is_looked_at_or_if_so_asked(change: dict[str, Any], broad: bool) -> None:
+    model, results = waken(small_model(**change)).eval(), []
+    for value in (0.05, 0.95):
+        example = wired_example(hidden=value)
+        if broad:
+            example.mask[..., LEFT - 8 : RIGHT + 8] = 1.0
+            example.input[..., LEFT - 8 : RIGHT + 8] = value
+        results.append(model.restore(example, range(2, 6), ["trained"])["trained"].frames)
+    assert torch.equal(*results)
+
+
+def test_what_is_kept_of_the_plate_is_sure_and_counts_as_seen_and_not_as_lent() -> None:
+    model, example = small_model().eval(), wired_example()
+    still = replace(example, input=example.input[:1].expand_as(example.input).contiguous())
+    with torch.no_grad():
+        assert model.keeper.judge.last.bias is not None
+        model.keeper.judge.last.bias[0] = 50.0
+    restored = model.restore(still, range(0, 2), ["prior", "trained"])
+    hole = still.mask[:2] > 0
+    assert restored["prior"].seen is not None and restored["trained"].seen is not None
+    assert restored["prior"].seen.tolist() == [0, 0]
+    assert restored["trained"].seen.tolist() == hole.flatten(1).sum(1).tolist()
+    assert (restored["trained"].confidence[hole] == 1).all() and (restored["prior"].confidence[hole] < 1).all()
+    torch.testing.assert_close(restored["trained"].frames, still.input[:2], atol=1e-6, rtol=0)
 
 
 def test_prepare_repeats_itself_for_a_generator() -> None:
@@ -149,7 +176,10 @@ def test_prepared_examples_show_nothing_of_what_they_hide() -> None:
     other = replace(example, target=other_target, input=torch.where(example.mask > 0, 0.9, example.input))
     one, two = (batch_of(list(model.prepare(e, generator_from(7)))) for e in (example, other))
     assert torch.equal(one.input, two.input) and torch.equal(one.mask, two.mask)
-    assert all(torch.equal(one.condition[name], two.condition[name]) for name in one.condition)
+    for name in one.condition:
+        assert torch.equal(one.condition[name], two.condition[name]) == (name != "plate"), name
+    apart = (one.condition["plate"] != two.condition["plate"]).any(1, keepdim=True)
+    assert not apart[one.mask[:, 0] == 0].any()
     assert one.target is not None and two.target is not None
     hidden = (one.mask > 0).expand_as(one.target)
     assert torch.equal(one.target[~hidden], two.target[~hidden]) and not torch.equal(one.target, two.target)
@@ -202,7 +232,7 @@ def test_losses_fall_on_one_batch(batch: Example) -> None:
         total.backward()
         optimizer.step()
         totals.append(float(total.detach()))
-    assert set(losses) == {"charbonnier", "fused_l1", "gradient"}
+    assert set(losses) == {"charbonnier", "fused_l1", "gradient", "kept"}
     assert totals[-1] < 0.8 * totals[0], (totals[0], totals[-1])
 
 

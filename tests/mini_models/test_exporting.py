@@ -93,6 +93,7 @@ def onnx(model: CandidateFusion, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def given_by(example: Example) -> dict[str, Tensor]:
     condition = {name: value[None] for name, value in example.condition.items() if name != "judged"}
     floats = {name: value if name == "kinds" else value.float() for name, value in condition.items()}
+    assert floats["thin"].any() and not torch.equal(floats["plate"], example.input.float())
     return {"prefill": example.input.float(), "hole": example.mask.float(), **floats}
 
 

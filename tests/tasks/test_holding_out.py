@@ -1,10 +1,12 @@
-"""Smaller pictures for a try: what other takes lend is brought along."""
+"""Held-out pixels show what stands under the mask, for who looks at the plate; on smaller pictures too."""
 
 from __future__ import annotations
 
 import torch
 
-from interpositive.tasks.holding_out import TryingOut
+from interpositive.functional.examples import Example
+from interpositive.functional.seeds import generator_from
+from interpositive.tasks.holding_out import TryingOut, hide_elsewhere
 
 HEIGHT, WIDTH = 108, 192
 
@@ -36,3 +38,34 @@ def test_pictures_that_are_no_larger_stay() -> None:
     assert TryingOut(long_side_px=WIDTH).size_of(HEIGHT, WIDTH) == (HEIGHT, WIDTH)
     assert TryingOut(long_side_px=WIDTH).condition(told, HEIGHT, WIDTH)["lent_frames"] is told["lent_frames"]
     assert TryingOut(long_side_px=96).size_of(54, 97) == (53, 96)
+
+
+def request_with(width: int) -> Example:
+    """A quiet wall with an upright bar of ``width`` pixels that is masked to its very edge."""
+    frames = torch.full((4, 3, 60, 80), 0.5)
+    mask = torch.zeros(4, 1, 60, 80)
+    frames[..., 30 : 30 + width] = 0.9
+    mask[..., 30 : 30 + width] = 1.0
+    return Example(frames, mask)
+
+
+def test_what_is_masked_comes_along_but_for_the_edge() -> None:
+    request = request_with(8)
+    held_out = hide_elsewhere(request, range(1, 3), generator_from(0), (0.2, 0.3))
+    assert held_out is not None and held_out.target is not None
+    assert torch.equal(held_out.target, request.input)
+    hidden = held_out.condition["judged"] > 0
+    shown = (held_out.input == 0.9).all(1, keepdim=True) & hidden
+    clean = (held_out.input == 0.5).all(1, keepdim=True) & hidden
+    assert (shown | clean)[hidden].all()
+    assert 0.6 < float(shown.sum() / hidden.sum()) < 0.9
+    beyond = (held_out.mask == 0).expand_as(held_out.input)
+    assert torch.equal(held_out.input[beyond], request.input[beyond])
+    assert torch.equal(request.input, request_with(8).input), "what was given is not written into"
+
+
+def test_of_a_stroke_without_an_inside_all_comes_along() -> None:
+    held_out = hide_elsewhere(request_with(2), range(1, 3), generator_from(0), (0.2, 0.3))
+    assert held_out is not None
+    hidden = (held_out.condition["judged"] > 0).expand_as(held_out.input)
+    assert hidden.any() and (held_out.input[hidden] == 0.9).all()

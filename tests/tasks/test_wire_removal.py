@@ -87,3 +87,39 @@ def test_a_window_of_one_frame_can_be_damaged() -> None:
 def test_sizes_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         WireRemoval(**wrong)
+
+
+def test_some_lessons_show_things_besides_that_are_masked_to_their_edge() -> None:
+    clean = clean_window()
+    never, always = WireRemoval(object_share=0.0), WireRemoval(object_share=1.0)
+    for key in range(4):
+        plain, lesson = (task.lesson(clean, generator_from("lesson", key)) for task in (never, always))
+        judged = never.example(clean, generator_from("lesson", key))
+        assert torch.equal(plain.input, judged.input) and torch.equal(plain.mask, judged.mask)
+        # What the task is judged on is there too, and no lesson changes it.
+        assert torch.equal(always.example(clean, generator_from("lesson", key)).input, judged.input)
+        added = (lesson.mask > 0) & (plain.mask == 0)
+        assert added.any() and (lesson.mask >= plain.mask).all()
+        assert torch.equal(lesson.condition["judged"], lesson.mask)
+        assert lesson.target is not None and torch.equal(lesson.target, clean)
+        changed = (lesson.input != clean).any(1, keepdim=True)
+        assert (lesson.mask[changed] > 0).all()
+        # Unlike a wire's mask, there is no margin in which the plate is clean.
+        assert changed[added].float().mean() > 0.95
+
+
+def test_in_lessons_too_known_damage_is_never_judged() -> None:
+    clean = clean_window()
+    damage = torch.zeros(6, 1, 64, 96)
+    damage[:, :, 10:50, 30:60] = 1.0
+    lesson = WireRemoval(object_share=1.0).lesson(clean, generator_from(1), damage)
+    assert (lesson.mask[damage > 0] == 1).all() and not lesson.condition["judged"][damage > 0].any()
+
+
+def test_shares_of_lessons_are_drawn_as_asked() -> None:
+    clean, task = clean_window(num_frames=1), WireRemoval(object_share=0.3)
+    with_objects = 0
+    for key in range(60):
+        one = task.lesson(clean, generator_from("share", key))
+        with_objects += int(not torch.equal(one.mask, task.example(clean, generator_from("share", key)).mask))
+    assert 8 <= with_objects <= 28

@@ -1,0 +1,61 @@
+"""What of a hole's plate is kept: only where the hole is thin, and only what training found to be clean."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from shots import small_model
+
+from interpositive.mini_models.fusion_export import FusionNode
+from interpositive.mini_models.kept_plate import Kept, keeping_loss, thickest_px, thin_parts
+
+
+def drawn_hole(height: int = 80, width: int = 120) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """A wire, a broad thing in the middle, and one that only looks in at the upper edge."""
+    canvas = np.zeros((height, width), np.uint8)
+    cv2.line(canvas, (5, 0), (30, height - 1), 1, 4)
+    cv2.circle(canvas, (70, 40), 12, 1, -1)
+    canvas[:4, 90:115] = 1
+    return canvas > 0
+
+
+def test_a_wire_is_thin_and_a_thing_is_not() -> None:
+    hole = drawn_hole()
+    thin = thin_parts(hole, 9)
+    assert thin[:, :45].sum() == hole[:, :45].sum() > 0
+    assert not thin[36:45, 66:75].any() and thin[:, 50:88].sum() < 0.25 * hole[:, 50:88].sum()
+    assert not thin[:4, 95:110].any(), "what looks in at the edge goes on beyond it"
+    assert not (thin & ~hole).any()
+    assert not thin_parts(np.ones((20, 30), bool), 9).any()
+
+
+@pytest.mark.parametrize(("height", "expected"), [(216, 11), (1080, 31)])
+def test_how_thick_grows_with_the_raster(height: int, expected: int) -> None:
+    assert thickest_px(24.0, height) == expected
+
+
+def test_the_node_finds_the_same_parts_thin() -> None:
+    node = FusionNode(small_model(plate_px_at_1080=24.0), 216)
+    hole = drawn_hole()
+    found = node.thin_parts(torch.from_numpy(hole.astype(np.float32))[None, None])
+    assert torch.equal(found[0, 0] > 0, torch.from_numpy(thin_parts(hole, 11)))
+    never = FusionNode(small_model(plate_px_at_1080=0.0), 216)
+    assert not never.thin_parts(torch.from_numpy(hole.astype(np.float32))[None, None]).any()
+
+
+def test_learning_goes_to_the_nearer_of_plate_and_filling() -> None:
+    target = torch.full((1, 3, 1, 2), 0.5)
+    plate, filled = target.clone(), target.clone()
+    plate[..., 1] = 0.1
+    filled[..., 0] = 0.6
+    logit = torch.zeros(1, 1, 1, 2, requires_grad=True)
+    kept = Kept(torch.tanh(0.5 * logit).clamp(min=0.0), plate, logit)
+    final = filled + kept.share * (kept.mended - filled)
+    keeping_loss(kept, filled, final, target, torch.ones(1, 1, 1, 2)).backward()
+    assert logit.grad is not None
+    clean, wire = logit.grad[0, 0, 0].tolist()
+    assert clean < 0 < wire
+    judged = torch.zeros(1, 1, 1, 2)
+    assert float(keeping_loss(kept, filled, final, target, judged).detach()) == 0.0
