@@ -47,7 +47,7 @@ def prepare(run: Path, take: Path, num_frames: int, folder: Path) -> None:
     """Write a damaged shot's frames, their masks and what the task tells of them into a folder."""
     import cv2
     import numpy as np
-    import torch
+    from safetensors.torch import save_file
 
     from interpositive.cli.runs import open_run
     from interpositive.delivery.restoring import AS_STORED, frames_to_values
@@ -71,20 +71,21 @@ def prepare(run: Path, take: Path, num_frames: int, folder: Path) -> None:
     spent = time.process_time()
     told |= dict(opened.task.tell(values))
     spent = time.process_time() - spent
-    torch.save({"told": told, "cpu_seconds": spent / len(values), "num_frames": len(values)}, folder / "told.pt")
+    save_file({name: value.contiguous() for name, value in told.items()}, folder / "told.safetensors")
+    (folder / "shot.json").write_text(json.dumps({"cpu_seconds": spent / len(values), "num_frames": len(values)}))
 
 
 def measure(run: Path, method: str, num_frames: int, folder: Path) -> dict[str, float]:
     """Restore the shot as far as ``num_frames``."""
     import numpy as np
-    import torch
+    from safetensors.torch import load_file
 
     from interpositive.cli.runs import open_run
     from interpositive.delivery.restoring import WindowPlan, restore_shot
 
     model = open_run(run).mini_model.eval()
-    told = torch.load(folder / "told.pt", weights_only=True)
-    num_there = told["num_frames"]
+    told, shot = load_file(folder / "told.safetensors"), json.loads((folder / "shot.json").read_text())
+    num_there = shot["num_frames"]
 
     def read(what: str, first: int, last: int) -> np.ndarray:
         return np.stack([np.load(folder / f"{number}.npz")[what] for number in range(first, last)])
@@ -104,7 +105,7 @@ def measure(run: Path, method: str, num_frames: int, folder: Path) -> dict[str, 
         model,
         [method],
         plan,
-        read_condition=lambda first, last: {name: value[first:last] for name, value in told["told"].items()},
+        read_condition=lambda first, last: {name: value[first:last] for name, value in told.items()},
     ):
         counted += bool(frame.mask.any())
         if frame.number + 1 == ends[0] and last > ends[0]:
@@ -113,8 +114,8 @@ def measure(run: Path, method: str, num_frames: int, folder: Path) -> dict[str, 
             break
     seconds, cpu_seconds = time.perf_counter() - began[0], time.process_time() - began[1]
     return {
-        "seconds": seconds / max(1, counted) + told["cpu_seconds"],
-        "cpu_seconds": cpu_seconds / max(1, counted) + told["cpu_seconds"],
+        "seconds": seconds / max(1, counted) + shot["cpu_seconds"],
+        "cpu_seconds": cpu_seconds / max(1, counted) + shot["cpu_seconds"],
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "num_frames": counted,
     }
