@@ -28,12 +28,14 @@ _MATTERS = 0.02
 _SURER = 0.5
 """What is kept must be rather cleaner than not: a ghost is worse than a guess."""
 _CHOICE_SHARE = 0.05
+_CORE = 0.7
+"""Masks are painted over what is to go: what lies nearly as deep in a hole as anything near it is never kept."""
 
 
 class Kept(NamedTuple):
     """How much of the plate is kept (``b 1 h w`` in [0, 1]), and the plate with its light mended, ``b 3 h w``.
 
-    ``logit`` is what the former follows from: none is kept where it is 0.5 or less.
+    ``logit`` is what the former follows from: none is kept where it is 0.5 or less, and none of a hole's core.
     """
 
     share: Tensor
@@ -98,7 +100,7 @@ class KeptPlate(nn.Module):
         """Judge the plate ``b 3 h w`` where its hole ``b 1 h w`` is thin (``b 1 h w``)."""
         found, cover = measures(plate, hole, beside)
         logit, gain, uncovered = self.judge(torch.cat((*found, thin), 1))
-        share = torch.tanh(0.5 * (logit - _SURER)).clamp(min=0.0) * thin
+        share = torch.tanh(0.5 * (logit - _SURER)).clamp(min=0.0) * thin * (_relative_depth(hole) < _CORE)
         # Out of a mixture with what covers it, the picture is had by going on away from that.
         mended = plate * (1.0 + gain) + uncovered.clamp(0.0, _MOST_UNCOVERED) * (plate - cover)
         return Kept(share, mended, logit)
@@ -115,8 +117,7 @@ def measures(plate: Tensor, hole: Tensor, beside: Beside) -> tuple[list[Tensor],
     outside = 1.0 - hole
     depth = _depth(hole)
     rings = [hole * ((depth > at / _DEPTH_PX) & (depth <= (at + 1.5) / _DEPTH_PX)).to(hole.dtype) for at in (0.5, 1.5)]
-    top = _largest(depth, _ACROSS_PX)
-    relative = depth / (top + 1e-4)
+    top, relative = _largest(depth, _ACROSS_PX), _relative_depth(hole)
     core = hole * relative**6
     cover = _mean_near(plate, core, _NEAR_PX)
     apart, bridged_apart = plate - filled, plate - prefill
@@ -185,6 +186,12 @@ def keeping_loss(kept: Kept, filled: Tensor, final: Tensor, target: Tensor, judg
     matters = gained.abs() / (gained.abs() + _MATTERS)
     wrong = matters * F.softplus(-torch.sign(gained) * kept.logit)
     return _CHOICE_SHARE * weighted_mean(wrong, judged) + charbonnier(final, target, judged)
+
+
+def _relative_depth(hole: Tensor) -> Tensor:
+    """The same as a share of the deepest pixel's near it; 1 in the core of a hole."""
+    depth = _depth(hole)
+    return depth / (_largest(depth, _ACROSS_PX) + 1e-4)
 
 
 def _depth(hole: Tensor) -> Tensor:

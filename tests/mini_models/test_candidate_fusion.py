@@ -155,9 +155,13 @@ def test_what_is_kept_of_the_plate_is_sure_and_counts_as_seen_and_not_as_lent() 
     hole = still.mask[:2] > 0
     assert restored["prior"].seen is not None and restored["trained"].seen is not None
     assert restored["prior"].seen.tolist() == [0, 0]
-    assert restored["trained"].seen.tolist() == hole.flatten(1).sum(1).tolist()
-    assert (restored["trained"].confidence[hole] == 1).all() and (restored["prior"].confidence[hole] < 1).all()
-    torch.testing.assert_close(restored["trained"].frames, still.input[:2], atol=1e-6, rtol=0)
+    kept = hole & (restored["trained"].confidence == 1)
+    # All but the core.
+    assert (kept.flatten(1).sum(1) > 0.3 * hole.flatten(1).sum(1)).all() and (hole & ~kept).any()
+    assert restored["trained"].seen.tolist() == kept.flatten(1).sum(1).tolist()
+    assert (restored["prior"].confidence[hole] < 1).all()
+    same = (kept | ~hole).expand_as(still.input[:2])
+    torch.testing.assert_close(restored["trained"].frames[same], still.input[:2][same], atol=1e-6, rtol=0)
 
 
 def test_prepare_repeats_itself_for_a_generator() -> None:

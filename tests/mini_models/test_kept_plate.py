@@ -9,7 +9,7 @@ import torch
 from shots import small_model
 
 from interpositive.mini_models.fusion_export import FusionNode
-from interpositive.mini_models.kept_plate import Kept, keeping_loss, thickest_px, thin_parts
+from interpositive.mini_models.kept_plate import Beside, Kept, KeptPlate, keeping_loss, thickest_px, thin_parts
 
 
 def drawn_hole(height: int = 80, width: int = 120) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
@@ -59,3 +59,18 @@ def test_learning_goes_to_the_nearer_of_plate_and_filling() -> None:
     assert clean < 0 < wire
     judged = torch.zeros(1, 1, 1, 2)
     assert float(keeping_loss(kept, filled, final, target, judged).detach()) == 0.0
+
+
+def test_the_core_of_a_hole_is_never_kept() -> None:
+    hole = torch.zeros(1, 1, 24, 40)
+    hole[..., 8:15, :] = 1
+    plate = torch.rand(1, 3, 24, 40, generator=torch.Generator().manual_seed(2))
+    one = torch.zeros_like(hole)
+    beside = Beside(plate, plate, plate, one, one, plate[:, None], one[:, None])
+    keeper = KeptPlate()
+    with torch.no_grad():
+        assert keeper.judge.last.bias is not None
+        keeper.judge.last.bias[0] = 10.0
+        share = keeper(plate, hole, hole, beside).share[0, 0]
+    assert (share[[8, 9, 13, 14]] > 0.9).all(), "its edges are, if they are judged to be clean"
+    assert not share[10:13].any()
