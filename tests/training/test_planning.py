@@ -57,6 +57,7 @@ def bank_example(side: int = 32, views: int = 5) -> Example:
         "judged": torch.ones(1, 1, side, side),
     }
     picture = torch.rand(1, 3, side, side, generator=draw)
+    condition |= {"plate": picture[0].half(), "thin": torch.ones(1, side, side)}
     return Example(picture.half(), torch.ones(1, 1, side, side), picture.half(), condition)
 
 
