@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpositive.functional.examples import Example
+from interpositive.motion.spatial_fill import telea_fill
 
 _NUM_TURNS = 8
 _LENT, _LINED_UP = "lent_frames", "lent_homographies"
@@ -69,7 +70,8 @@ def hide_elsewhere(
 
     ``condition["judged"]`` says which pixels; None where none of the frames ``keep`` could be hidden. A wire
     moved along itself hides little, so it is turned away. What stands under the mask comes along, for methods that look
-    at the plate there; not at the mask's very edge, which an artist paints beyond what is to go.
+    at the plate there: by how much it differs from what its surroundings let expect, so that it stands before what is
+    there now; not at the mask's very edge, which an artist paints beyond what is to go.
     """
     masks = request.mask[:, 0].numpy()
     if not masks.any():
@@ -95,7 +97,7 @@ def hide_elsewhere(
     shown = move_mask(_within(masks).astype(np.float32), best_angle, share) > 0
     return replace(
         request,
-        input=_brought_along(request.input, shown & best, best_angle, share),
+        input=_brought_along(request.input, masks > 0, shown & best, best_angle, share),
         mask=torch.maximum((request.mask > 0).float(), hidden_too),
         target=request.input,
         condition={**request.condition, "judged": looked_at},
@@ -109,13 +111,18 @@ def _within(masks: NDArray[np.float32]) -> NDArray[np.bool_]:
     return inner | left
 
 
-def _brought_along(frames: Tensor, where: NDArray[np.bool_], angle: float, share: float) -> Tensor:
-    """Frames ``t c h w`` that show, in ``where`` (``t h w``), what the frame itself has that far away."""
+def _brought_along(
+    frames: Tensor, holes: NDArray[np.bool_], where: NDArray[np.bool_], angle: float, share: float
+) -> Tensor:
+    """Frames ``t c h w`` with, in ``where`` (``t h w``), what the holes that far away differ by from a bridged one."""
     result = frames.clone()
-    for frame, shown in zip(result, where, strict=True):
+    for frame, hole, shown in zip(result, holes, where, strict=True):
         if shown.any():
-            moved = torch.from_numpy(move_mask(frame.numpy(), angle, share))
-            frame.copy_(torch.where(torch.from_numpy(shown), moved, frame))
+            picture = np.ascontiguousarray(frame.permute(1, 2, 0).numpy())
+            differs = (picture - telea_fill(picture, hole)).transpose(2, 0, 1)
+            moved = frame + torch.from_numpy(move_mask(differs, angle, share))
+            low, high = min(0.0, float(frame.min())), max(1.0, float(frame.max()))
+            frame.copy_(torch.where(torch.from_numpy(shown), moved.clamp(low, high), frame))
     return result
 
 
