@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import dct
 from scipy.linalg import solve_toeplitz
 from scipy.ndimage import uniform_filter1d
 
@@ -33,8 +34,7 @@ def agreed_autocovariance(first: Course, second: Course, deviation: Course) -> C
     From the power at each frequency that both estimates have; each course's mean is left out.
     """
     num_frames = len(first)
-    waves = _waves(num_frames)
-    common = np.einsum("ft,tkc->fkc", waves, first) * np.einsum("ft,tkc->fkc", waves, second)
+    common = dct(first, axis=0, norm="ortho") * dct(second, axis=0, norm="ortho")
     power = common.mean(2).sum(1) / np.square(deviation).sum()
     power = np.clip(power[1:], _LEAST_POWER, _MOST_POWER)
     lags = np.cos(np.pi * np.outer(np.arange(num_frames), np.arange(1, num_frames)) / num_frames)
@@ -55,11 +55,3 @@ def prediction_precision(autocovariance: Course, order: int) -> Course:
         errors[frame, frame - len(weights) : frame] = -weights
         errors[frame] /= variance**0.5
     return np.asarray(errors.T @ errors)
-
-
-def _waves(num_frames: int) -> Course:
-    """The orthonormal cosines over ``t`` frames, ``f t``."""
-    moments = np.arange(num_frames) + 0.5
-    waves = np.cos(np.pi * np.arange(num_frames)[:, None] * moments / num_frames) * (2.0 / num_frames) ** 0.5
-    waves[0] = num_frames**-0.5
-    return np.asarray(waves)

@@ -98,16 +98,18 @@ class KeptPlate(nn.Module):
 
     def forward(self, plate: Tensor, thin: Tensor, hole: Tensor, beside: Beside) -> Kept:
         """Judge the plate ``b 3 h w`` where its hole ``b 1 h w`` is thin (``b 1 h w``)."""
-        found, cover = measures(plate, hole, beside)
+        found, cover, relative_depth = measures(plate, hole, beside)
         logit, gain, uncovered = self.judge(torch.cat((*found, thin), 1))
-        share = torch.tanh(0.5 * (logit - _SURER)).clamp(min=0.0) * thin * (_relative_depth(hole) < _CORE)
+        share = torch.tanh(0.5 * (logit - _SURER)).clamp(min=0.0) * thin * (relative_depth < _CORE)
         # Out of a mixture with what covers it, the picture is had by going on away from that.
         mended = plate * (1.0 + gain) + uncovered.clamp(0.0, _MOST_UNCOVERED) * (plate - cover)
         return Kept(share, mended, logit)
 
 
-def measures(plate: Tensor, hole: Tensor, beside: Beside) -> tuple[list[Tensor], Tensor]:
+def measures(plate: Tensor, hole: Tensor, beside: Beside) -> tuple[list[Tensor], Tensor, Tensor]:
     """What tells a clean pixel of a hole from a covered one, ``b 1 h w`` each, and what covers it there, ``b 3 h w``.
+
+    Last, how deep it lies, as a share of the deepest pixel's near it, ``b 1 h w``; 1 in the core.
 
     A hole's core shows what is to go. A pixel nearer its edge is a mixture of that and of the picture behind, which is
     known in part: the share is found by projection, as in matting, and what no mixture explains is another measure.
@@ -117,7 +119,8 @@ def measures(plate: Tensor, hole: Tensor, beside: Beside) -> tuple[list[Tensor],
     outside = 1.0 - hole
     depth = _depth(hole)
     rings = [hole * ((depth > at / _DEPTH_PX) & (depth <= (at + 1.5) / _DEPTH_PX)).to(hole.dtype) for at in (0.5, 1.5)]
-    top, relative = _largest(depth, _ACROSS_PX), _relative_depth(hole)
+    top = _largest(depth, _ACROSS_PX)
+    relative = depth / (top + 1e-4)
     core = hole * relative**6
     cover = _mean_near(plate, core, _NEAR_PX)
     apart, bridged_apart = plate - filled, plate - prefill
@@ -151,7 +154,7 @@ def measures(plate: Tensor, hole: Tensor, beside: Beside) -> tuple[list[Tensor],
         8.0 * _mean_near(break_off, outside, _NEAR_PX),
         *(8.0 * _mean_near(distance, part, _BESIDE_PX) for part in (*rings, core)),
     ]
-    return [found[0], *(each * hole for each in found[1:])], cover
+    return [found[0], *(each * hole for each in found[1:])], cover, relative
 
 
 def _unmix(apart: Tensor, behind: Tensor, cover: Tensor) -> _Mixture:
@@ -186,12 +189,6 @@ def keeping_loss(kept: Kept, filled: Tensor, final: Tensor, target: Tensor, judg
     matters = gained.abs() / (gained.abs() + _MATTERS)
     wrong = matters * F.softplus(-torch.sign(gained) * kept.logit)
     return _CHOICE_SHARE * weighted_mean(wrong, judged) + charbonnier(final, target, judged)
-
-
-def _relative_depth(hole: Tensor) -> Tensor:
-    """The same as a share of the deepest pixel's near it; 1 in the core of a hole."""
-    depth = _depth(hole)
-    return depth / (_largest(depth, _ACROSS_PX) + 1e-4)
 
 
 def _depth(hole: Tensor) -> Tensor:

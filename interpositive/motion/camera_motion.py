@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +39,19 @@ def fit_homography(
 def homography_flow(matrix: Homography, height: int, width: int) -> NDArray[np.float32]:
     """The flow field of a homography, ``h w 2`` in pixels."""
     ys, xs = np.mgrid[0:height, 0:width].astype(np.float64)
-    x, y, w = (matrix[i, 0] * xs + matrix[i, 1] * ys + matrix[i, 2] for i in range(3))
-    w = np.where(np.abs(w) < 1e-9, 1e-9, w)
-    return np.stack((x / w - xs, y / w - ys), -1).astype(np.float32)
+    return carried_by(matrix, xs, ys)
+
+
+def carried_by(matrix: Homography, x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """How far a homography carries points, in pixels: x and y, last."""
+    to_x, to_y, over = (matrix[i, 0] * x + matrix[i, 1] * y + matrix[i, 2] for i in range(3))
+    over = np.where(np.abs(over) < 1e-9, 1e-9, over)
+    return np.stack((to_x / over - x, to_y / over - y), -1).astype(np.float32)
+
+
+def area_scale(across: float, down: float) -> Homography:
+    """From pixels of a smaller picture to those of a larger one by these factors: pixels are areas, not points."""
+    return np.array([[across, 0.0, 0.5 * across - 0.5], [0.0, down, 0.5 * down - 0.5], [0.0, 0.0, 1.0]])
 
 
 class CameraPath:

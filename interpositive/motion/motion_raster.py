@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from interpositive.motion.camera_motion import Homography
+from interpositive.motion.camera_motion import Homography, area_scale
 from interpositive.motion.hole_regions import Box
 
 Plane = NDArray[np.float32]
@@ -29,9 +29,7 @@ class MotionRaster:
         self.shape = (max(1, round(height * share)), max(1, round(width * share)))
         self.is_full = self.shape == self.full
         self._scale = width / self.shape[1], height / self.shape[0]
-        (x, y), identity = self._scale, np.eye(3)
-        self._to_full = np.array([[x, 0.0, 0.5 * x - 0.5], [0.0, y, 0.5 * y - 0.5], [0.0, 0.0, 1.0]])
-        self._to_full = identity if self.is_full else self._to_full
+        self._to_full = area_scale(*self._scale)
 
     def reduced(self, plane: Plane) -> Plane:
         """A plane ``h w`` of the picture's raster, by area."""

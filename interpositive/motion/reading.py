@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from interpositive.motion.camera_motion import Homography
 from interpositive.motion.hole_pixels import Look
 from interpositive.motion.hole_regions import Box
 
@@ -23,14 +22,6 @@ def places_of(flow: Plane, box: Box) -> tuple[Plane, Plane]:
     """Where the pixels of a part of a frame point to: x and y in pixels."""
     rows, columns = (np.arange(part.start, part.stop, dtype=np.float32) for part in box)
     return columns[None] + flow[..., 0], rows[:, None] + flow[..., 1]
-
-
-def carried_by(matrix: Homography, x: Plane, y: Plane) -> Plane:
-    """How far a homography carries points, in pixels: x and y, last."""
-    over = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2]
-    over = np.where(np.abs(over) < 1e-9, 1e-9, over)
-    away = [(matrix[i, 0] * x + matrix[i, 1] * y + matrix[i, 2]) / over - at for i, at in enumerate((x, y))]
-    return np.stack(away, -1).astype(np.float32)
 
 
 def read_at(picture: Look | Plane, x: Plane, y: Plane, shape: tuple[int, int], *, cubic: bool = False) -> Plane:

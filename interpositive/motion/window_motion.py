@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from interpositive.errors import MaskError
 from interpositive.functional.luma import luma
-from interpositive.motion.camera_motion import CameraPath, Homography, fit_homography, homography_flow
+from interpositive.motion.camera_motion import CameraPath, Homography, carried_by, fit_homography, homography_flow
 from interpositive.motion.flow_completion import FlowCompletion, complete_flow
 from interpositive.motion.hole_pixels import HolePixels, Look
 from interpositive.motion.hole_regions import Box, Region, hole_regions, whole_frame
@@ -25,7 +25,7 @@ from interpositive.motion.lent_frames import LentFrames
 from interpositive.motion.motion_memory import MotionMemory, ShotMemory, fingerprint
 from interpositive.motion.motion_raster import MotionRaster
 from interpositive.motion.optical_flow import Preset, dis_flow, luma_codes
-from interpositive.motion.reading import carried_by, inside, places_of, read_at
+from interpositive.motion.reading import inside, places_of, read_at
 from interpositive.motion.spatial_fill import thin_plate_values
 
 Plane = NDArray[np.float32]

@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from interpositive.tasks.outlines import filled
 from interpositive.tasks.wires import Points, draw_coverage
 
 Plane = NDArray[np.float32]
 Colour = tuple[float, float, float]
 
-_SUPERSAMPLING = 4
 _FAINTEST = 0.01
 
 
@@ -43,7 +43,7 @@ class Speck:
     def draw(self, picture: Plane, coverage: Plane, frame: int) -> None:
         """On its own frame alone."""
         if frame == self.frame:
-            _cover(picture, coverage, _filled(self.outline, *coverage.shape) * self.opacity, self.colour)
+            _cover(picture, coverage, filled([self.outline], *coverage.shape) * self.opacity, self.colour)
 
 
 @dataclass(frozen=True)
@@ -160,12 +160,3 @@ def draw_blemishes(frames: Plane, blemishes: Sequence[Blemish]) -> tuple[Plane, 
 def _cover(picture: Plane, coverage: Plane, alpha: Plane, colour: Colour | Plane) -> None:
     picture[:] = picture * (1.0 - alpha[..., None]) + np.asarray(colour, np.float32) * alpha[..., None]
     np.maximum(coverage, alpha, out=coverage)
-
-
-def _filled(outline: Points, height: int, width: int) -> Plane:
-    scale, shift = _SUPERSAMPLING, 4
-    canvas = np.zeros((height * scale, width * scale), np.uint8)
-    fixed = np.rint(((outline + 0.5) * scale - 0.5) * (1 << shift)).astype(np.int32)
-    cv2.fillPoly(canvas, [fixed[:, None, :]], 255, cv2.LINE_8, shift)
-    small = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.float32) / 255.0

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpositive.functional.examples import Example
+from interpositive.motion.camera_motion import area_scale
 from interpositive.motion.spatial_fill import telea_fill
 
 _NUM_TURNS = 8
@@ -42,20 +44,13 @@ class TryingOut:
             return dict(told)
         lent = told[_LENT]
         size = max(1, round(lent.shape[2] * rows / height)), max(1, round(lent.shape[3] * columns / width))
-        window = _centred_scale(width / columns, height / rows)
-        theirs = _centred_scale(lent.shape[3] / size[1], lent.shape[2] / size[0])
+        window = torch.from_numpy(area_scale(width / columns, height / rows))
+        theirs = torch.from_numpy(area_scale(lent.shape[3] / size[1], lent.shape[2] / size[0]))
         return {
             **told,
             _LENT: F.adaptive_avg_pool2d(lent, size),
             _LINED_UP: torch.linalg.inv(theirs) @ told[_LINED_UP].double() @ window,
         }
-
-
-def _centred_scale(across: float, down: float) -> Tensor:
-    """From pixels of a smaller picture to those of a larger one, which are areas, not points."""
-    return torch.tensor(
-        [[across, 0.0, 0.5 * across - 0.5], [0.0, down, 0.5 * down - 0.5], [0.0, 0.0, 1.0]], dtype=torch.float64
-    )
 
 
 AS_PLANNED = TryingOut()
@@ -139,11 +134,5 @@ def move_mask(masks: NDArray[np.float32], angle: float, share: float) -> NDArray
 
 
 def _grown(masks: NDArray[np.float32] | NDArray[np.bool_]) -> NDArray[np.bool_]:
-    grown = masks > 0
-    padded = np.pad(grown, ((0, 0), (1, 1), (1, 1)))
-    result: NDArray[np.bool_] = np.zeros_like(grown)
-    height, width = grown.shape[1:]
-    for dy in range(3):
-        for dx in range(3):
-            result |= padded[:, dy : dy + height, dx : dx + width]
-    return result
+    touching = np.ones((3, 3), np.uint8)
+    return np.stack([cv2.dilate((mask > 0).astype(np.uint8), touching) > 0 for mask in masks])

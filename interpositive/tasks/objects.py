@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from interpositive.tasks.outlines import filled, uneven_outline
+
 Plane = NDArray[np.float32]
 
-_SUPERSAMPLING = 4
 _NUM_OUTLINE_POINTS = 24
 _MOST_OBJECTS = 2
 
@@ -36,7 +37,7 @@ def draw_objects(frames: Plane, random: np.random.Generator) -> tuple[Plane, Pla
         soft = random.uniform(0.0, 0.8)
         for t in range(num_frames):
             moved = speed * (t - num_frames / 2) + bob * np.sin(2.0 * np.pi * tempo * t)
-            alpha = _filled([outline + start + moved for outline in outlines], height, width)
+            alpha = filled([outline + start + moved for outline in outlines], height, width)
             if soft > 0.2:
                 alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), soft), np.float32)
             matrix = np.array([[1.0, 0.0, moved[0]], [0.0, 1.0, moved[1]]])
@@ -46,15 +47,9 @@ def draw_objects(frames: Plane, random: np.random.Generator) -> tuple[Plane, Pla
     return damaged, coverage
 
 
-def _blob(random: np.random.Generator, height: int) -> Plane:
-    """An uneven outline ``n 2`` about the origin."""
-    radius = np.exp(random.uniform(np.log(0.012), np.log(0.09))) * height
-    angles = np.linspace(0.0, 2.0 * np.pi, _NUM_OUTLINE_POINTS, endpoint=False)
-    bumps = sum(random.uniform(0.0, 0.35 / k) * np.cos(k * angles + random.uniform(0, 6.28)) for k in (1, 2, 3))
-    reach, stretch, turn = radius * (1.0 + bumps), random.uniform(1.0, 2.5), random.uniform(0.0, np.pi)
-    x, y = reach * np.cos(angles) * stretch, reach * np.sin(angles)
-    turned = np.stack((x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)), -1)
-    return turned.astype(np.float32)
+def _blob(random: np.random.Generator, height: int) -> NDArray[np.float64]:
+    radius = float(np.exp(random.uniform(np.log(0.012), np.log(0.09)))) * height
+    return uneven_outline(random, radius, _NUM_OUTLINE_POINTS, 0.35, (1, 2, 3))
 
 
 def _limbs(random: np.random.Generator, height: int) -> list[Plane]:
@@ -70,13 +65,3 @@ def _limbs(random: np.random.Generator, height: int) -> list[Plane]:
         normal = np.stack((-np.sin(heading), np.cos(heading)), -1) * (half * (1.0 - 0.4 * along))[:, None]
         outlines.append(np.concatenate((middle + normal, (middle - normal)[::-1])).astype(np.float32))
     return outlines
-
-
-def _filled(outlines: list[NDArray[np.float64]], height: int, width: int) -> Plane:
-    scale, shift = _SUPERSAMPLING, 4
-    canvas = np.zeros((height * scale, width * scale), np.uint8)
-    for outline in outlines:
-        fixed = np.rint(((outline + 0.5) * scale - 0.5) * (1 << shift)).astype(np.int32)
-        cv2.fillPoly(canvas, [fixed[:, None, :]], 255, cv2.LINE_8, shift)
-    small = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.float32) / 255.0

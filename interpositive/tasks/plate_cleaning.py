@@ -19,6 +19,7 @@ from interpositive.tasks.blemishes import (
     Speck,
     draw_blemishes,
 )
+from interpositive.tasks.outlines import uneven_outline
 from interpositive.tasks.removal import Removal, ends_of
 from interpositive.tasks.wires import Points
 
@@ -111,12 +112,7 @@ class PlateCleaning(Removal):
     def _speck(self, shape: tuple[int, int, int], random: np.random.Generator) -> Speck:
         num_frames, height, width = shape
         radius = 0.5 * _between(random, self.dust_px_at_1080) * height / 1080.0
-        angles = np.linspace(0.0, 2.0 * np.pi, _NUM_OUTLINE_POINTS, endpoint=False)
-        bumps = sum(random.uniform(0.0, 0.3 / k) * np.cos(k * angles + random.uniform(0, 6.28)) for k in (1, 2, 3, 5))
-        reach = max(0.4, radius) * (1.0 + bumps)
-        stretch, turn = random.uniform(1.0, 2.5), random.uniform(0.0, np.pi)
-        x, y = reach * np.cos(angles) * stretch, reach * np.sin(angles)
-        turned = np.stack((x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)), -1)
+        turned = uneven_outline(random, max(0.4, radius), _NUM_OUTLINE_POINTS, 0.3, (1, 2, 3, 5))
         centre = random.uniform((0.0, 0.0), (width, height))
         outline = (turned + centre).astype(np.float32)
         return Speck(int(random.integers(num_frames)), outline, self._shade(random), float(random.uniform(0.6, 1.0)))
