@@ -87,11 +87,11 @@ def judge(board: Board, productions: Sequence[HeldOut], output: Path, quick: boo
             runs.setdefault(name, run)
             if name == board.delivered:
                 delivered.append(run)
-            seconds = seconds_to_train(run)
+            took = seconds_to_train(run)
             key = "train" if name == board.delivered else f"train {name}"
             # The slowest of the productions.
-            if seconds >= float(costs.get(key, {}).get("seconds", 0.0)):
-                costs[key] = {"seconds": seconds, "over": production.name}
+            if took["seconds"] >= float(costs.get(key, {}).get("seconds", 0.0)):
+                costs[key] = {**took, "over": production.name}
             reports[name] += judged(board, name, production, run, output, quick)
     if board.found:
         costs |= finding(board, delivered, output)

@@ -24,7 +24,7 @@ PRODUCTIONS = (
     HeldOut("intel_room_people", source="clips/intel_room_people.mp4", first=80),
 )
 RIGS = {"12A": "pan", "27": "locked-off", "31B": "dolly", "44C": "hand-held"}
-OTHER_TAKE = "other_take"
+OTHER_TAKE, ON_PERFORMERS = "other_take", "on_performers"
 EVERYWHERE = ("psnr", "ssim", "lpips", "warp_error_relative", "local_flicker", "untouched")
 
 
@@ -62,8 +62,9 @@ BOARDS = (
         "wire_removal",
         {"candidate_fusion": (400, 20), "per_frame_unet": (700, 20)},
         "psnr_hole",
-        # What no frame of the shot shows, another take of the set-up may.
-        {"": (), OTHER_TAKE: ()},
+        # Wires hang from the frame, the set and performers; from performers alone, as for a stunt; and what no frame of
+        # the shot shows, another take of the set-up may.
+        {"": (), ON_PERFORMERS: ("task.holds=[0,0,1]",), OTHER_TAKE: ()},
         frozenset({OTHER_TAKE}),
         # Wires of 1.5 px and more at the judged size.
         found=("task.width_px_at_1080=[7.5,24]", "task.shadow_share=0"),

@@ -89,24 +89,28 @@ def trained(board: Board, mini_model: str, production: HeldOut, output: Path, qu
     )
     run = output / "runs" / board.task / f"{production.name}_{mini_model}_{digest[:8]}"
     if not (run / RUN_RECORD_NAME).is_file():
-        is_whole, began = not run.exists(), time.process_time()
+        is_whole, began = not run.exists(), (time.process_time(), time.perf_counter())
         train_here(plain, run)
         if is_whole:
             # Preparing windows comes before a run's own clock starts, and a user waits for it too. It is all done in
-            # this process; what else the machine does is not counted.
-            write_file_whole(_clock(run), json.dumps({"seconds": time.process_time() - began}))
+            # this process.
+            seconds = {"seconds": time.process_time() - began[0], "clock": time.perf_counter() - began[1]}
+            write_file_whole(_clock(run), json.dumps(seconds))
     return run
 
 
-def seconds_to_train(run: Path) -> float:
-    """The processor time of training, preparing its windows included.
+def seconds_to_train(run: Path) -> dict[str, float]:
+    """What training took, preparing its windows included: the processor's ``seconds``, and ``two_cores``.
 
-    Of a run that was killed in between: seconds on the clock, without preparing.
+    Two cores that do nothing else need no longer than the clock showed here on at most two of them, nor than one
+    of them would need for all the processor's seconds: the less of both. Of a run that was killed in between:
+    seconds on the clock, without preparing.
     """
     clock = _clock(run)
-    if clock.is_file():
-        return float(json.loads(clock.read_text())["seconds"])
-    return RunRecord.read(run).seconds_training
+    if not clock.is_file():
+        return dict.fromkeys(("seconds", "two_cores"), RunRecord.read(run).seconds_training)
+    found = json.loads(clock.read_text())
+    return {"seconds": float(found["seconds"]), "two_cores": float(min(found["seconds"], found["clock"]))}
 
 
 def _clock(run: Path) -> Path:

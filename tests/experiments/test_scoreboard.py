@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from fractions import Fraction
@@ -18,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "experiments" / "sc
 from asked import BARS
 from bars import CLASSICAL, Bar, Measured, gain, worst_gain
 from boards import BOARDS
-from judging import lending
+from judging import lending, seconds_to_train
 from own_measures import GainJitter, GainLeft, MiddleFrames, Sharpness
 
 from interpositive.dailies.catalogue import Catalogue
@@ -107,6 +108,25 @@ def test_every_task_has_bars_and_none_is_of_a_task_there_is_not() -> None:
     assert {bar.task for bar in BARS} == {board.task for board in BOARDS}
     assert all(bar.least is not None or bar.most is not None for bar in BARS)
     assert np.isfinite([bar.least if bar.least is not None else bar.most for bar in BARS]).all()
+
+
+def test_a_bar_of_one_kind_of_damage_counts_no_other() -> None:
+    shots = [
+        shot("stage_12A", chosen=22, telea=20, recursive_flow=21),
+        shot("stage_12A_on_performers", chosen=26, telea=20, recursive_flow=24),
+        shot("stage_12A_other_take", chosen=31, telea=20, recursive_flow=21),
+        shot("stage_27", chosen=10, telea=20, recursive_flow=21),
+    ]
+    pan = [bar.measure(shots, {}).value for bar in BARS if bar.task == "wire_removal" and bar.asked.startswith("pan")]
+    assert pan == [6, 2, 2, 1, 11, 10]
+
+
+def test_training_on_two_cores_takes_no_longer_than_the_clock_nor_than_one_core(tmp_path: Path) -> None:
+    run, clock = tmp_path / "run", tmp_path / "run.clock.json"
+    # Two cores side by side, and one of a machine that did other things too.
+    for seconds, shown, bound in ((400, 230, 230), (120, 500, 120)):
+        clock.write_text(json.dumps({"seconds": seconds, "clock": shown}))
+        assert seconds_to_train(run) == {"seconds": seconds, "two_cores": bound}
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])
