@@ -18,6 +18,9 @@ from interpositive.motion.camera_motion import area_scale
 from interpositive.motion.spatial_fill import telea_fill
 
 _NUM_TURNS = 8
+_ALONG = (0.04, 0.1)
+"""How far along a stroke a thing is much the same, and how far its power is measured; of the shorter side."""
+_DEEPEST = 12
 _LENT, _LINED_UP = "lent_frames", "lent_homographies"
 
 
@@ -66,7 +69,8 @@ def hide_elsewhere(
     ``condition["judged"]`` says which pixels; None where none of the frames ``keep`` could be hidden. A wire
     moved along itself hides little, so it is turned away. What stands under the mask comes along, for methods that look
     at the plate there: by how much it differs from what its surroundings let expect, so that it stands before what is
-    there now; not at the mask's very edge, which an artist paints beyond what is to go.
+    there now; not at the mask's very edge, which an artist paints beyond what is to go, and not what is no more than
+    the set's own texture.
     """
     masks = request.mask[:, 0].numpy()
     if not masks.any():
@@ -89,10 +93,11 @@ def hide_elsewhere(
     hidden_too = torch.from_numpy(best.astype(np.float32))[:, None]
     looked_at = torch.zeros_like(hidden_too)
     looked_at[judged] = hidden_too[judged]
-    shown = move_mask(_within(masks).astype(np.float32), best_angle, share) > 0
+    # A method may look under the mask of the frame that it restores, never of another.
+    shown = (move_mask(_within(masks).astype(np.float32), best_angle, share) > 0) & (looked_at[:, 0].numpy() > 0)
     return replace(
         request,
-        input=_brought_along(request.input, masks > 0, shown & best, best_angle, share),
+        input=_brought_along(request.input, masks > 0, shown, best_angle, share),
         mask=torch.maximum((request.mask > 0).float(), hidden_too),
         target=request.input,
         condition={**request.condition, "judged": looked_at},
@@ -109,16 +114,60 @@ def _within(masks: NDArray[np.float32]) -> NDArray[np.bool_]:
 def _brought_along(
     frames: Tensor, holes: NDArray[np.bool_], where: NDArray[np.bool_], angle: float, share: float
 ) -> Tensor:
-    """Frames ``t c h w`` with, in ``where`` (``t h w``), what the holes that far away differ by from a bridged one."""
+    """Frames ``t c h w`` with, in ``where`` (``t h w``), what stands in the holes that far away: :func:`_standing`."""
     result = frames.clone()
     for frame, hole, shown in zip(result, holes, where, strict=True):
-        if shown.any():
-            picture = np.ascontiguousarray(frame.permute(1, 2, 0).numpy())
-            differs = (picture - telea_fill(picture, hole)).transpose(2, 0, 1)
-            moved = frame + torch.from_numpy(move_mask(differs, angle, share))
-            low, high = min(0.0, float(frame.min())), max(1.0, float(frame.max()))
-            frame.copy_(torch.where(torch.from_numpy(shown), moved.clamp(low, high), frame))
+        if not shown.any():
+            continue
+        picture = np.ascontiguousarray(frame.permute(1, 2, 0).numpy())
+        differs = (picture - telea_fill(picture, hole)).transpose(2, 0, 1)
+        planes = np.stack((*differs, hole.astype(np.float32), _depth(hole)))
+        *moved, moved_hole, depth = move_mask(planes, angle, share)
+        missed = picture - telea_fill(picture, hole | (moved_hole > 0))
+        depth *= ~hole
+        ys, xs = np.nonzero(depth)
+        box = slice(ys.min(), ys.max() + 1), slice(xs.min(), xs.max() + 1)
+        thing = np.zeros_like(picture)
+        thing[box] = _standing(np.stack(moved, -1)[box], missed[box], depth[box], min(hole.shape))
+        standing = frame + torch.from_numpy(thing.transpose(2, 0, 1))
+        low, high = min(0.0, float(frame.min())), max(1.0, float(frame.max()))
+        frame.copy_(torch.where(torch.from_numpy(shown), standing.clamp(low, high), frame))
     return result
+
+
+def _standing(
+    differs: NDArray[np.float32], missed: NDArray[np.float32], depth: NDArray[np.float32], size_px: int
+) -> NDArray[np.float32]:
+    """What of a difference ``h w 3`` to a bridged hole is a thing's, and not texture that no bridge shows.
+
+    Along a stroke a thing is much the same at each ``depth`` (``h w``, 0 outside), texture is not. Of what is left, as
+    large a share is kept as its power exceeds that of what a bridge ``missed`` (``h w 3``) where the truth is known.
+    """
+    mean_px, power_px = (2 * round(0.5 * share * size_px) + 1 for share in _ALONG)
+    thing = np.zeros_like(differs)
+    for level in range(1, _DEEPEST + 1):
+        ring = (depth == level).astype(np.float32)
+        if not ring.any():
+            continue
+        alike = _mean_along(differs, ring, mean_px)
+        power, by_chance = (
+            _mean_along(np.square(each).mean(-1, keepdims=True), ring, power_px) for each in (differs, missed)
+        )
+        thing += ring[..., None] * alike * np.clip(1.0 - by_chance / np.maximum(power, 1e-8), 0.0, 1.0)
+    return thing
+
+
+def _mean_along(planes: NDArray[np.float32], ring: NDArray[np.float32], size_px: int) -> NDArray[np.float32]:
+    """The mean of ``h w c`` over a ring's pixels (``h w``) in a square around each of them."""
+    sums = cv2.boxFilter(np.dstack((planes * ring[..., None], ring)), -1, (size_px, size_px), normalize=False)
+    return np.asarray(sums[..., :-1] / np.maximum(sums[..., -1:], 1.0), np.float32)
+
+
+def _depth(hole: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """How deep a hole's pixels lie, ``h w``: 1 at its edge; what touches the frame's edge goes on beyond it."""
+    padded = np.pad(hole.astype(np.uint8), 1, mode="edge")
+    distance = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
+    return np.asarray(np.clip(np.ceil(distance - 0.5), 0.0, float(_DEEPEST)) * hole, np.float32)
 
 
 def move_mask(masks: NDArray[np.float32], angle: float, share: float) -> NDArray[np.float32]:

@@ -87,3 +87,19 @@ def test_what_comes_along_stands_before_what_is_there() -> None:
     off = (held_out.input - held_out.target)[hidden]
     assert ((off.abs() < 0.007) | ((off + 0.2).abs() < 0.007)).all() and (off < -0.19).any() and (off > -0.01).any()
     assert (held_out.target[hidden] == 0.3).any(), "it stands before the other colour"
+
+
+def test_a_clean_margin_stays_clean_before_texture() -> None:
+    """No bridge shows the texture in a mask's margin: that is no thing, and does not come along."""
+    wall = 0.5 + 0.1 * torch.randn(4, 3, 60, 80, generator=generator_from("texture"))
+    mask, wire = torch.zeros(2, 4, 1, 60, 80)
+    mask[..., 30:42] = 1.0
+    wire[..., 34:38] = 1.0
+    request = Example(torch.where(wire > 0, 1.0, wall), mask)
+    held_out = hide_elsewhere(request, range(1, 3), generator_from(0), (0.25, 0.3))
+    assert held_out is not None and held_out.target is not None
+    hidden = held_out.condition["judged"] > 0
+    off = (held_out.input - held_out.target).abs().mean(1, keepdim=True)[hidden]
+    whole = float(wire[mask > 0].mean())
+    assert abs(float((off > 0.25).float().mean()) - whole) < 0.1, "the wire comes along"
+    assert float((off < 0.05).float().mean()) > 0.8 * (1.0 - whole), "and its margin is clean"
