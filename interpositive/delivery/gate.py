@@ -88,8 +88,8 @@ def choose_method(
 ) -> GateResult:
     """Try every method on what ``hold_out`` hides and choose the best; deterministic for a seed.
 
-    ``methods`` are in order of preference: a tie within 0.02 dB goes to the earlier. Where nothing can be held out,
-    the untrained prior is taken (or the first method, if there is none), and the result's note says so.
+    ``methods`` are in order of preference: a tie goes to the earlier (``trying_out.tie_db``). Where nothing can be held
+    out, the untrained prior is taken (or the first method, if there is none), and the result's note says so.
     ``MediaError`` where no method gives finite values.
     PSNR is of the values that the mini-model works on. It cannot judge what is made up, but that it is no noise: a
     method that makes up takes the place of the best, if the one that it otherwise equals is within 0.25 dB of that, it
@@ -153,7 +153,7 @@ def choose_method(
             remedy="look at the plate's values around the mask, and train again if the run diverged",
         )
     best = max(scores.values())
-    chosen = next(method for method in methods if scores.get(method, -math.inf) >= best - 0.02)
+    chosen = next(method for method in methods if scores.get(method, -math.inf) >= best - trying_out.tie_db)
     note = ""
     for other, method in making_up.items():
         near = scores.get(other, -math.inf) >= best - _AS_GOOD_DB and method in scores

@@ -29,11 +29,12 @@ class TryingOut:
     """What a try must see to be like the shot: frames to either side, at least ``reach``.
 
     Methods may be told apart on pictures of no more than ``long_side_px``, and what changes smoothly over the frame on
-    far smaller ones.
+    far smaller ones. Methods whose PSNR there is within ``tie_db`` are alike: what is hidden is not what is wanted.
     """
 
     reach: int = 0
     long_side_px: int | None = None
+    tie_db: float = 0.02
 
     def size_of(self, height: int, width: int) -> tuple[int, int]:
         """The rows and columns that a picture is brought to."""

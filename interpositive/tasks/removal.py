@@ -31,7 +31,7 @@ class Removal(Task):
 
     asks: ClassVar[type[Asked]] = AskedOfTakes
     can_be_found = True
-    trying_out: ClassVar[TryingOut] = TryingOut(long_side_px=PIXELS_PX)
+    trying_out: ClassVar[TryingOut] = TryingOut(long_side_px=PIXELS_PX, tie_db=0.1)
     mask_margin_px: tuple[int, int]
     object_share: float
 

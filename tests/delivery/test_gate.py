@@ -18,7 +18,7 @@ from interpositive.errors import MediaError
 from interpositive.functional.examples import Example
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.mini_models.contract import MiniModel
-from interpositive.tasks.holding_out import TryingOut, move_mask
+from interpositive.tasks.holding_out import AS_PLANNED, TryingOut, move_mask
 
 NUM_FRAMES = 12
 ORDER = ("trained", "prior", "flow", "telea")
@@ -35,6 +35,7 @@ def choose(
     methods: tuple[str, ...] = ORDER,
     plan: GatePlan = FEW,
     seed: int = 0,
+    trying_out: TryingOut = AS_PLANNED,
 ) -> GateResult:
     shares = mask.astype(np.float32) / 255
 
@@ -44,7 +45,7 @@ def choose(
     def masks(start: int, stop: int) -> NDArray[np.float32]:
         return shares[start:stop]
 
-    return choose_method(frames, masks, len(codes), mini_model, methods, plan, seed)
+    return choose_method(frames, masks, len(codes), mini_model, methods, plan, seed, trying_out=trying_out)
 
 
 @pytest.mark.parametrize("best", ORDER)
@@ -95,6 +96,10 @@ def test_a_tie_goes_to_the_preferred_method_but_a_clear_win_does_not() -> None:
     mask, codes = bar_mask(NUM_FRAMES), grey_codes()
     assert choose(KnownErrors({**ERRORS, "prior": 0.01999}), codes, mask).chosen == "trained"
     assert choose(KnownErrors({**ERRORS, "prior": 0.0198}), codes, mask).chosen == "prior"
+    # What is a tie is the task's to say.
+    wider = TryingOut(tie_db=0.1)
+    assert choose(KnownErrors({**ERRORS, "prior": 0.0198}), codes, mask, trying_out=wider).chosen == "trained"
+    assert choose(KnownErrors({**ERRORS, "prior": 0.0197}), codes, mask, trying_out=wider).chosen == "prior"
 
 
 def test_a_training_run_gone_wrong_cannot_ship() -> None:
