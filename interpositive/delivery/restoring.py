@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ _LEAST_FRAMES = 4
 _PICTURE_BYTES = 3 * 4
 _HELD_BYTES = _PICTURE_BYTES + 4
 """Of a pixel: its values, and its mask or how sure one is of it."""
+_READ_AT_ONCE = 4
 ReadFrames = Callable[[int, int], Frames]
 ReadMask = Callable[[int, int], NDArray[np.float32]]
 
@@ -54,13 +55,17 @@ class WindowPlan:
         """The same with a reach for a shot, where none was set; None leaves that to the mini-model."""
         return self if reach is None or self.reach is not None else replace(self, reach=reach)
 
-    def windows(self, num_frames: int, reach: int, height: int, width: int, num_kept: int = 0) -> list[Window]:
+    def windows(
+        self, num_frames: int, reach: int, height: int, width: int, num_kept: int = 0, held_bytes: int = _HELD_BYTES
+    ) -> list[Window]:
         """The windows of a shot of that raster, whose frames lend pixels over ``reach``.
 
-        ``num_kept`` whole pictures of each restored frame are kept until it is given out.
+        ``num_kept`` whole pictures of each restored frame are kept until it is given out; a pixel of each frame that
+        is read takes ``held_bytes``.
         """
         per_pixel = (self.most_mib << 20) / (height * width)
-        at_once = (per_pixel - 2 * reach * _HELD_BYTES) / (2 * _HELD_BYTES + num_kept * _PICTURE_BYTES)
+        a_frame = held_bytes + _HELD_BYTES + num_kept * _PICTURE_BYTES
+        at_once = (per_pixel - 2 * reach * held_bytes) / a_frame
         size = min(self.size, max(int(at_once), _LEAST_FRAMES))
         overlap = min(-(-self.overlap * size // max(self.size, 1)), size // 2)
         return plan_windows(num_frames, size, overlap, reach)
@@ -108,13 +113,13 @@ def restore_shot(
     method's fill is given the grain that it lacks; where a mini-model sees what is under the mask, that has its own.
     """
     reach = mini_model.reach_frames if plan.reach is None else plan.reach
-    buffered = _Buffer(read_frames, read_mask, colour)
+    buffered = _Buffer(read_frames, read_mask, colour, mini_model.reads_codes)
     first = buffered.codes(0)
     shot = seed_from("shot", num_frames, hashlib.sha256(np.ascontiguousarray(first).tobytes()).hexdigest())
     # Of a repair little is kept; a correction of what is there is as large as the frame.
     num_kept = 0 if mini_model.hides_masked else len(methods)
     height, width = first.shape[:2]
-    windows = plan.windows(num_frames, reach, height, width, num_kept)
+    windows = plan.windows(num_frames, reach, height, width, num_kept, buffered.held_bytes)
     buffered.reserve(max(window.last - window.first for window in windows), height, width)
     joiners = {method: WindowJoiner() for method in methods}
     confidence_joiner = WindowJoiner()
@@ -249,83 +254,114 @@ def changed_pixels(found: Frames, plate: Frames) -> NDArray[np.bool_]:
 
 
 class _Buffer:
-    """Frames, their values and their masks, so that what windows share is not decoded twice.
+    """Frames and their masks, so that what windows share is not decoded twice.
 
-    Values are kept in one place, where the next window's move up: no window is ever there twice. Codes are kept where
-    they do not follow from their values: those of 8 or 16 bit that nothing converts do, to the last bit.
+    They are kept in one place, where the next window's move up: no window is ever there twice. Where a mini-model reads
+    codes they are kept as such, and of a mask where it is and what it is there; else as values and masks, and codes
+    where they do not follow from these: those of 8 or 16 bit that nothing converts do, to the last bit.
     """
 
-    def __init__(self, read_frames: ReadFrames, read_mask: ReadMask, colour: PlateColour) -> None:
+    def __init__(self, read_frames: ReadFrames, read_mask: ReadMask, colour: PlateColour, reads_codes: bool) -> None:
         self._read_frames, self._read_mask, self._colour = read_frames, read_mask, colour
+        self._reads_codes = reads_codes
+        self._dtype: np.dtype[Any] = np.dtype(np.float32)
         self._first = 0
-        self._codes: dict[int, Frames] = {}
-        self._deep = False
         self._num = 0
-        self._values = self._masks = torch.zeros(0)
+        self._codes: dict[int, Frames] = {}
+        self._shares: dict[int, NDArray[np.float32]] = {}
+        self._held: NDArray[Any] = np.zeros(0, np.float32)
+        self._masks: NDArray[Any] = np.zeros(0, np.float32)
+
+    @property
+    def _coded(self) -> bool:
+        return self._reads_codes and self._dtype.kind == "u" and not self._colour.converts
+
+    @property
+    def held_bytes(self) -> int:
+        """What a pixel of each frame takes, known once one was read."""
+        return 3 * self._dtype.itemsize + 1 if self._coded else _HELD_BYTES
 
     def reserve(self, num: int, height: int, width: int) -> None:
         """Have room for so many frames at a time."""
-        held = self._num
-        values, masks = torch.empty(num, 3, height, width), torch.empty(num, 1, height, width)
-        if held:
-            values[:held], masks[:held] = self._values[:held], self._masks[:held]
-        self._values, self._masks = values, masks
+        before, masks_before = self._held[: self._num], self._masks[: self._num]
+        if self._coded:
+            self._held, self._masks = (
+                np.empty((num, height, width, 3), self._dtype),
+                np.empty((num, height, width), bool),
+            )
+        else:
+            self._held, self._masks = (
+                np.empty((num, *shape), np.float32) for shape in ((3, height, width), (height, width))
+            )
+        if self._num:
+            self._held[: self._num], self._masks[: self._num] = before, masks_before
 
     def codes(self, number: int) -> Frames:
         """A frame's codes ``h w 3``; read if it is the next one."""
         self._read_to(number + 1)
-        return self._codes[number] if number in self._codes else self._codes_of_values(number)
+        return self._codes[number] if number in self._codes else self._codes_held(number)
 
     def give_codes(self, number: int) -> Frames:
         """The same, for the last time."""
-        return self._codes.pop(number) if number in self._codes else self._codes_of_values(number)
+        return self._codes.pop(number) if number in self._codes else self._codes_held(number)
 
-    def _codes_of_values(self, number: int) -> Frames:
-        values = np.ascontiguousarray(self.values(number)[0].permute(1, 2, 0).numpy())
-        return (
-            np.rint(values * np.float32(65535)).astype(np.uint16)
-            if self._deep
-            else np.rint(values * np.float32(255)).astype(np.uint8)
-        )
+    def _codes_held(self, number: int) -> Frames:
+        held = self._held[number - self._first]
+        if self._coded:
+            codes: Frames = held.copy()
+            return codes
+        top = np.float32(np.iinfo(self._dtype).max)
+        return cast(Frames, np.rint(np.ascontiguousarray(held.transpose(1, 2, 0)) * top).astype(self._dtype))
 
     def mask(self, number: int) -> NDArray[np.float32]:
         """A frame's mask ``h w``, the caller's own."""
-        mask: NDArray[np.float32] = self._masks[number - self._first, 0].numpy().copy()
+        mask: NDArray[np.float32] = self._masks[number - self._first].astype(np.float32)
+        if self._coded:
+            mask[self._masks[number - self._first]] = self._shares[number]
         return mask
 
     def values(self, number: int) -> Tensor:
         """A frame's values ``1 3 h w``, to be read until the next window is asked for."""
         place = number - self._first
-        return self._values[place : place + 1]
+        if self._coded:
+            return frames_to_values(self._held[place : place + 1], self._colour)
+        return torch.from_numpy(self._held[place : place + 1])
 
     def window(self, first: int, last: int) -> tuple[Tensor, Tensor]:
-        """Values ``t 3 h w`` and masks ``t 1 h w``, to be read until the next window is asked for."""
+        """Values or codes ``t 3 h w`` and masks ``t 1 h w``, to be read until the next window is asked for."""
         self._drop_before(first)
         self._read_to(last)
-        num = last - first
-        return self._values[:num], self._masks[:num]
+        held, masks = (torch.from_numpy(each[: last - first]) for each in (self._held, self._masks))
+        return held.permute(0, 3, 1, 2) if self._coded else held, masks[:, None]
 
     def _drop_before(self, first: int) -> None:
         gone = min(max(first - self._first, 0), self._num)
         self._num -= gone
         if gone:
             for place in range(self._num):
-                self._values[place] = self._values[place + gone]
+                self._held[place] = self._held[place + gone]
                 self._masks[place] = self._masks[place + gone]
+        self._shares = {number: shares for number, shares in self._shares.items() if number >= first}
         self._first = max(first, self._first)
 
     def _read_to(self, last: int) -> None:
-        start = self._first + self._num
-        if last <= start:
-            return
+        # A few at a time: as they come they take as much again, and masks four times what is kept of them.
+        for start in range(self._first + self._num, last, _READ_AT_ONCE):
+            self._read(start, min(start + _READ_AT_ONCE, last))
+
+    def _read(self, start: int, last: int) -> None:
         frames, masks = self._read_frames(start, last), self._read_mask(start, last)
-        self._deep = frames.dtype == np.uint16
+        self._dtype = frames.dtype
         num = last - self._first
-        if num > len(self._values):
+        if num > len(self._held):
             self.reserve(num, *frames.shape[1:3])
-        for place, frame in enumerate(frames, start=self._num):
-            self._values[place] = frames_to_values(frame[None], self._colour)[0]
+        for number, (frame, mask) in enumerate(zip(frames, masks, strict=True), start=start):
+            place = number - self._first
+            if self._coded:
+                self._held[place], self._masks[place] = frame, mask > 0
+                self._shares[number] = mask[mask > 0]
+                continue
+            self._held[place], self._masks[place] = frames_to_values(frame[None], self._colour)[0].numpy(), mask
             if self._colour.converts or frame.dtype.kind != "u":
-                self._codes[self._first + place] = frame
-        self._masks[self._num : num, 0] = torch.from_numpy(masks)
+                self._codes[number] = frame
         self._num = num

@@ -17,7 +17,9 @@ class Example:
     ``input`` and ``target`` are ``(b) t c h w`` float in [0, 1] in the plate's
     own encoding; ``mask`` is ``(b) t 1 h w`` in [0, 1], 1 where change is
     allowed. ``target`` is None when a real shot is restored. ``condition``
-    holds whatever else a task knows, by name. ``numbers`` (``b``, on the CPU) says which of the prepared examples
+    holds whatever else a task knows, by name. A window to restore may hold integer
+    codes at full scale and a mask of booleans, where the mini-model reads those.
+    ``numbers`` (``b``, on the CPU) says which of the prepared examples
     a training batch holds, so that randomness can belong to an example.
     """
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -291,6 +292,8 @@ def lent_frames_of(example: Example) -> LentFrames | None:
     return LentFrames(pictures, example.condition["lent_homographies"].cpu().numpy())
 
 
-def _frames_and_masks(example: Example) -> tuple[Plane, Plane]:
-    frames = example.input.cpu().float().contiguous()
-    return rearrange(frames, "t c h w -> t h w c").numpy(), example.mask[:, 0].cpu().numpy()
+def _frames_and_masks(example: Example) -> tuple[NDArray[Any], Plane | Boolean]:
+    frames = example.input.cpu()
+    if frames.is_floating_point():
+        frames = frames.float().contiguous()
+    return rearrange(frames.numpy(), "t c h w -> t h w c"), example.mask[:, 0].cpu().numpy()

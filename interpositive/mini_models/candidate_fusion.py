@@ -33,7 +33,6 @@ from interpositive.mini_models.bank_tensors import (
 )
 from interpositive.mini_models.candidate_bank import (
     KINDS,
-    LOOKED_AT_PX,
     NUM_SPATIAL,
     Bank,
     BankBuilder,
@@ -61,6 +60,8 @@ _FOLDED_PX = 8
 _MOSTLY = 0.5
 _TILE_PX = 128
 """No more of a hole is looked at by the networks at a time: they hold some hundred numbers for each of its pixels."""
+_AROUND_TILE_PX = 16
+"""What they see around that: as far as the choice looks. Of a thin hole's tiles it is most."""
 _BOUNDS: Bounds = {
     "flow_offsets": (1, 1000),
     "camera_offsets": (1, 1000),
@@ -106,6 +107,7 @@ class CandidateFusion(MiniModel):
     """
 
     trained_method = "trained"
+    reads_codes = True
 
     def __init__(
         self,
@@ -360,7 +362,7 @@ class CandidateFusion(MiniModel):
             for tile in region.tiles(hole, _TILE_PX):
                 core = tile.core
                 # What the network folds together is the same wherever its box begins.
-                box = tile.around_core(LOOKED_AT_PX, _FOLDED_PX)
+                box = tile.around_core(_AROUND_TILE_PX, _FOLDED_PX)
                 bank = whole.part(region.within(box))
                 found = self._fused(bank, motion.prefilled(frame)(box), hole[box], motion.frames[frame][box], thin[box])
                 inner = Region(core, box).within(core)

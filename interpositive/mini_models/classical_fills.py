@@ -84,7 +84,7 @@ def first_valid_flow(motion: WindowMotion, sweeps: LazySweeps, frame: int) -> Pl
 
 def recursive_flow(motion: WindowMotion, sweeps: LazySweeps, frame: int) -> Plane:
     """Forward and backward recursive propagation, the fresher side weighing more; Telea where neither knows."""
-    hole, filled = motion.holes[frame], motion.frames[frame].copy()
+    hole, filled = motion.holes[frame], np.array(motion.frames[frame])
     filled[hole] = telea(motion, sweeps, frame)
     forward, backward = (side[frame] for side in sweeps())
     for region, one, other in zip(motion.regions(frame), forward, backward, strict=True):

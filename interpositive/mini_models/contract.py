@@ -68,6 +68,9 @@ class MiniModel(nn.Module, ABC):
     trained_method: str
     hides_masked = True
     """What is masked is damage that must not be seen. A correction of what is there, such as of its light, sees it."""
+    reads_codes: ClassVar[bool] = False
+    """Whether a window to restore may hold integer codes at full scale, and masks that are true or false: large frames
+    are then values only as far as they are looked at."""
     makes_up: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """Methods that make up what no frame shows, and for each the one that it equals wherever one does."""
     anew_argument: ClassVar[str | None] = None

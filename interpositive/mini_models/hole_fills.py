@@ -92,7 +92,7 @@ def composed(motion: WindowMotion, keep: range, fills: Sequence[Picture], certai
     confidence = np.ones((shape[0], 1, *shape[1:]), np.float32)
     for place, frame in enumerate(keep):
         hole = motion.holes[frame]
-        frames[place] = rearrange(motion.frames[frame], "h w c -> c h w")
+        frames[place] = rearrange(np.asarray(motion.frames[frame]), "h w c -> c h w")
         frames[place][:, hole] = fills[place].T
         confidence[place, 0][hole] = certainty[place]
     return Restored(torch.from_numpy(frames).clamp_(*motion.value_range), torch.from_numpy(confidence))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpositive.motion.hole_regions import Box
+from interpositive.motion.window_frames import CodedPicture, Picture
 
 Look = Callable[[Box], NDArray[np.float32]]
 """A picture ``h w`` or ``h w c`` by its parts: rows and columns to an array that may be read, never written to."""
@@ -41,11 +42,13 @@ class HolePixels:
         seen = (xs >= 0) & (xs < columns.stop - columns.start)
         values[start:stop][seen] = part[ys[seen], xs[seen]]
 
-    def filling(self, picture: NDArray[np.float32], values: NDArray[np.float32]) -> Look:
+    def filling(self, picture: Picture, values: NDArray[np.float32]) -> Look:
         """A picture ``h w c`` with values ``m c`` in the hole."""
 
         def look(box: Box) -> NDArray[np.float32]:
-            part = picture[box].copy(order="C")
+            part = picture[box]
+            if not isinstance(picture, CodedPicture):
+                part = part.copy(order="C")
             self.put(values, part, box)
             return part
 

@@ -11,6 +11,8 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from interpositive.motion.window_frames import CodedPicture, Picture
+
 Found = TypeVar("Found", bound="NDArray[Any] | tuple[NDArray[Any], ...]")
 
 
@@ -55,12 +57,13 @@ class ShotMemory:
         self.frames, self.regions = MotionMemory(frames_mib), MotionMemory(regions_mib)
 
 
-def fingerprint(frame: NDArray[np.float32], hole: NDArray[np.bool_]) -> bytes:
+def fingerprint(frame: Picture, hole: NDArray[np.bool_]) -> bytes:
     """Of a frame ``h w 3`` and its hole ``h w``: two that are equal have the same, others not."""
     digest = hashlib.sha256(repr(frame.shape).encode())
+    stored: NDArray[Any] = frame.codes if isinstance(frame, CodedPicture) else frame
     # As it lies in memory: windows hold frames by channels, and a copy takes longer than the digest.
-    planes = frame.transpose(2, 0, 1)
-    digest.update(np.ascontiguousarray(planes if planes.flags.c_contiguous else frame).data)
+    planes = stored.transpose(2, 0, 1)
+    digest.update(np.ascontiguousarray(planes if planes.flags.c_contiguous else stored).data)
     digest.update(np.packbits(hole).data)
     return digest.digest()
 

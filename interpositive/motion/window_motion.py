@@ -27,6 +27,7 @@ from interpositive.motion.motion_raster import MotionRaster
 from interpositive.motion.optical_flow import Preset, dis_flow, luma_codes
 from interpositive.motion.reading import inside, places_of, read_at
 from interpositive.motion.spatial_fill import thin_plate_values
+from interpositive.motion.window_frames import CodedFrames
 
 Plane = NDArray[np.float32]
 Boolean = NDArray[np.bool_]
@@ -36,6 +37,7 @@ Found = TypeVar("Found")
 
 STIFF_TENSION = 0.02
 SLACK_TENSION = 2.0
+_TENSIONS = STIFF_TENSION, SLACK_TENSION
 _FLOWS_MIB = 48.0
 _CLEAR = 0.05
 
@@ -46,8 +48,10 @@ def channel_mean(picture: Plane) -> Plane:
     return np.asarray(cv2.transform(picture, np.full((1, channels), 1.0 / channels, np.float32)), np.float32)
 
 
-def value_range(frames: Plane) -> tuple[float, float]:
+def value_range(frames: Plane | CodedFrames) -> tuple[float, float]:
     """Lowest and highest value that a fill of these frames may have: [0, 1], and as far beyond as they go."""
+    if isinstance(frames, CodedFrames):
+        return 0.0, 1.0
     return min(0.0, float(frames.min())), max(1.0, float(frames.max()))
 
 
@@ -65,7 +69,7 @@ class Way(NamedTuple):
 class WindowMotion:
     """Flows and camera motion of a window, computed when first asked for.
 
-    ``frames`` is ``t h w 3`` float RGB; flow is found in [0, 1], light beyond is
+    ``frames`` is ``t h w 3`` RGB, float or integer codes at full scale; flow is found in [0, 1], light beyond is
     carried along. ``masks`` is ``t h w``, above zero where the picture must not be trusted.
     With a ``margin_px``, what is asked of regions is found that far around holes, and else over whole frames.
     With ``motion_rows``, the motion of larger frames is found at that height; pixels are read at the frames' own.
@@ -74,8 +78,8 @@ class WindowMotion:
 
     def __init__(
         self,
-        frames: Plane,
-        masks: Plane,
+        frames: NDArray[Any],
+        masks: Plane | Boolean,
         *,
         preset: Preset = "medium",
         margin_px: int | None = None,
@@ -85,9 +89,9 @@ class WindowMotion:
     ) -> None:
         if frames.shape[:3] != masks.shape:
             raise MaskError("masks do not fit their frames", found=masks.shape, expected=frames.shape[:3])
-        self.frames = frames
+        self.frames: Plane | CodedFrames = CodedFrames(frames) if frames.dtype.kind == "u" else frames
         self.lent = lent
-        self.holes: Boolean = masks > 0
+        self.holes: Boolean = np.asarray(masks > 0)
         self.num_frames, self.height, self.width = masks.shape
         self.raster = MotionRaster(self.height, self.width, motion_rows)
         self._preset: Preset = preset
@@ -157,7 +161,7 @@ class WindowMotion:
 
     def _bridges(self, frame: int) -> tuple[Plane, Plane]:
         def bridge() -> tuple[Plane, Plane]:
-            stiff, slack = thin_plate_values(self.frames[frame], self.holes[frame], (STIFF_TENSION, SLACK_TENSION))
+            stiff, slack = thin_plate_values(np.asarray(self.frames[frame]), self.holes[frame], _TENSIONS)
             return stiff, slack
 
         return self._memory.frames.of(("bridges", self._name(frame)), bridge)
