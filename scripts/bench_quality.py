@@ -22,7 +22,7 @@ import interpositive.training  # noqa: F401  isort: skip
 import cv2
 import torch
 from bars import Costs
-from boards import BOARDS, PRODUCTIONS, QUICK_PRODUCTIONS, TIMED_FRAMES, Board
+from boards import BOARDS, PRODUCTIONS, QUICK_PRODUCTIONS, TIMED_FRAMES, TIMED_HEIGHTS, Board
 from cost import cost_of
 from finding import finding
 from held_out_footage import HeldOut, bring_in
@@ -99,11 +99,13 @@ def judge(board: Board, productions: Sequence[HeldOut], output: Path, quick: boo
         take = Path(held_out(output / "productions" / productions[0].name)[0].path)
         for name, run in runs.items():
             method = load_archive(run / "archive")[0].trained_method
-            num_frames = TIMED_FRAMES // 3 if quick else TIMED_FRAMES
-            found = cost_of(run, take, method, num_frames, output / "costs" / board.task / name)
-            costs[method if name == board.delivered else name] = {**found, "over": f"{found['num_frames']} frames"}
-            if name == board.delivered:
-                costs["apply"] = costs[method]
+            for height in TIMED_HEIGHTS:
+                num_frames = TIMED_FRAMES // 3 if quick else TIMED_FRAMES
+                found = cost_of(run, take, method, height, num_frames, output / "costs" / board.task / name)
+                of = method if name == board.delivered else name
+                costs[f"{of} {height}"] = {**found, "over": f"{found['num_frames']} frames"}
+                if name == board.delivered:
+                    costs[f"apply {height}"] = costs[f"{of} {height}"]
     return Judged(board, merged(board, reports), reports[board.delivered], costs)
 
 

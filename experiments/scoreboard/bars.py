@@ -134,7 +134,7 @@ def summary(
 
 
 def cost(name: str, key: str) -> Callable[..., Measured]:
-    """What the delivered mini-model of a task costs; ``name`` is ``train`` or its method at 1080p."""
+    """What the delivered mini-model of a task costs; ``name`` is ``train``, or ``apply`` at a height."""
 
     def measured(shots: Shots, costs: Costs) -> Measured:
         del shots

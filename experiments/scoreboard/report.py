@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from asked import BARS
 from bars import UNET, Costs, Measured, real, stage, value
-from boards import Board
+from boards import TIMED_HEIGHTS, Board
 from judging import CODE
 
 from interpositive.delivery.evaluation import CHOSEN, MEASURES_NAME, measures_of
@@ -40,7 +40,9 @@ HEADLINES = {
 
 @dataclass(frozen=True)
 class Judged:
-    """What was found of a task: merged shots, the reports they come from, and costs by ``train``, ``apply``, method."""
+    """What was found of a task: merged shots, the reports they come from, and costs by ``train``, and by ``apply`` or
+    a method at a height.
+    """
 
     board: Board
     shots: list[ShotMeasures]
@@ -101,7 +103,7 @@ def method_rows(judged: Judged) -> tuple[list[str], list[list[str]]]:
     headline = judged.board.headline
     title, form = HEADLINES[headline]
     heads = ["method", f"{title}: soundstage", "real", *(name for _, name, _ in COLUMNS)]
-    heads += ["processor s to train", "processor s a 1080p frame", "peak MiB"]
+    heads += ["processor s to train", "processor s a 540p frame", "a 1080p frame", "peak MiB at 1080p"]
     rows = []
     for label in judged.board.judged:
         shots = under(judged.board, judged.shots, label)
@@ -114,9 +116,9 @@ def method_rows(judged: Judged) -> tuple[list[str], list[list[str]]]:
             train = judged.costs.get(
                 f"train {method}" if method == UNET else "train" if method == "trained" else "", {}
             )
-            apply = judged.costs.get(method, {})
-            row += [_cell(train.get("seconds"), "{:.0f}"), _cell(apply.get("cpu_seconds"), "{:.2f}")]
-            rows.append([*row, _cell(apply.get("peak_mib"), "{:.0f}")])
+            at = [judged.costs.get(f"{method} {height}", {}) for height in TIMED_HEIGHTS]
+            row += [_cell(train.get("seconds"), "{:.0f}"), *(_cell(each.get("cpu_seconds"), "{:.2f}") for each in at)]
+            rows.append([*row, _cell(at[-1].get("peak_mib"), "{:.0f}")])
     return heads, rows
 
 
