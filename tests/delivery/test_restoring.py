@@ -24,6 +24,7 @@ from interpositive.delivery.restoring import (
 )
 from interpositive.errors import ConfigError
 from interpositive.media.plate_colour import PlateColour
+from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restored
 
 NUM_FRAMES = 17
@@ -101,6 +102,33 @@ def test_shared_frames_are_decoded_once() -> None:
     footage.restore(KnownErrors(), WindowPlan(5, 2, 3), ("trained",))
     read = [n for start, stop in footage.reads for n in range(start, stop)]
     assert read == list(range(NUM_FRAMES))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_frames_kept_as_codes_are_restored_to_the_same_bits(
+    dtype: type[np.generic], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    footage = Footage(dtype)
+    footage.mask[footage.mask > 0] = 0.75
+    kinds = []
+
+    class Looking(CandidateFusion):
+        def restore(self, example, keep, methods=None):  # type: ignore[no-untyped-def]
+            kinds.append(example.input.is_floating_point())
+            return super().restore(example, keep, methods)
+
+    results = []
+    for reads_codes in (True, False):
+        monkeypatch.setattr(Looking, "reads_codes", reads_codes)
+        model = Looking(camera_offsets=(2,), scorer_width=4, residual_widths=(4, 4, 4)).eval()
+        results.append(footage.restore(model, WindowPlan(6, 2, 3), ("trained", "recursive_flow")))
+        assert set(kinds) == {not reads_codes or dtype is np.float32}
+        kinds.clear()
+    for one, other in zip(*results, strict=True):
+        for name in ("plate", "mask", "confidence", "busy"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        for method in one.results:
+            np.testing.assert_array_equal(one.results[method], other.results[method])
 
 
 def test_the_mini_model_says_how_far_it_reaches_unless_told() -> None:
@@ -207,6 +235,9 @@ def test_large_frames_are_restored_fewer_at_a_time() -> None:
     kept = plan.windows(200, 8, 270, 480, 3)
     assert {window.stop - window.start for window in kept[:-1]} == {11}
     assert {window.stop - window.start for window in plan.windows(200, 8, 2160, 3840)[:-1]} == {4}
+    # As codes of 8 bit four times as many are read, so that all are restored that may be.
+    coded = plan.windows(200, 8, 360, 640, held_bytes=4)
+    assert {window.stop - window.start for window in coded[:-1]} == {24}
 
 
 def test_what_a_window_is_given_is_there_once() -> None:
