@@ -61,9 +61,10 @@ class WindowPlan:
         """The windows of a shot of that raster, whose frames lend pixels over ``reach``.
 
         ``num_kept`` whole pictures of each restored frame are kept until it is given out; a pixel of each frame that
-        is read takes ``held_bytes``.
+        is read takes ``held_bytes``. Where these are codes half of the memory is left for what becomes of them.
         """
-        per_pixel = (self.most_mib << 20) / (height * width)
+        most_mib = self.most_mib if held_bytes == _HELD_BYTES else self.most_mib // 2
+        per_pixel = (most_mib << 20) / (height * width)
         a_frame = held_bytes + _HELD_BYTES + num_kept * _PICTURE_BYTES
         at_once = (per_pixel - 2 * reach * held_bytes) / a_frame
         size = min(self.size, max(int(at_once), _LEAST_FRAMES))

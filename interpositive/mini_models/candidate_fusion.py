@@ -62,6 +62,8 @@ _TILE_PX = 128
 """No more of a hole is looked at by the networks at a time: they hold some hundred numbers for each of its pixels."""
 _AROUND_TILE_PX = 16
 """What they see around that: as far as the choice looks. Of a thin hole's tiles it is most."""
+_GIVEN_BACK_BYTES = 32 << 20
+"""Of banks, before what they took is given back: left to a large frame's end it comes to half a GiB a thread."""
 _BOUNDS: Bounds = {
     "flow_offsets": (1, 1000),
     "camera_offsets": (1, 1000),
@@ -358,6 +360,7 @@ class CandidateFusion(MiniModel):
         if not hole.any():
             return chosen, never_seen
         thin = self._thin(hole)
+        freed = 0
         for region, whole in builder.build_near(frame):
             for tile in region.tiles(hole, _TILE_PX):
                 core = tile.core
@@ -378,6 +381,11 @@ class CandidateFusion(MiniModel):
                     pixels.take(certainty.cpu().numpy()[inner], one.sure, core)
                     add_lent(one.lent, bank, given.cpu()[:, *inner], hole[core])
                 never_seen[core] = ~np.logical_or.reduce(bank.valid[NUM_SPATIAL:], axis=0)[inner]
+            freed += whole.pictures.nbytes
+            del whole, bank, found
+            if freed > _GIVEN_BACK_BYTES:
+                give_back_freed_memory()
+                freed = 0
         return chosen, hole & never_seen
 
     def _fused(
