@@ -9,7 +9,7 @@ a correction to those scores and the residual, nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -43,9 +43,10 @@ from interpositive.mini_models.candidate_bank import (
 from interpositive.mini_models.classical_fills import CLASSICAL_FILLS, classical_fill
 from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restored
 from interpositive.mini_models.exportable import Exportable
+from interpositive.mini_models.fusing import Fused, fuse_large, network_factor
 from interpositive.mini_models.fusion_export import fusion_exportables
 from interpositive.mini_models.hole_fills import Blend, Chosen, Picture, blend_along_flow, composed
-from interpositive.mini_models.kept_plate import Beside, Kept, KeptPlate, keeping_loss, thickest_px, thin_parts
+from interpositive.mini_models.kept_plate import Beside, KeptPlate, keeping_loss, thickest_px, thin_parts
 from interpositive.motion.hole_regions import Region
 from interpositive.motion.motion_memory import ShotMemory
 from interpositive.motion.window_motion import WindowMotion
@@ -77,25 +78,6 @@ _BOUNDS: Bounds = {
     "motion_rows": (32, 100_000),
     "plate_px_at_1080": (0.0, 1080.0),
 }
-
-
-@dataclass(frozen=True)
-class Fused:
-    """Where fusion stands: the prior's picture, the learned choice, that corrected, and the final estimate with what is
-    kept of the plate (all ``b 3 h w``).
-
-    ``certainty`` is of the prior and of what is ``filled``; ``kept`` (``b 1 h w``) is the plate's share in the last.
-    ``weight`` and ``prior_weight`` (``b n 1 h w``) are what each candidate has of choice and prior.
-    """
-
-    prior: Tensor
-    fused: Tensor
-    filled: Tensor
-    final: Tensor
-    certainty: Tensor
-    kept: Kept
-    weight: Tensor
-    prior_weight: Tensor
 
 
 class CandidateFusion(MiniModel):
@@ -242,10 +224,7 @@ class CandidateFusion(MiniModel):
         candidates = condition["candidates"].float()
         valid = condition["valid"].float()
         error = condition["error"].float()
-        blocked = _INVALID_LOGIT * (1.0 - valid)
-        # Computed as the learned logits are, so that the untrained model is its prior to the last bit.
-        prior_logits = -error * torch.exp(-error.new_tensor(self._initial_log_temperature)) + blocked
-        prior_weight = torch.softmax(prior_logits, 1)
+        prior_weight = self._prior_weight(error, valid)
         prior = (prior_weight * candidates).sum(1)
         features = torch.cat(
             (
@@ -258,8 +237,8 @@ class CandidateFusion(MiniModel):
             dim=2,
         )
         words = describe(condition["kinds"], condition["distances"])
-        logits = -error * torch.exp(-self.log_temperature) + 3.0 * self.scorer(features, words) + blocked
-        weight = torch.softmax(logits, 1)
+        score = self.scorer(features, words)
+        weight = self._weight(error, valid, score)
         fused = (weight * candidates).sum(1)
         spread = torch.sqrt((weight * (candidates - fused[:, None]).square()).sum(1).mean(1, keepdim=True) + 1e-6)
         # A product, because there may be no real view at all.
@@ -274,7 +253,16 @@ class CandidateFusion(MiniModel):
         beside = Beside(plate, prefill, filled.detach(), spread.detach(), certainty.detach(), candidates, shown)
         kept = self.keeper(plate, thin, hole, beside)
         final = filled.detach() + kept.share * (kept.mended - filled.detach())
-        return Fused(prior, fused, filled, final, certainty, kept, weight, prior_weight)
+        return Fused(prior, fused, filled, final, certainty, kept, weight, prior_weight, score, residual)
+
+    def _prior_weight(self, error: Tensor, valid: Tensor) -> Tensor:
+        # Computed as the learned logits are, so that the untrained model is its prior to the last bit.
+        logits = -error * torch.exp(-error.new_tensor(self._initial_log_temperature)) + _INVALID_LOGIT * (1.0 - valid)
+        return torch.softmax(logits, 1)
+
+    def _weight(self, error: Tensor, valid: Tensor, score: Tensor) -> Tensor:
+        logits = -error * torch.exp(-self.log_temperature) + 3.0 * score + _INVALID_LOGIT * (1.0 - valid)
+        return torch.softmax(logits, 1)
 
     def _thin(self, hole: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Where the plate in a frame's hole may be looked at, ``h w``."""
@@ -359,15 +347,16 @@ class CandidateFusion(MiniModel):
         never_seen = np.zeros(hole.shape, bool)
         if not hole.any():
             return chosen, never_seen
-        thin = self._thin(hole)
+        thin, factor = self._thin(hole), network_factor(motion.height)
         freed = 0
         for region, whole in builder.build_near(frame):
             for tile in region.tiles(hole, _TILE_PX):
                 core = tile.core
                 # What the network folds together is the same wherever its box begins.
-                box = tile.around_core(_AROUND_TILE_PX, _FOLDED_PX)
+                box = tile.around_core(factor * _AROUND_TILE_PX, factor * _FOLDED_PX)
                 bank = whole.part(region.within(box))
-                found = self._fused(bank, motion.prefilled(frame)(box), hole[box], motion.frames[frame][box], thin[box])
+                plate = motion.frames[frame][box]
+                found = self._fused(bank, motion.prefilled(frame)(box), hole[box], plate, thin[box], factor)
                 inner = Region(core, box).within(core)
                 for name, one in chosen.items():
                     is_prior = name == "prior"
@@ -389,9 +378,18 @@ class CandidateFusion(MiniModel):
         return chosen, hole & never_seen
 
     def _fused(
-        self, bank: Bank, prefill: Picture, hole: NDArray[np.bool_], plate: Picture, thin: NDArray[np.bool_]
+        self,
+        bank: Bank,
+        prefill: Picture,
+        hole: NDArray[np.bool_],
+        plate: Picture,
+        thin: NDArray[np.bool_],
+        factor: int,
     ) -> Fused:
         device = self.log_temperature.device
         told = {**bank_tensors(bank, half=False), "plate": picture_tensor(plate)[0], "thin": plane_tensor(thin)}
         condition = {name: value[None].to(device) for name, value in told.items()}
-        return self.fuse(picture_tensor(prefill).to(device), plane_tensor(hole)[None].to(device), condition)
+        given = picture_tensor(prefill).to(device), plane_tensor(hole)[None].to(device), condition
+        if factor == 1:
+            return self.fuse(*given)
+        return fuse_large(self.fuse, self._prior_weight, self._weight, *given, factor)

@@ -1,0 +1,69 @@
+"""On large frames the networks look at a smaller raster, and pixels are copied at their own size."""
+
+from __future__ import annotations
+
+import torch
+from shots import small_model, waken
+from torch import Tensor
+
+from interpositive.mini_models.candidate_fusion import CandidateFusion
+from interpositive.mini_models.fusing import Fused, fuse_large, network_factor
+
+FACTOR = 2
+
+
+def given(height: int = 32, width: int = 46) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    generator = torch.Generator().manual_seed(4)
+    hole = torch.zeros(1, 1, height, width)
+    hole[..., 8:20, 10:36] = 1.0
+    valid = torch.ones(1, 5, 1, height, width)
+    valid[:, 3, :, :, 20:] = 0.0
+    condition = {
+        "candidates": torch.rand(1, 5, 3, height, width, generator=generator) * valid,
+        "valid": valid,
+        "error": 0.05 * torch.rand(1, 5, 1, height, width, generator=generator),
+        "kinds": torch.tensor([[0, 0, 1, 1, 3]]),
+        "distances": torch.tensor([[0.0, 1.0, 1.0, 2.0, 4.0]]),
+        "plate": torch.rand(1, 3, height, width, generator=generator),
+        "thin": hole,
+    }
+    return torch.rand(1, 3, height, width, generator=generator), hole, condition
+
+
+def twice_as_large(planes: Tensor) -> Tensor:
+    return planes.repeat_interleave(FACTOR, -1).repeat_interleave(FACTOR, -2) if planes.ndim > 2 else planes
+
+
+def large(model: CandidateFusion, prefill: Tensor, hole: Tensor, condition: dict[str, Tensor]) -> Fused:
+    with torch.no_grad():
+        return fuse_large(model.fuse, model._prior_weight, model._weight, prefill, hole, condition, FACTOR)
+
+
+def test_frames_like_those_that_were_learned_from_keep_their_raster() -> None:
+    assert [network_factor(height) for height in (216, 288, 404, 540, 1080, 2160)] == [1, 1, 1, 2, 4, 8]
+
+
+def test_untrained_it_is_its_prior_to_the_last_bit_at_the_frames_own_size() -> None:
+    model = small_model().eval()
+    with torch.no_grad():
+        whole = model.fuse(*given(33, 47))
+    found = large(model, *given(33, 47))
+    for picture in (found.fused, found.filled, found.final, found.prior):
+        assert torch.equal(picture, whole.prior)
+
+
+def test_networks_say_of_a_large_frame_what_they_say_of_the_small_one() -> None:
+    model, (prefill, hole, condition) = waken(small_model()).eval(), given()
+    with torch.no_grad():
+        small = model.fuse(prefill, hole, condition)
+    enlarged = {name: twice_as_large(value) for name, value in condition.items()}
+    found = large(model, twice_as_large(prefill), twice_as_large(hole), enlarged)
+    inside = hole.expand_as(small.final) > 0
+    for name in ("final", "filled", "fused"):
+        came = torch.nn.functional.avg_pool2d(getattr(found, name), FACTOR)
+        moved = (getattr(small, name) - small.prior)[inside].abs().mean()
+        # Bilinear enlarging evens out neighbours, which random last layers make unlike; anything unrelated is above 1.
+        assert (came - getattr(small, name))[inside].abs().mean() < 0.6 * moved, name
+    assert not torch.equal(found.kept.share, torch.zeros_like(found.kept.share))
+    # What is not in the hole, and what may not be looked at, is not touched.
+    assert torch.equal((found.kept.share * (1 - twice_as_large(hole))), torch.zeros_like(found.kept.share))
