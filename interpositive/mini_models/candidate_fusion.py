@@ -33,6 +33,7 @@ from interpositive.mini_models.bank_tensors import (
 )
 from interpositive.mini_models.candidate_bank import (
     KINDS,
+    LOOKED_AT_PX,
     NUM_SPATIAL,
     Bank,
     BankBuilder,
@@ -61,8 +62,8 @@ _FOLDED_PX = 8
 _MOSTLY = 0.5
 _TILE_PX = 128
 """No more of a hole is looked at by the networks at a time: they hold some hundred numbers for each of its pixels."""
-_AROUND_TILE_PX = 16
-"""What they see around that: as far as the choice looks. Of a thin hole's tiles it is most."""
+_SEEN_PX = 16
+"""What they see around that, on their own raster, as far as the choice looks: of a thin hole's tiles it is most."""
 _GIVEN_BACK_BYTES = 32 << 20
 """Of banks, before what they took is given back: left to a large frame's end it comes to half a GiB a thread."""
 _BOUNDS: Bounds = {
@@ -353,7 +354,7 @@ class CandidateFusion(MiniModel):
             for tile in region.tiles(hole, _TILE_PX):
                 core = tile.core
                 # What the network folds together is the same wherever its box begins.
-                box = tile.around_core(factor * _AROUND_TILE_PX, factor * _FOLDED_PX)
+                box = tile.around_core(max(LOOKED_AT_PX, factor * _SEEN_PX), factor * _FOLDED_PX)
                 bank = whole.part(region.within(box))
                 plate = motion.frames[frame][box]
                 found = self._fused(bank, motion.prefilled(frame)(box), hole[box], plate, thin[box], factor)
