@@ -32,7 +32,7 @@ from interpositive.tasks.contract import Lack
 KINDS = (*HYPOTHESES, "still", "further")
 _NUM_WORDS = len(KINDS) + 2
 _BENT = (2, 3)
-_BIAS = {"steady": 0.0, "bent": 4.0, "mixed": 0.0, "camera": -2.0, "still": -4.0, "further": 3.0}
+_BIAS = {"steady": 0.0, "bent": 4.0, "mixed": 2.0, "camera": -2.0, "still": -4.0, "further": 3.0}
 _POOL_SIGMA_PX = 2.0
 _BOUNDS: Bounds = {
     "reach_frames": (2, 1000),
@@ -183,15 +183,14 @@ class FrameFill(MiniModel):
 class View:
     """A candidate: frame ``source`` of the surroundings read through ``flow``, as it is if that is None.
 
-    ``seen`` is how much of it the other side sees too, None if there is no such frame; ``nearness`` is how near in time
-    its side is, and both are in [0, 1].
+    ``there`` is whether there is such a frame; ``nearness`` is how near in time its side is, 0 to 1.
     """
 
     kind: str
     source: int
     flow: Plane | None
-    seen: Plane | None
     nearness: float
+    there: bool = True
 
     def read(self, around: Surroundings, *, at_size: bool = False) -> Plane:
         """The candidate ``h w 3`` where motion was found, or at the frames' own size."""
@@ -205,22 +204,18 @@ def views_of(around: Surroundings, time: float) -> list[View]:
     """The candidates of a moment: of each hypothesis the side before and the side after, and what lies beyond these."""
     share = around.share(time)
     readings = around.readings(share)
-    sides = (
-        (around.before, around.seen_after.astype(np.float32), 1.0 - share),
-        (around.before + 1, around.seen_before.astype(np.float32), share),
-    )
+    sides = (around.before, 1.0 - share), (around.before + 1, share)
     views = []
     for kind in HYPOTHESES:
         flows = readings[kind].before, readings[kind].after
-        for (source, seen, nearness), flow in zip(sides, flows, strict=True):
-            views.append(View(kind, source, flow, read(seen, flow), nearness))
-    views += [View("still", source, None, np.ones_like(seen), nearness) for source, seen, nearness in sides]
+        views += [View(kind, source, flow, near) for (source, near), flow in zip(sides, flows, strict=True)]
+    views += [View("still", source, None, nearness) for source, nearness in sides]
     for view, beyond in zip(views[_BENT[0] : _BENT[1] + 1], (-1, 1), strict=True):
         assert view.flow is not None
         further = view.source + beyond
         onward = around.onward(view.source, further)
         if onward is None:
-            views.append(replace(view, kind="further", seen=None))
+            views.append(replace(view, kind="further", there=False))
         else:
             flow = np.asarray(view.flow + read(onward, view.flow), np.float32)
             views.append(replace(view, kind="further", source=further, flow=flow))
@@ -232,9 +227,9 @@ def bank_of(
 ) -> dict[str, Tensor]:
     """The candidates ``n 3 h w`` of a moment, at the size that motion was found at.
 
-    With ``valid``, ``weight`` (nearness in time, less where the other side does not see the pixel), ``error`` (how
-    far the two sides are apart, or frames further out from what these show, pooled) and ``gap`` (the same, not
-    pooled), all ``n 1 h w``; ``words`` and ``bias`` say which hypothesis it is.
+    With ``valid``, ``weight`` (nearness in time), ``error`` (how far the two sides are apart, or frames further out
+    from the mean of these, pooled) and ``gap`` (the same, not pooled), all ``n 1 h w``; ``words`` and ``bias`` say
+    which hypothesis it is.
     """
     views = views_of(around, time) if views is None else views
     pictures = [view.read(around) for view in views]
@@ -242,16 +237,16 @@ def bank_of(
     words: list[list[float]] = []
     everywhere = np.ones(pictures[0].shape[:2], bool)
     first, second = _BENT
-    likely = views[first].nearness * pictures[first] + views[second].nearness * pictures[second]
+    # Were it nearer to one side, where the two differ that side's further frame would fit best, and be taken alone.
+    likely = 0.5 * (pictures[first] + pictures[second])
     for index, view in enumerate(views):
         other = index ^ 1
         gap = channel_mean(np.abs(pictures[index] - (likely if view.kind == "further" else pictures[other])))
         error = np.asarray(cv2.GaussianBlur(gap, (0, 0), _POOL_SIGMA_PX), np.float32)
         within, beside = (everywhere if v.flow is None else inside(v.flow) for v in (view, views[other]))
-        seen = np.zeros_like(gap) if view.seen is None else np.clip(view.seen, 0, 1)
         valid = within if view.kind == "further" else within | ~beside
-        planes["valid"].append(valid.astype(np.float32) * (view.seen is not None))
-        planes["weight"].append((view.nearness * (0.1 + seen) + 1e-3).astype(np.float32))
+        planes["valid"].append(valid.astype(np.float32) * view.there)
+        planes["weight"].append(np.full_like(gap, view.nearness + 1e-3))
         planes["error"].append(error)
         planes["gap"].append(gap)
         one_hot = [float(view.kind == kind) for kind in KINDS]

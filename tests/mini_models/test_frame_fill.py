@@ -49,6 +49,14 @@ def test_copied_pixels_are_sharp_where_motion_is_found_on_smaller_frames() -> No
     assert psnr(smaller["prior"].frames, frames[3:5]) > 32
 
 
+def test_sides_that_disagree_are_mixed_by_their_nearness() -> None:
+    frames = torch.full((7, 3, 64, 96), 0.4)
+    frames[4:] = 0.6
+    (result,) = FrameFill().restore(gap(frames, 2, 4), range(2, 4), ["prior"]).values()
+    means = result.frames.mean((1, 2, 3))
+    assert torch.allclose(means, torch.tensor([0.4 + 0.2 / 3, 0.4 + 0.4 / 3]), atol=0.005)
+
+
 def test_frames_that_no_moment_needs_are_not_looked_at() -> None:
     frames = shot(12)
     example = gap(frames, 5, 6)
