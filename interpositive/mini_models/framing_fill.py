@@ -26,10 +26,11 @@ from interpositive.tasks.contract import Lack
 
 _KINDS = ("edge", "smooth", "camera")
 _NUM_WORDS = len(_KINDS) + 2
-_BIAS = {"edge": -10.0, "smooth": -7.0, "camera": 0.0}
-_ERROR_OF_EDGE = 0.1
+_BIAS = {"edge": -7.0, "smooth": -4.0, "camera": 0.0}
+_ERROR_WHERE_UNKNOWN = 0.1
 _FARNESS = 1.5
 _SOFTNESS = 30.0
+_MOST_HIDDEN = 0.4
 _TILE_ROWS, _TILE_MARGIN = 256, 48
 _LENT_SHARE, _FAR_ENOUGH = 0.5, 4
 """In how many examples a frame that is that far off lends what lies beyond the border."""
@@ -224,37 +225,27 @@ class FramingFill(MiniModel):
         # One number for all frames, so that examples make a batch.
         num = 2 + 2 * len(self.offsets) + max(num_lent, sum(view.lent is not None for view in views))
         shape = hole.shape
-        # What is still unknown is filled from all that the camera brought, so that it joins that without a step.
-        gathered, found = target.copy(), ~hole
-        for picture, seen, *_ in views:
-            newly = (seen > 0) & ~found
-            gathered[newly] = picture[newly]
-            found |= newly
+        own = [view for view in views if view.lent is None]
+        last = num - (len(views) - len(own))
+        expected = expected_error(target, hole)
         candidates = np.broadcast_to(target, (num, *shape, 3)).copy()
-        extended = edge_extended(gathered, ~found)
-        softened = np.asarray(cv2.GaussianBlur(extended, (0, 0), shape[0] / _SOFTNESS), np.float32)
-        # Averages far out and smears near the border miss in different places.
-        guess = 0.5 * (softened + smoothly_filled(gathered, found))
-        candidates[1] = np.where(found[..., None], gathered, guess)
-        valid, error = np.zeros((num, *shape), np.float32), np.full((num, *shape), _ERROR_OF_EDGE, np.float32)
+        valid, error = np.zeros((num, *shape), np.float32), np.full((num, *shape), _ERROR_WHERE_UNKNOWN, np.float32)
         gap, weight = np.zeros((num, *shape), np.float32), np.full((num, *shape), 1e-3, np.float32)
-        valid[:2], weight[:2] = 1.0, 1.0
+        valid[:2], weight[:2], error[:2] = 1.0, 1.0, expected
         words, bias = np.zeros((num, _NUM_WORDS), np.float32), np.full(num, _BIAS["camera"], np.float32)
         bias[0], bias[1] = _BIAS["edge"], _BIAS["smooth"]
         words[0, 0] = words[1, 1] = 1.0
-        own = [view for view in views if view.lent is None]
-        last = num - (len(views) - len(own))
+        # What is still unknown is filled from all that fits better than that would, so that it joins it without a step.
+        gathered, found = target.copy(), ~hole
         for index, (picture, seen, offset, _) in [*enumerate(own, 2), *enumerate(views[len(own) :], last)]:
             candidates[index], valid[index] = np.where(seen[..., None] > 0, picture, target), seen
-            overlap = seen * ~hole
-            miss = channel_mean(np.abs(picture - target)) * overlap
-            # How it fits beside the border tells little further out; there its mean over the frame stands in.
-            support = cv2.GaussianBlur(overlap, (0, 0), shape[0] / 20.0)
-            overall = float(miss.sum() / max(1.0, float(overlap.sum()))) if overlap.any() else _ERROR_OF_EDGE
-            pooled = (cv2.GaussianBlur(miss, (0, 0), shape[0] / 20.0) + 0.05 * overall) / (support + 0.05)
-            error[index] = pooled
+            error[index], overall = _misfit(picture, seen, target, hole)
             weight[index] = float((1.0 + offset) ** -_FARNESS)
             words[index, 2:] = 1.0, float(np.log2(1.0 + offset)) / 4.0, 10.0 * overall
+            newly = (seen > 0) & ~found & (error[index] < expected)
+            gathered[newly] = picture[newly]
+            found |= newly
+        candidates[1] = np.where(found[..., None], gathered, made_up(gathered, found))
         dtype = torch.float16 if half else torch.float32
         planes = {"valid": valid, "error": error, "gap": gap, "weight": weight}
         return {
@@ -263,6 +254,43 @@ class FramingFill(MiniModel):
             "words": torch.from_numpy(words),
             "bias": torch.from_numpy(bias),
         }
+
+
+def made_up(picture: Plane, known: Boolean) -> Plane:
+    """A picture ``h w 3`` whose unknown pixels are guessed from what is known."""
+    extended = edge_extended(picture, ~known)
+    softened = np.asarray(cv2.GaussianBlur(extended, (0, 0), known.shape[0] / _SOFTNESS), np.float32)
+    # Averages far out and smears near the border miss in different places.
+    guessed: Plane = np.where(known[..., None], picture, 0.5 * (softened + smoothly_filled(picture, known)))
+    return guessed
+
+
+def expected_error(picture: Plane, hole: Boolean) -> Plane:
+    """How far from the truth, ``h w``, is what would be made up in a hole: more the deeper, up to a mean.
+
+    That is measured on the picture itself, of which as much is hidden along the hole as that is deep.
+    """
+    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
+    within = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 5)
+    kept = within > min(float(depth.max()), _MOST_HIDDEN * float(within.max()))
+    hidden = ~(hole | kept)
+    if not (hidden.any() and kept.any()):
+        return np.full(hole.shape, _ERROR_WHERE_UNKNOWN, np.float32)
+    mean = channel_mean(np.abs(made_up(picture, kept) - picture))[hidden].mean()
+    mean_depth = cv2.distanceTransform((~kept).astype(np.uint8), cv2.DIST_L2, 5)[hidden].mean()
+    # Pictures differ by the root of the distance, as long as that is small.
+    return np.asarray(mean * np.sqrt(np.minimum(1.0, depth / mean_depth)), np.float32)
+
+
+def _misfit(picture: Plane, seen: Plane, target: Plane, hole: Boolean) -> tuple[Plane, float]:
+    """How badly a view fits what a frame shows itself: ``h w``, and its mean over the frame."""
+    overlap = seen * ~hole
+    miss = channel_mean(np.abs(picture - target)) * overlap
+    # How it fits beside the border tells little further out; there its mean over the frame stands in.
+    support = cv2.GaussianBlur(overlap, (0, 0), hole.shape[0] / 20.0)
+    overall = float(miss.sum() / max(1.0, float(overlap.sum()))) if overlap.any() else _ERROR_WHERE_UNKNOWN
+    pooled = (cv2.GaussianBlur(miss, (0, 0), hole.shape[0] / 20.0) + 0.05 * overall) / (support + 0.05)
+    return np.asarray(pooled, np.float32), overall
 
 
 def _levelled(

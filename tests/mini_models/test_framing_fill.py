@@ -7,7 +7,8 @@ import torch
 from productions import panning_shot, textured_wall
 
 from interpositive.functional.examples import Example
-from interpositive.mini_models.framing_fill import FramingFill
+from interpositive.mini_models.framing_fill import FramingFill, View, expected_error, made_up
+from interpositive.motion.beyond_borders import BorderMotion
 
 
 def psnr_under(mask: torch.Tensor, one: torch.Tensor, other: torch.Tensor) -> float:
@@ -36,6 +37,21 @@ def test_what_no_frame_shows_is_unsure() -> None:
     sure = result.confidence[0, 0]
     assert sure[24:, -8:].mean() > sure[:10, 20:120].mean() + 0.2
     assert result.frames.isfinite().all()
+
+
+def test_a_view_that_fits_worse_than_what_would_be_made_up_is_not_joined_to() -> None:
+    wall = textured_wall(np.random.default_rng(4), 96, 144)
+    hole = np.zeros((96, 144), bool)
+    hole[:, -24:] = True
+    motion = BorderMotion(np.where(hole[..., None], 0, wall)[None], hole[None])
+    seen = np.ones((96, 144), np.float32)
+    alone = made_up(motion.frames[0], ~hole)
+    expected = expected_error(motion.frames[0], hole)
+    assert expected[~hole].max() == 0 and expected[48, -24] < expected[48, -1]
+    for other, joins in ((wall, True), (textured_wall(np.random.default_rng(9), 96, 144), False)):
+        bank = FramingFill(offsets=(1,))._bank(motion, 0, [View(other, seen, 1)], half=False)
+        candidate = bank["candidates"][1].permute(1, 2, 0).numpy()
+        assert np.array_equal(candidate[hole], (other if joins else alone)[hole])
 
 
 def test_bands_of_a_tall_raster_meet_without_a_seam() -> None:
