@@ -68,7 +68,7 @@ BOARDS = (
         frozenset({OTHER_TAKE}),
         # Wires of 1.5 px and more at the judged size.
         found=("task.width_px_at_1080=[7.5,24]", "task.shadow_share=0"),
-        finder_steps=1000,
+        finder_steps=700,
     ),
     Board(
         "plate_cleaning",
@@ -81,7 +81,7 @@ BOARDS = (
         },
         frozenset({OTHER_TAKE}),
         found=("task.kinds=[0.5,0.2,0.3,0,0]",),
-        finder_steps=1000,
+        finder_steps=700,
     ),
     Board(
         "deflicker",

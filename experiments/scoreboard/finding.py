@@ -119,7 +119,7 @@ def found_in(
 ) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float32]]]:
     """Mask and likelihood ``h w`` of each of the frames ``keep`` of a window ``t h w 3``."""
     for likely in kept.finder.look(torch.from_numpy(frames).permute(0, 3, 1, 2), keep):
-        yield kept.recipe.settling.settle(likely), likely
+        yield kept.recipe.settling.settle(likely), likely.max(0)
 
 
 def marked(

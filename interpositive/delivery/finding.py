@@ -87,7 +87,7 @@ def find_mask(
                 mask = _brought_to(_grown(kept.recipe.settling.settle(likelihood)), size) > 0
                 num_found += bool(mask.any())
                 _write(folder / MASK_NAME / f"{name}.{number:07d}.png", mask.astype(np.float32))
-                _write(folder / LIKELIHOOD_NAME / f"{name}.{number:07d}.png", _brought_to(likelihood, size))
+                _write(folder / LIKELIHOOD_NAME / f"{name}.{number:07d}.png", _brought_to(likelihood.max(0), size))
             bar.update(len(likely))
     note = (
         f"the mask was found by the run's finder ({kept.sha256[:12]}; {kept.recipe.words}): something in {num_found} "

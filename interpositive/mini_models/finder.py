@@ -24,6 +24,8 @@ from interpositive.records.bounds import Bounds, refuse_outside
 
 VISIBLE = 0.04
 """What changes a pixel by less, in the values worked on, is not asked for: nobody could see it either."""
+_TRACE = 0.002
+"""What changes a pixel by less than half a code of 8 bits leaves nothing that could be called rightly."""
 _BOUNDS: Bounds = {
     "offsets": (1, 1000),
     "widths": (4, 1024),
@@ -38,8 +40,9 @@ _BOUNDS: Bounds = {
 
 
 class Finder(nn.Module):
-    """How likely each pixel of a window is part of what a removal removes.
+    """How likely each pixel of a window is part of what a removal removes: of what is fine, and of what is broad.
 
+    The two are apart, as a boom has more pixels than all dust, and what could be one more than all that could be dust.
     ``offsets`` are the neighbours it compares a frame with, on both sides. Of each prepared window it learns from
     ``frames_per_window`` frames, ``crops_per_frame`` crops each, ``share_on_it`` of them about something to be found.
     A step sees a part of each crop, ``view_px`` square and mirrored, ``turned_share`` of them turned by a right angle,
@@ -84,11 +87,16 @@ class Finder(nn.Module):
         return max(self.offsets)
 
     def prepare(self, example: Example, generator: torch.Generator) -> Sequence[Example]:
-        """Crops of a window's evidence (half precision); ``condition["found"]`` is what is there to be found.
+        """Crops of a window's evidence (half precision); ``condition["found"]`` is what is there to be found, fine
+        and broad.
 
-        Their mask is where that is certain: not the faint rims and blind stretches of what was drawn.
+        Their mask is where that is certain: not the faint rims and blind stretches of what was drawn, and not the pixel
+        beside it, which :func:`count` forgives.
         """
-        found, certain = _truth(example)
+        found, drawn = what_was_drawn(example)
+        damaged = (example.mask > example.condition["judged"])[:, 0].numpy()
+        # Damage of the footage itself is neither.
+        certain = found | ~(damaged | np.stack([_grown(frame) for frame in drawn]))
         num_frames, height, width = found.shape
         size = (min(self.crop_px, height), min(self.crop_px, width))
         evidence = FindingEvidence(_pictures(example.input), self.offsets)
@@ -96,6 +104,8 @@ class Finder(nn.Module):
         prepared = []
         for frame in sorted(order):
             channels = evidence.channels(frame)
+            broad = broad_part(drawn[frame])
+            kinds = np.stack((found[frame] & ~broad, found[frame] & broad)).astype(np.float32)
             for _ in range(self.crops_per_frame):
                 top, left = self._corner(found[frame], size, generator)
                 box = (slice(top, top + size[0]), slice(left, left + size[1]))
@@ -103,7 +113,7 @@ class Finder(nn.Module):
                     Example(
                         input=torch.from_numpy(np.ascontiguousarray(channels[:, *box]))[None].half(),
                         mask=torch.from_numpy(certain[frame][box].astype(np.float32))[None, None],
-                        condition={"found": torch.from_numpy(found[frame][box].astype(np.float32))[None, None]},
+                        condition={"found": torch.from_numpy(np.ascontiguousarray(kinds[:, *box]))[None]},
                     )
                 )
         return prepared
@@ -125,11 +135,16 @@ class Finder(nn.Module):
         return int(np.clip(top, 0, room[0])), int(np.clip(left, 0, room[1]))
 
     def losses(self, example: Example, generator: torch.Generator) -> dict[str, Tensor]:
-        """Cross-entropy and the Dice loss (Milletari et al., 2016) where it is certain what is there."""
+        """Cross-entropy and the Dice loss (Milletari et al., 2016) of both kinds, where it is certain what is there.
+
+        Whether something broad is called fine besides, or the other way, is not asked.
+        """
         crops = torch.cat((example.input.float(), example.mask, example.condition["found"]), 2)[:, 0]
         views = torch.stack([self._view(crop, generator) for crop in crops])
-        evidence, certain, found = views[:, :-2], views[:, -2:-1], views[:, -1:]
-        logits = self.network(evidence)
+        evidence, certain, both = views[:, :-3], views[:, -3:-2], views[:, -2:]
+        logits = self.network(evidence).flatten(0, 1)[:, None]
+        found = both.flatten(0, 1)[:, None]
+        certain = (certain * (1.0 - both.flip(1))).flatten(0, 1)[:, None]
         likely = logits.sigmoid() * certain
         overlap = 2.0 * (likely * found).sum((1, 2, 3)) + 1.0
         entropy = F.binary_cross_entropy_with_logits(logits, found, reduction="none")
@@ -139,7 +154,7 @@ class Finder(nn.Module):
         }
 
     def _view(self, crop: Tensor, generator: torch.Generator) -> Tensor:
-        """A part of a crop (evidence, then where it is certain, and what is there), as it could have been filmed too.
+        """A part of a crop (evidence, where it is certain, what is there), as it could have been filmed too.
 
         A production's few wires hang in few directions, dark or bright; learned as they are, others are missed.
         """
@@ -155,19 +170,22 @@ class Finder(nn.Module):
         if turn < self.turned_share:
             view = view.transpose(-1, -2)
         if negative < self.negative_share:
-            view = torch.cat((negative_evidence(view[:-2], self.offsets), view[-2:]))
+            view = torch.cat((negative_evidence(view[:-3], self.offsets), view[-3:]))
         return view
 
     @torch.no_grad()
     def look(self, frames: Tensor, keep: range) -> Plane:
-        """How likely each pixel of the frames ``keep`` of a window ``t 3 h w`` is to be repaired: ``t h w``."""
+        """How likely each pixel of the frames ``keep`` of a window ``t 3 h w`` is to be repaired: ``t 2 h w``.
+
+        Fine things come first, then broad ones.
+        """
         evidence = FindingEvidence(_pictures(frames), self.offsets)
         device = next(self.parameters()).device
         likely = []
         for frame in keep:
             # As prepared examples are: half precision, which training saw.
             channels = torch.from_numpy(evidence.channels(frame)).half().float()[None].to(device)
-            likely.append(self.network(channels).sigmoid()[0, 0].cpu().numpy())
+            likely.append(self.network(channels).sigmoid()[0].cpu().numpy())
         return np.stack(likely)
 
     @property
@@ -180,56 +198,54 @@ def _pictures(frames: Tensor) -> Plane:
     return np.ascontiguousarray(rearrange(frames.float().numpy(), "t c h w -> t h w c"))
 
 
-def _truth(example: Example) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Where a window was visibly changed, and where that is certain, both ``t h w``."""
+def what_was_drawn(example: Example) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where a window was visibly changed, and where at all, both ``t h w``.
+
+    The margin by which an artist's mask is wider belongs to neither: nothing is there.
+    """
     assert example.target is not None
     changed = (example.input - example.target).abs().amax(1).numpy()
-    drawn = example.condition["judged"][:, 0].numpy() > 0
-    found = drawn & (changed > VISIBLE)
-    # Damage of the footage itself is neither.
-    return found, found | (example.mask[:, 0].numpy() == 0)
+    judged = example.condition["judged"][:, 0].numpy() > 0
+    return judged & (changed > VISIBLE), judged & (changed > _TRACE)
 
 
 @dataclass(frozen=True)
 class Settling:
-    """How likelihoods become a mask: what is likelier than ``low`` and touches ``high`` somewhere.
+    """How likelihoods become a mask: what is likelier than ``above``.
 
     Straight pieces that continue each other over gaps of up to ``join_px`` are joined, unless that is 0. Then pieces
-    whose bounding box has a diagonal shorter than ``least_px`` are dropped.
+    whose bounding box has a diagonal shorter than ``least_px`` are dropped. So it is with what is fine; what is broad
+    has to be likelier than ``broad``, over more than something fine would fill, and at 1 nothing is.
     """
 
-    high: float = 0.5
-    low: float = 0.5
+    above: float = 0.5
     least_px: float = 0.0
     join_px: int = 0
+    broad: float = 1.0
 
     def settle(self, likely: Plane) -> NDArray[np.bool_]:
-        """The mask ``h w`` of one frame."""
-        return longer_than(self.joined(likely), self.least_px)
+        """The mask ``h w`` of one frame, from likelihoods ``2 h w``."""
+        return longer_than(self.joined(likely[0]), self.least_px) | self.areas(likely[1])
+
+    def areas(self, likely: Plane) -> NDArray[np.bool_]:
+        """What of a frame is something broad, from its likelihood ``h w``."""
+        return broad_part(likely > self.broad)
 
     def joined(self, likely: Plane) -> NDArray[np.bool_]:
-        """The same with its short pieces still there."""
-        num, labels, _ = _pieces(likely > self.low)
-        highest = np.zeros(num, np.float32)
-        np.maximum.at(highest, labels.ravel(), likely.ravel())
-        kept = highest > self.high
-        kept[0] = False
-        mask: NDArray[np.bool_] = kept[labels]
+        """What is fine, its short pieces still there, from its likelihood ``h w``."""
+        mask: NDArray[np.bool_] = likely > self.above
         return join_lines(mask, self.join_px) if self.join_px else mask
 
 
 def longer_than(mask: NDArray[np.bool_], least_px: float) -> NDArray[np.bool_]:
     """A mask ``h w`` without pieces whose bounding box has a shorter diagonal."""
-    _, labels, boxes = _pieces(mask)
+    if not least_px:
+        return mask
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     kept = np.hypot(boxes[:, cv2.CC_STAT_WIDTH], boxes[:, cv2.CC_STAT_HEIGHT]) >= least_px
     kept[0] = False
-    left: NDArray[np.bool_] = kept[labels]
+    left: NDArray[np.bool_] = kept[np.asarray(labels)]
     return left
-
-
-def _pieces(mask: NDArray[np.bool_]) -> tuple[int, NDArray[np.int32], NDArray[np.int32]]:
-    num, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    return num, np.asarray(labels, np.int32), np.asarray(boxes, np.int32)
 
 
 @dataclass(frozen=True)
@@ -277,22 +293,11 @@ def count(mask: NDArray[np.bool_], wanted: NDArray[np.bool_], drawn: NDArray[np.
     )
 
 
-def count_apart(mask: NDArray[np.bool_], wanted: NDArray[np.bool_], drawn: NDArray[np.bool_]) -> tuple[Counts, Counts]:
-    """The same for what is fine (wires, dust, hairs, scratches) and for what is broad (booms, their shadows).
+def broad_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What of a mask ``h w`` is broad, as booms and their shadows are: where a square of a 24th of the height fits in.
 
-    Broad is where a square of a 24th of the height fits in.
+    Wires, dust, hairs and scratches are fine.
     """
-    broad_drawn, broad_mask = _broad(drawn), _broad(mask)
-    near_mask, near_drawn = _grown(mask), _grown(drawn)
-
-    def of(wanted: NDArray[np.bool_], mask: NDArray[np.bool_]) -> Counts:
-        pixels = (wanted, wanted & near_mask, mask, mask & near_drawn)
-        return Counts(*(int(each.sum()) for each in pixels))
-
-    return of(wanted & ~broad_drawn, mask & ~broad_mask), of(wanted & broad_drawn, mask & broad_mask)
-
-
-def _broad(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     size = max(3, mask.shape[0] // 24)
     # Its corners and its soft rim belong to it.
     core = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((size, size), np.uint8))

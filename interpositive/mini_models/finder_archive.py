@@ -33,10 +33,10 @@ class FinderRecipe(Record):
     arguments: dict[str, Any]
     encoding: str
     height: int
-    high: float
-    low: float
+    above: float
     least_px: float
-    join_px: int = 0
+    join_px: int
+    broad: float
     recall: float
     precision: float
     num_frames: int
@@ -45,13 +45,14 @@ class FinderRecipe(Record):
     @property
     def settling(self) -> Settling:
         """How likelihoods become a mask."""
-        return Settling(self.high, self.low, self.least_px, self.join_px)
+        return Settling(self.above, self.least_px, self.join_px, self.broad)
 
     @property
     def words(self) -> str:
         """What a reader of a mask should know of it."""
+        fine = " of fine things (broad ones are left to you)" if self.broad >= 1.0 else ""
         return (
-            f"recall {self.recall:.2f} at precision {self.precision:.2f} on {self.num_frames} held-out frames, "
+            f"recall {self.recall:.2f} at precision {self.precision:.2f}{fine} on {self.num_frames} held-out frames, "
             f"{self.height} lines high"
         )
 

@@ -14,8 +14,9 @@ from interpositive.motion.line_responses import line_responses, steady_line_resp
 from interpositive.motion.optical_flow import dis_flow, luma_u8
 from interpositive.motion.window_motion import Plane
 
-EVIDENCE_VERSION = 2
-"""Counted up with every change of the channels: windows that were prepared with others are made anew."""
+EVIDENCE_VERSION = 3
+"""Counted up with every change of the channels, or of the truth beside them: windows that were prepared with others
+are made anew."""
 _LINES = ((15, 1.5), (31, 2.0), (31, 4.0))
 _STEADY = (61, 2.0)
 _SPREAD_FLOOR = 0.01

@@ -34,13 +34,14 @@ class SeesBright(Finder):
 
     def look(self, frames: Tensor, keep: range) -> NDArray[np.float32]:
         self.heights.add(frames.shape[-2])
-        return frames[keep.start : keep.stop].amin(1).numpy()
+        bright = frames[keep.start : keep.stop].amin(1).numpy()
+        return np.stack((bright, np.zeros_like(bright)), 1)
 
 
 def kept(height: int = 16) -> KeptFinder:
     recipe = FinderRecipe(
         production="tiny", task="found", arguments={}, encoding="native", height=height,
-        high=0.8, low=0.6, least_px=3.0, recall=0.93, precision=0.85, num_frames=12,
+        above=0.6, least_px=3.0, join_px=0, broad=1.0, recall=0.93, precision=0.85, num_frames=12,
     )  # fmt: skip
     return KeptFinder(SeesBright(), recipe, "f" * 64)
 

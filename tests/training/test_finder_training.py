@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from productions import TinyProduction
 from tiny_training import SETTINGS
 
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.errors import IntegrityError, RunFolderError, TrainingStopped
+from interpositive.functional.examples import Example
 from interpositive.mini_models.archive import WEIGHTS_NAME
 from interpositive.mini_models.finder import Finder
 from interpositive.mini_models.finder_archive import FINDER_NAME, FinderRecipe, load_finder
 from interpositive.records.run_record import RunRecord
 from interpositive.tasks.wire_removal import WireRemoval
-from interpositive.training.finder_training import FinderStage, train_finder
+from interpositive.training.finder_training import FinderStage, choose_settling, train_finder
+from interpositive.training.held_out import HeldOutWindow
 from interpositive.training.stopping import StopRequests
 
 ARGUMENTS = {"offsets": [1], "widths": [4, 8], "crop_px": 32, "crops_per_frame": 2, "frames_per_window": 2}
@@ -94,7 +99,7 @@ def test_a_run_that_is_stopped_ends_as_one_that_is_not(
     assert again == digest
 
     kept = load_finder(tmp_path / "whole" / FINDER_NAME, digest)
-    assert kept.recipe.height == 64 and kept.recipe.num_frames == 2 and kept.recipe.low <= kept.recipe.high
+    assert kept.recipe.height == 64 and kept.recipe.num_frames == 2
     assert kept.recipe.model_copy(update={"weights_sha256": ""}) == recipe
 
     weights = tmp_path / "whole" / FINDER_NAME / WEIGHTS_NAME
@@ -104,3 +109,47 @@ def test_a_run_that_is_stopped_ends_as_one_that_is_not(
     weights.unlink()
     with pytest.raises(RunFolderError, match="no finder"):
         load_finder(tmp_path / "whole" / FINDER_NAME, digest)
+
+
+class Says(Finder):
+    """Sees what it was told."""
+
+    def __init__(self, likely: NDArray[np.float32]) -> None:
+        super().__init__(offsets=(1,), widths=(4,))
+        self.likely = likely
+
+    def look(self, frames: torch.Tensor, keep: range) -> NDArray[np.float32]:
+        return np.stack([self.likely for _ in keep])
+
+
+def drawn_on(place: tuple[slice, slice], margin: tuple[slice, slice]) -> HeldOutWindow:
+    target = torch.full((2, 3, 96, 96), 0.5)
+    frames, judged = target.clone(), torch.zeros(2, 1, 96, 96)
+    frames[:, :, *place] = 0.2
+    judged[:, :, *margin] = 1.0
+    return HeldOutWindow("1A", Example(frames, judged, target, {"judged": judged}), range(2), Fraction(24))
+
+
+def test_it_calls_what_finds_most_while_it_is_right_often_enough() -> None:
+    line = drawn_on((slice(10, 90), slice(20, 22)), (slice(8, 92), slice(16, 26)))
+    likely = np.zeros((2, 96, 96), np.float32)
+    likely[0, 10:60, 20:22], likely[0, 60:90, 20:22] = 0.9, 0.3
+    likely[0, 10:90, 24:26] = 0.1
+    settling, counts, num_frames = choose_settling(Says(likely), [line])
+    assert 0.1 <= settling.above < 0.3 and settling.broad == 1.0
+    assert (counts.recall, counts.precision, num_frames) == (1.0, 1.0, 2), "a mask's margin is not what was drawn"
+
+    likely[1, 60:90, 50:80] = 0.9
+    assert choose_settling(Says(likely), [line])[0].broad == 1.0, "where all areas are wrong none is called"
+    boom = drawn_on((slice(60, 90), slice(50, 80)), (slice(59, 91), slice(49, 81)))
+    settling, counts, _ = choose_settling(Says(likely), [boom])
+    assert settling.broad < 0.9 and counts.recall == 1.0
+
+
+def test_a_finder_that_is_never_right_often_enough_is_set_to_where_both_are_best() -> None:
+    line = drawn_on((slice(10, 90), slice(20, 22)), (slice(8, 92), slice(16, 26)))
+    likely = np.zeros((2, 96, 96), np.float32)
+    likely[0, 10:60, 20:22] = likely[0, 10:60, 40:42] = 0.6
+    likely[0, :, 60:] = 0.3
+    settling, counts, _ = choose_settling(Says(likely), [line])
+    assert 0.3 <= settling.above < 0.6 and counts.precision == 0.5
