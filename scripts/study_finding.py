@@ -1,11 +1,13 @@
 """The scoreboard's finders alone: recall, precision and false alarms of ``mask=auto``, without any mini-model.
 
-    python scripts/study_finding.py output [--task plate_cleaning] [--productions stage] [--keys finder.max_steps=2000]
+    python scripts/study_finding.py output [--task plate_cleaning] [--productions stage] [--stage-seed 9001] \
+        [--keys finder.max_steps=2000]
 
 Finders learn as the scoreboard's do, unless ``--keys`` say otherwise, and are judged by its own code on the
-same shots. Beside the table, output/pictures/<task>/<production> shows each drawing, what was found of it (right calls
-green, wrong ones red, misses blue), and the likelihoods. Resumable: what was judged in output/<task>.json is not done
-again. Real footage lies in ``INTERPOSITIVE_MATERIAL``.
+same shots, or on those of a stage of another seed (in another output folder). Beside the table,
+output/pictures/<task>/<production> shows each drawing, what was found of it (right calls green, wrong ones red, misses
+blue), and the likelihoods. Resumable: what was judged in output/<task>.json is not done again. Real footage lies in
+``INTERPOSITIVE_MATERIAL``.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import json
 import os
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments" / "scoreboard"))
@@ -46,6 +48,7 @@ def main() -> None:
     names = [production.name for production in PRODUCTIONS]
     parser.add_argument("--productions", nargs="+", choices=names, default=names)
     parser.add_argument("--keys", nargs="*", default=[], help="changes of the configuration of `interpositive train`")
+    parser.add_argument("--stage-seed", type=int, help="another stage than the scoreboard's, to develop on")
     given = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
     cv2.setNumThreads(torch.get_num_threads())
@@ -56,6 +59,8 @@ def main() -> None:
     material = Path(os.environ.get("INTERPOSITIVE_MATERIAL", beside))
     pooled = {"stage": Seen(), "real": Seen()}
     for production in (p for p in PRODUCTIONS if p.name in given.productions):
+        if production.is_stage and given.stage_seed is not None:
+            production = replace(production, seed=given.stage_seed)
         if not bring_in(production, material, output):
             print(f"{production.name}: {production.source} is not in the material", file=sys.stderr)
             continue
