@@ -1,6 +1,9 @@
 """Middle frames of gaps, untrained: PSNR of DIS interpolation and of frame fill's prior, by the length of the gap.
 
     python scripts/study_frames.py output [--seeds 9001 7001] [--clips sam2_cups void_ducky] [--gaps 1 3 8]
+    python scripts/study_frames.py output --borders
+
+With ``--borders``, what lies beyond frames that are cropped to three quarters, eight of each shot, instead.
 
 For choosing what the prior does: the scoreboard's stage and clips are not looked at. Rendered once into output; real
 footage lies in ``INTERPOSITIVE_MATERIAL``. A shot's number is of the pooled error of two gaps in 40 frames of it.
@@ -23,12 +26,17 @@ import torch
 from held_out_footage import SHOT_FRAMES, HeldOut, bring_in, scaled
 
 from interpositive.functional.examples import Example
+from interpositive.functional.seeds import generator_from
 from interpositive.media.opening import open_reader
+from interpositive.mini_models.contract import MiniModel
 from interpositive.mini_models.frame_fill import FrameFill
+from interpositive.mini_models.framing_fill import FramingFill
+from interpositive.tasks.reframing import Reframing
 
 SCENES = ("12A", "27", "31B", "44C")
 METHODS = ("dis_interpolation", "prior")
 NUM_GAPS, AROUND = 2, 2
+BORDER_METHODS, BORDER_FRAMES, KEPT = ("edge", "telea", "prior"), range(16, 24), 0.75
 
 
 def main() -> None:
@@ -39,10 +47,15 @@ def main() -> None:
     clips = ["sam2_cups", "imageio_cockatoo", "void_ducky", "skv_carphone"]
     parser.add_argument("--clips", nargs="*", default=clips)
     parser.add_argument("--gaps", type=int, nargs="+", default=[1, 2, 3, 8])
+    parser.add_argument("--borders", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     material = Path(os.environ.get("INTERPOSITIVE_MATERIAL", beside))
+    if given.borders:
+        for name, frames in shots(given.output.resolve(), material, given.seeds, given.clips):
+            print(f"{name:20}", *(f"{m} {db:.2f}" for m, db in borders(name, frames).items()), flush=True)
+        return
     gains: dict[int, list[float]] = {gap: [] for gap in given.gaps}
     for name, frames in shots(given.output.resolve(), material, given.seeds, given.clips):
         for gap in given.gaps:
@@ -70,7 +83,8 @@ def shots(output: Path, material: Path, seeds: list[int], clips: list[str]) -> I
 
 def middles(frames: torch.Tensor, gap: int) -> dict[str, float]:
     """PSNR of the middle frames of gaps that lie evenly over a shot."""
-    model, errors = FrameFill(), dict.fromkeys(METHODS, 0.0)
+    model: MiniModel = FrameFill()
+    errors = dict.fromkeys(METHODS, 0.0)
     places = np.linspace(AROUND, len(frames) - AROUND - gap, NUM_GAPS).round().astype(int)
     for first in places.tolist():
         mask = torch.zeros_like(frames[:, :1])
@@ -80,6 +94,17 @@ def middles(frames: torch.Tensor, gap: int) -> dict[str, float]:
         for method, made in model.restore(request, range(middle, middle + 1), METHODS).items():
             errors[method] += float((made.frames[0] - frames[middle]).square().mean()) / NUM_GAPS
     return {method: -10.0 * math.log10(error) for method, error in errors.items()}
+
+
+def borders(name: str, frames: torch.Tensor) -> dict[str, float]:
+    """PSNR of what is cropped off a shot anywhere, as held-out takes are."""
+    example = Reframing(kept_share=(KEPT, KEPT)).example(frames, generator_from("borders", name))
+    model: MiniModel = FramingFill()
+    kept = slice(BORDER_FRAMES.start, BORDER_FRAMES.stop)
+    truth, count = frames[kept], 3 * float(example.mask[kept].sum())
+    restored = model.restore(example, BORDER_FRAMES, BORDER_METHODS)
+    errors = {method: float((made.frames - truth).square().sum()) for method, made in restored.items()}
+    return {method: -10.0 * math.log10(error / count) for method, error in errors.items()}
 
 
 if __name__ == "__main__":

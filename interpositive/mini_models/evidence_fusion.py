@@ -113,6 +113,21 @@ class EvidenceFusion(nn.Module):
         }
 
 
+def turned(example: Example, generator: torch.Generator) -> Example:
+    """A batch of prepared examples of square crops, mirrored and transposed at random, all of it alike."""
+    down, across, transposed = (torch.rand(3, generator=generator, device=generator.device) < 0.5).tolist()
+    mirrored = [axis for axis, drawn in ((-2, down), (-1, across)) if drawn]
+
+    def turn(plane: Tensor) -> Tensor:
+        flipped = plane.flip(mirrored)
+        return flipped.transpose(-1, -2).contiguous() if transposed else flipped
+
+    assert example.target is not None
+    # What has fewer axes says something of candidates as a whole.
+    condition = {name: turn(value) if value.ndim > 3 else value for name, value in example.condition.items()}
+    return Example(turn(example.input), turn(example.mask), turn(example.target), condition)
+
+
 def crop_corners(likely: Tensor, crop_px: int, num: int, generator: torch.Generator) -> list[tuple[int, int]]:
     """Corners of crops about pixels drawn from ``likely`` (``h w``, above 0); ``ConfigError`` if none fits."""
     height, width = likely.shape

@@ -17,7 +17,7 @@ from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
 from interpositive.mini_models.candidate_bank import lent_frames_of
 from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restored
-from interpositive.mini_models.evidence_fusion import EvidenceFusion, Shares, crop_corners, crop_example
+from interpositive.mini_models.evidence_fusion import EvidenceFusion, Shares, crop_corners, crop_example, turned
 from interpositive.motion.beyond_borders import BorderMotion, edge_extended, smoothly_filled
 from interpositive.motion.spatial_fill import telea_fill
 from interpositive.motion.window_motion import Boolean, Plane, channel_mean, value_range
@@ -127,9 +127,8 @@ class FramingFill(MiniModel):
         return prepared
 
     def losses(self, example: Example, generator: torch.Generator) -> dict[str, Tensor]:
-        """Those of the fusion."""
-        del generator
-        return self.fusion.losses(example)
+        """Those of the fusion, on crops in any of eight attitudes: few windows have few borders."""
+        return self.fusion.losses(turned(example, generator))
 
     @torch.no_grad()
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:

@@ -124,3 +124,28 @@ def test_training_is_shown_what_a_wider_take_would_lend() -> None:
             assert shown.float().sum() > 0.9 * hidden.sum()
             assert crop.target is not None
             assert (crop.condition["candidates"][-1] - crop.target[0])[:, shown].abs().mean() < 0.01
+
+
+def test_training_sees_crops_in_eight_attitudes() -> None:
+    frames = torch.from_numpy(panning_shot(6, 6, 96, 144, (2.0, 0.0), actor=False).transpose(0, 3, 1, 2).copy())
+    mask = torch.zeros_like(frames[:, :1])
+    mask[..., :20] = 1
+    model = FramingFill(offsets=(1, 2), crop_px=48, crops_per_frame=1, frames_per_window=2)
+    crops = model.prepare(Example(frames * (1 - mask), mask, frames), torch.Generator().manual_seed(3))
+    batch = Example(
+        torch.stack([crop.input for crop in crops]),
+        torch.stack([crop.mask for crop in crops]),
+        torch.stack([crop.target for crop in crops if crop.target is not None]),
+        {name: torch.stack([crop.condition[name] for crop in crops]) for name in crops[0].condition},
+    )
+
+    def losses() -> set[float]:
+        found = [model.losses(batch, torch.Generator().manual_seed(seed)) for seed in range(40)]
+        return {round(float(torch.stack([*terms.values()]).sum().detach()), 7) for terms in found}
+
+    untrained = losses()
+    assert max(untrained) < 1.02 * min(untrained), "the prior is the same in each, and so is the truth beside it"
+    torch.manual_seed(0)
+    with torch.no_grad():
+        model.fusion.residual.last.weight.normal_(0, 0.05)
+        assert len(losses()) == 8
