@@ -137,7 +137,8 @@ class Finder(nn.Module):
     def losses(self, example: Example, generator: torch.Generator) -> dict[str, Tensor]:
         """Cross-entropy and the Dice loss (Milletari et al., 2016) of both kinds, where it is certain what is there.
 
-        Whether something broad is called fine besides, or the other way, is not asked.
+        Whether something broad is called fine besides, or the other way, is not asked, and the Dice loss asks for
+        something broad only where it is: without any, all that it does is to disturb what is fine.
         """
         crops = torch.cat((example.input.float(), example.mask, example.condition["found"]), 2)[:, 0]
         views = torch.stack([self._view(crop, generator) for crop in crops])
@@ -147,11 +148,11 @@ class Finder(nn.Module):
         certain = (certain * (1.0 - both.flip(1))).flatten(0, 1)[:, None]
         likely = logits.sigmoid() * certain
         overlap = 2.0 * (likely * found).sum((1, 2, 3)) + 1.0
+        missed = 1.0 - overlap / (likely.sum((1, 2, 3)) + (found * certain).sum((1, 2, 3)) + 1.0)
+        asked = torch.stack((torch.ones_like(both[:, 0, 0, 0]), both[:, 1].amax((1, 2))), 1).flatten()
         entropy = F.binary_cross_entropy_with_logits(logits, found, reduction="none")
-        return {
-            "cross_entropy": weighted_mean(entropy, certain),
-            "dice": (1.0 - overlap / (likely.sum((1, 2, 3)) + (found * certain).sum((1, 2, 3)) + 1.0)).mean(),
-        }
+        # Sums over both kinds.
+        return {"cross_entropy": 2.0 * weighted_mean(entropy, certain), "dice": 2.0 * (missed * asked).mean()}
 
     def _view(self, crop: Tensor, generator: torch.Generator) -> Tensor:
         """A part of a crop (evidence, where it is certain, what is there), as it could have been filmed too.
