@@ -35,14 +35,33 @@ class Shares:
     """How much of each candidate the prior takes and the learned choice takes (``b n 1 h w``); what else is known.
 
     ``prior`` and ``fused`` are what these make of the candidates, and ``residual`` is to be added to the latter.
+    ``score`` (``b n 1 h w``) and ``residual`` are what the networks say.
     """
 
     of_prior: Tensor
     of_learned: Tensor
     prior: Tensor
     fused: Tensor
+    score: Tensor
     residual: Tensor
     certainty: Tensor
+
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """All of it, in order."""
+        return (
+            self.of_prior,
+            self.of_learned,
+            self.prior,
+            self.fused,
+            self.score,
+            self.residual,
+            self.certainty,
+        )
+
+    def to(self, device: str) -> Shares:
+        """The same on a device."""
+        return Shares(*(part.to(device) for part in self.parts))
 
 
 class EvidenceFusion(nn.Module):
@@ -81,8 +100,8 @@ class EvidenceFusion(nn.Module):
         """Weigh the candidates of a batch of banks."""
         candidates = bank["candidates"].float()
         valid, error, weight = (bank[name].float() for name in ("valid", "error", "weight"))
-        evidence = torch.log(weight) + bank["bias"].float()[..., None, None, None] + _BLOCKED * (1.0 - valid)
-        of_prior = torch.softmax(evidence - error * torch.exp(-error.new_tensor(self._initial_log_temperature)), 1)
+        evidence = _evidence(bank)
+        of_prior = self._of_prior(evidence, error)
         prior = (of_prior * candidates).sum(1)
         words = bank["words"].float()
         # A candidate is scored by itself: without gradients to keep, one at a time takes a tenth of the memory.
@@ -93,13 +112,27 @@ class EvidenceFusion(nn.Module):
             unlike = 4.0 * (candidates[:, some] - prior[:, None])
             planes = bank["gap"][:, some].float(), 10.0 * error[:, some], weight[:, some], valid[:, some]
             scores.append(self.scorer(torch.cat((unlike, *planes), 2), words[:, some]))
-        share = torch.softmax(evidence - error * torch.exp(-self.log_temperature) + torch.cat(scores, 1), 1)
+        score = torch.cat(scores, 1)
+        share = self._of_learned(evidence, error, score)
         fused = (share * candidates).sum(1)
         spread = torch.sqrt((share * (candidates - fused[:, None]).square()).sum(1).mean(1, keepdim=True) + 1e-6)
         doubt = (share * error).sum(1)
         sides = candidates[:, self.anchors] - fused[:, None]
         residual = self.residual(torch.cat((fused, *sides.unbind(1), 5.0 * spread, 5.0 * doubt), 1))
-        return Shares(of_prior, share, prior, fused, residual, torch.exp(-(doubt + spread) / _SURE))
+        return Shares(of_prior, share, prior, fused, score, residual, torch.exp(-(doubt + spread) / _SURE))
+
+    def weigh_scored(self, bank: Mapping[str, Tensor], score: Tensor, residual: Tensor, certainty: Tensor) -> Shares:
+        """Weigh the candidates of a batch of banks by scores that were found on a smaller raster."""
+        candidates, error, evidence = bank["candidates"].float(), bank["error"].float(), _evidence(bank)
+        of_prior, share = self._of_prior(evidence, error), self._of_learned(evidence, error, score)
+        prior, fused = ((each * candidates).sum(1) for each in (of_prior, share))
+        return Shares(of_prior, share, prior, fused, score, residual, certainty)
+
+    def _of_prior(self, evidence: Tensor, error: Tensor) -> Tensor:
+        return torch.softmax(evidence - error * torch.exp(-error.new_tensor(self._initial_log_temperature)), 1)
+
+    def _of_learned(self, evidence: Tensor, error: Tensor, score: Tensor) -> Tensor:
+        return torch.softmax(evidence - error * torch.exp(-self.log_temperature) + score, 1)
 
     def losses(self, example: Example) -> dict[str, Tensor]:
         """Charbonnier on the result, L1 on the choice, L1 on gradients; where ``judged``. The bank is the condition."""
@@ -111,6 +144,12 @@ class EvidenceFusion(nn.Module):
             "fused_l1": 0.5 * absolute(weighed.fused, target, judged),
             "gradient": 0.5 * gradient_difference(weighed.final, target, judged),
         }
+
+
+def _evidence(bank: Mapping[str, Tensor]) -> Tensor:
+    """What a bank says of its candidates but for how badly they fit, ``b n 1 h w``."""
+    blocked = _BLOCKED * (1.0 - bank["valid"].float())
+    return torch.log(bank["weight"].float()) + bank["bias"].float()[..., None, None, None] + blocked
 
 
 def turned(example: Example, generator: torch.Generator) -> Example:

@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar
 
-import cv2
 import numpy as np
 import torch
 from einops import rearrange
+from numpy.typing import NDArray
 from torch import Tensor
 
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
+from interpositive.functional.freed_memory import give_back_freed_memory
+from interpositive.mini_models.border_bank import (
+    FROM_ITSELF,
+    FROM_VIEWS,
+    NUM_MADE_UP,
+    NUM_WORDS,
+    Joined,
+    View,
+    border_bank,
+    levelled,
+    places,
+)
 from interpositive.mini_models.candidate_bank import lent_frames_of
 from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restored
 from interpositive.mini_models.evidence_fusion import EvidenceFusion, Shares, crop_corners, crop_example, turned
-from interpositive.motion.beyond_borders import BorderMotion, edge_extended, smoothly_filled
-from interpositive.motion.spatial_fill import telea_fill
-from interpositive.motion.window_motion import Boolean, Plane, channel_mean, value_range
+from interpositive.mini_models.fusing import network_factor
+from interpositive.motion.beyond_borders import BorderMotion, edge_extended
+from interpositive.motion.hole_pixels import HolePixels
+from interpositive.motion.hole_regions import Box, whole_frame
+from interpositive.motion.motion_memory import MotionMemory
+from interpositive.motion.window_motion import Plane
 from interpositive.records.bounds import Bounds, refuse_outside
 from interpositive.tasks.contract import Lack
 
-_KINDS = ("edge", "smooth", "camera")
-_NUM_WORDS = len(_KINDS) + 2
-_BIAS = {"edge": -7.0, "smooth": -4.0, "camera": 0.0}
-_ERROR_WHERE_UNKNOWN = 0.1
-_FARNESS = 1.5
-_SOFTNESS = 30.0
-_MOST_HIDDEN = 0.4
-_TILE_ROWS, _TILE_MARGIN = 256, 48
+_BASELINES = (*FROM_ITSELF, *FROM_VIEWS)
+_BAND_ROWS, _BAND_MARGIN = 256, 48
+_TILE_PX = 256
 _LENT_SHARE, _FAR_ENOUGH = 0.5, 4
 """In how many examples a frame that is that far off lends what lies beyond the border."""
+_MEMORY_MIB = 192.0
 _BOUNDS: Bounds = {
     "offsets": (1, 1000),
     "scorer_width": (1, 1024),
@@ -42,31 +53,17 @@ _BOUNDS: Bounds = {
     "crops_per_frame": (1, 256),
     "frames_per_window": (1, 1000),
     "temperature": (1e-6, 1e6),
+    "motion_rows": (32, 100_000),
 }
-
-
-class View(NamedTuple):
-    """A frame as another's camera would see it, ``h w 3``; where it is known, 0 or 1; and how far off it is in time.
-
-    ``lent`` is its number among the frames of other takes; None for one of the shot's own.
-    """
-
-    picture: Plane
-    seen: Plane
-    offset: int
-    lent: int | None = None
-
-
-Brought = list[View]
 
 
 @dataclass(frozen=True)
 class _Filled:
-    """A frame by one method: picture ``3 h w``, certainty ``1 h w``, and what share each lent frame gave, ``m h w``."""
+    """What a method puts into a hole, ``n 3``; how surely, ``n``; how many pixels each lent frame gave, ``m``."""
 
-    picture: Tensor
-    certainty: Tensor
-    lent: Tensor | None = None
+    picture: Plane
+    sure: Plane
+    lent: Tensor
 
 
 class FramingFill(MiniModel):
@@ -74,9 +71,12 @@ class FramingFill(MiniModel):
 
     ``crop_px``, ``crops_per_frame`` and ``frames_per_window`` shape what training draws. In half of that a frame lends
     as another take may: learned without, the choice leaves what is lent.
+    In frames of more than ``motion_rows`` motion is found at that height, and frames of 405 rows and more are compared,
+    and shown to the networks, on some 270; pixels are copied at the frames' own.
     """
 
     trained_method = "trained"
+    reads_codes = True
     supplies: ClassVar[frozenset[Lack]] = frozenset({"borders"})
 
     def __init__(
@@ -89,6 +89,7 @@ class FramingFill(MiniModel):
         crops_per_frame: int = 3,
         frames_per_window: int = 4,
         temperature: float = 0.02,
+        motion_rows: int = 432,
     ) -> None:
         super().__init__()
         given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
@@ -97,15 +98,17 @@ class FramingFill(MiniModel):
             raise ConfigError("mini_model.crop_px is a multiple of 8", found=crop_px)
         self.offsets = tuple(int(offset) for offset in offsets)
         self.reach_frames = max(self.offsets)
-        self.methods = (*BASELINES, "prior", self.trained_method)
+        self.methods = (*_BASELINES, "prior", self.trained_method)
         self.crop_px, self.crops_per_frame, self.frames_per_window = crop_px, crops_per_frame, frames_per_window
-        self.fusion = EvidenceFusion(_NUM_WORDS, scorer_width, residual_widths, temperature, (0, 1))
+        self.motion_rows = motion_rows
+        self._memory = MotionMemory(_MEMORY_MIB)
+        self.fusion = EvidenceFusion(NUM_WORDS, scorer_width, residual_widths, temperature, (0, 1))
 
     def prepare(self, example: Example, generator: torch.Generator) -> Sequence[Example]:
         """Crops of what was cropped off a few frames, each with all its candidates."""
         assert example.target is not None
         judged = example.condition.get("judged", example.mask)
-        motion = _motion_of(example)
+        motion = BorderMotion(*_frames_and_holes(example), lent_frames_of(example))
         whole = rearrange(example.target.float(), "t c h w -> t h w c").numpy()
         untrue = ((example.mask > 0) & (judged == 0))[:, 0].numpy()
         wanted = [t for t in range(len(judged)) if judged[t].any()]
@@ -119,7 +122,8 @@ class FramingFill(MiniModel):
                 # As a wider take of the set-up would: a frame of the window that has its border.
                 source = far[int(draws[1] * len(far))]
                 shown = motion.brought_whole(frame, source, whole[source], untrue[source])
-                views.append(_levelled(motion, frame, *shown, self.reach_frames, 0))
+                picture, hole = motion.picture(frame), motion.hole(frame)
+                views.append(levelled(picture, hole, shown, self.reach_frames, source, 0))
             bank = self._bank(motion, frame, views, half=True, num_lent=1)
             for corner in crop_corners(judged[frame, 0] + 1e-6, self.crop_px, self.crops_per_frame, generator):
                 at = slice(frame, frame + 1)
@@ -134,204 +138,177 @@ class FramingFill(MiniModel):
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
         """Fill what is masked of the frames ``keep``; all methods share the camera's motion."""
         wanted = self.wanted(methods)
-        fills: dict[str, dict[int, tuple[Tensor, Tensor]]] = {name: {} for name in wanted}
+        motion = self._motion_of(example)
+        fills: dict[str, list[_Filled]] = {name: [] for name in wanted}
         seen = torch.zeros(len(keep), dtype=torch.int64)
-        lent = {name: torch.zeros(len(keep), len(example.condition.get("lent_frames", ()))) for name in wanted}
-        if (example.mask[keep.start : keep.stop] > 0).any():
-            motion = _motion_of(example)
-            low, high = value_range(motion.frames)
-            for place, number in enumerate(keep):
-                hole = torch.from_numpy(motion.holes[number])
-                if not hole.any():
-                    continue
-                views = self._views(motion, number)
-                shown = np.logical_or.reduce([view.seen > 0 for view in views]) if views else ~motion.holes[number]
-                seen[place] = int((motion.holes[number] & shown).sum())
-                for name, filled in self._frame(motion, number, views, wanted).items():
-                    fills[name][place] = filled.picture[:, hole].clamp(low, high), filled.certainty[:, hole].clamp(0, 1)
-                    if filled.lent is not None:
-                        lent[name][place] = (filled.lent * hole).sum((1, 2))
+        for place, number in enumerate(keep):
+            filled, seen[place] = self._frame(motion, number, wanted)
+            for name in wanted:
+                fills[name].append(filled[name])
+            if not motion.shown.is_full:
+                give_back_freed_memory()
 
         def whole(name: str) -> Restored:
-            frames = example.input[keep.start : keep.stop].cpu().float().clone()
-            sure = torch.ones_like(example.mask[keep.start : keep.stop]).cpu().float()
-            for place, (fill, certainty) in fills[name].items():
-                hole = example.mask[keep[place], 0].cpu() > 0
-                frames[place][:, hole], sure[place][:, hole] = fill, certainty
-            if name in BASELINES:
-                return Restored(frames, sure)
-            return Restored(frames, sure, seen=seen, lent=lent[name] if lent[name].shape[1] else None)
+            frames = np.empty((len(keep), 3, *motion.holes.shape[1:]), np.float32)
+            sure = np.ones((len(keep), 1, *motion.holes.shape[1:]), np.float32)
+            for place, (number, filled) in enumerate(zip(keep, fills[name], strict=True)):
+                frames[place] = rearrange(np.asarray(motion.frames[number]), "h w c -> c h w")
+                hole = motion.holes[number]
+                frames[place][:, hole] = filled.picture.T.clip(*motion.value_range)
+                sure[place, 0][hole] = filled.sure.clip(0.0, 1.0)
+            made = torch.from_numpy(frames), torch.from_numpy(sure)
+            if name in _BASELINES:
+                return Restored(*made)
+            lent = torch.stack([filled.lent for filled in fills[name]])
+            return Restored(*made, seen=seen, lent=lent if lent.shape[1] else None)
 
         return MadeWhenAsked({name: partial(whole, name) for name in wanted})
 
-    def _frame(self, motion: BorderMotion, number: int, views: Brought, methods: Sequence[str]) -> dict[str, _Filled]:
-        results: dict[str, _Filled] = {}
-        for name in methods:
-            if name in BASELINES:
-                picture = rearrange(torch.from_numpy(BASELINES[name](motion, number, views)), "h w c -> c h w")
-                results[name] = _Filled(picture, torch.full_like(picture[:1], 0.5))
-        if learned := [name for name in methods if name not in BASELINES]:
-            lending = [view.lent for view in views if view.lent is not None]
-            found = self._fused(self._bank(motion, number, views, half=False), len(lending))
-            for name in learned:
+    def _motion_of(self, example: Example) -> BorderMotion:
+        """The motion of a window to restore, which remembers what other windows of the shot found."""
+        frames, holes = _frames_and_holes(example)
+        height, factor = holes.shape[1], network_factor(holes.shape[1])
+        return BorderMotion(
+            frames,
+            holes,
+            lent_frames_of(example),
+            motion_rows=self.motion_rows,
+            shown_rows=round(height / factor),
+            memory=self._memory,
+        )
+
+    def _frame(self, motion: BorderMotion, number: int, methods: Sequence[str]) -> tuple[dict[str, _Filled], int]:
+        """A frame's hole by each method, and how many of its pixels any view shows; part by part."""
+        hole, raster = motion.holes[number], motion.shown
+        pixels, num_lent = HolePixels(hole), 0 if motion.lent is None else len(motion.lent.frames)
+        num = len(pixels)
+        results = {
+            name: _Filled(np.zeros((num, 3), np.float32), np.full(num, 0.5, np.float32), torch.zeros(num_lent))
+            for name in methods
+        }
+        if not num:
+            return results, 0
+        views, found, bank = self._views(motion, number), None, {}
+        if any(name not in _BASELINES for name in methods):
+            bank = self._bank(motion, number, views, half=False)
+            found = self._fused(bank)
+        extended = motion.picture(number) if raster.is_full else edge_extended(np.asarray(motion.frames[number]), hole)
+        for name in set(methods) & set(FROM_ITSELF):
+            pixels.take(FROM_ITSELF[name](extended, hole), results[name].picture, whole_frame(hole.shape).core)
+        num_seen = 0
+        parts = [whole_frame(hole.shape)] if raster.is_full else whole_frame(hole.shape).tiles(hole, _TILE_PX)
+        for box in (part.core for part in parts):
+            near = views if raster.is_full else [_read(motion, view, box) for view in views]
+            shown = np.logical_or.reduce([view.seen > 0 for view in near]) if near else np.zeros(hole[box].shape, bool)
+            num_seen += int((shown & hole[box]).sum())
+            for name in set(methods) & set(FROM_VIEWS):
+                pixels.take(FROM_VIEWS[name](extended[box], near), results[name].picture, box)
+            if found is None:
+                continue
+            weighed, lending = found, [view.lent for view in views if view.lent is not None]
+            if not raster.is_full:
+                weighed, lending = self._weighed(motion, number, box, near, bank, found, extended)
+            for name in (name for name in methods if name not in _BASELINES):
                 is_prior = name == "prior"
-                given = None
-                if motion.lent is not None:
-                    given = torch.zeros(len(motion.lent.frames), *motion.holes[number].shape)
-                    given[lending] = (found.of_prior if is_prior else found.of_learned)[0, :, 0]
-                picture = found.prior if is_prior else found.fused + found.residual
-                results[name] = _Filled(picture[0], found.certainty[0], given)
-        return results
+                picture = weighed.prior if is_prior else weighed.fused + weighed.residual
+                pixels.take(rearrange(picture[0].numpy(), "c h w -> h w c"), results[name].picture, box)
+                pixels.take(weighed.certainty[0, 0].numpy(), results[name].sure, box)
+                share = (weighed.of_prior if is_prior else weighed.of_learned)[0, :, 0]
+                given = share[len(share) - len(lending) :] * torch.from_numpy(hole[box])
+                results[name].lent[lending] += given.sum((1, 2))
+        return results, num_seen
 
-    def _fused(self, bank: Mapping[str, Tensor], num_lent: int = 0) -> Shares:
-        """Fuse a frame by bands of rows, so that a tall raster needs no more memory than a low one.
+    def _weighed(
+        self,
+        motion: BorderMotion,
+        number: int,
+        box: Box,
+        near: Sequence[View],
+        bank: Mapping[str, Tensor],
+        found: Shares,
+        extended: Plane,
+    ) -> tuple[Shares, list[int]]:
+        """Fusion of a part of a frame by what was found on a smaller raster; and which frames lend, which come last.
 
-        Of the shares, only those of the last ``num_lent`` candidates are kept.
+        Candidates are weighed and copied at their own size; how badly they fit, their scores and the residual are
+        enlarged.
         """
+        raster = motion.shown
+
+        def enlarged(planes: Tensor) -> Plane:
+            return np.stack([raster.enlarged_plane(plane.numpy(), box) for plane in planes])
+
+        stands = [place for place, view in zip(places(near, len(bank["bias"])), near, strict=True) if view.seen.any()]
+        near = [view for view in near if view.seen.any()]
+        index = [*range(NUM_MADE_UP), *stands]
+        error, target = enlarged(bank["error"][index, 0]), extended[box]
+        joined = Joined(target, motion.holes[number][box], error[0])
+        candidates, valid = np.repeat(target[None], len(index), 0), np.ones((len(index), *target.shape[:2]), np.float32)
+        for place, view in enumerate(near, NUM_MADE_UP):
+            joined.add(view.picture, view.seen > 0, error[place])
+            candidates[place] = np.where(view.seen[..., None] > 0, view.picture, target)
+            valid[place] = view.seen
+        made_up = rearrange(enlarged(bank["candidates"][1]), "c h w -> h w c")
+        candidates[1] = np.where(joined.found[..., None], joined.picture, made_up)
+        part = {
+            "candidates": rearrange(torch.from_numpy(candidates), "n h w c -> 1 n c h w"),
+            "valid": torch.from_numpy(valid)[None, :, None],
+            "error": torch.from_numpy(error)[None, :, None],
+            "weight": bank["weight"][None, index, :, :1, :1],
+            "bias": bank["bias"][None, index],
+        }
+        score, residual = enlarged(found.score[0, index, 0])[None, :, None], enlarged(found.residual[0])[None]
+        given = (torch.from_numpy(each) for each in (score, residual, enlarged(found.certainty[0])[None]))
+        device = self.fusion.log_temperature.device
+        weighed = self.fusion.weigh_scored(
+            {name: value.to(device) for name, value in part.items()}, *(each.to(device) for each in given)
+        )
+        return weighed.to("cpu"), [view.lent for view in near if view.lent is not None]
+
+    def _fused(self, bank: Mapping[str, Tensor]) -> Shares:
+        """Fuse a frame by bands of rows, so that a tall raster needs no more memory than a low one."""
         device = self.fusion.log_temperature.device
         height = bank["candidates"].shape[-2]
         bands = []
-        for top in range(0, height, _TILE_ROWS):
+        for top in range(0, height, _BAND_ROWS):
             # Whole cells of the network's coarsest level, so that bands meet without a seam.
-            first, last = max(0, top - _TILE_MARGIN), min(height, top + _TILE_ROWS + _TILE_MARGIN)
+            first, last = max(0, top - _BAND_MARGIN), min(height, top + _BAND_ROWS + _BAND_MARGIN)
             band = {k: (v[..., first:last, :] if v.ndim > 2 else v)[None].to(device) for k, v in bank.items()}
-            found = self.fusion.weigh(band)
-            rows = slice(top - first, min(height, top + _TILE_ROWS) - first)
-            lent = (share[:, share.shape[1] - num_lent :] for share in (found.of_prior, found.of_learned))
-            parts = *lent, found.prior, found.fused, found.residual, found.certainty
-            bands.append([part[..., rows, :].cpu() for part in parts])
+            rows = slice(top - first, min(height, top + _BAND_ROWS) - first)
+            bands.append([part[..., rows, :].cpu() for part in self.fusion.weigh(band).parts])
         return Shares(*(torch.cat(rows_of, -2) for rows_of in zip(*bands, strict=True)))
 
-    def _views(self, motion: BorderMotion, frame: int) -> Brought:
+    def _views(self, motion: BorderMotion, frame: int) -> list[View]:
         """Every frame that is there, brought over and level-matched; those that other takes lend come last."""
-        views: Brought = []
-        for offset in self.offsets:
-            for source in (frame - offset, frame + offset):
-                if 0 <= source < len(motion.frames):
-                    views.append(_levelled(motion, frame, *motion.brought(frame, source), offset))
-        for number, (picture, seen) in motion.lent_to(frame).items():
-            views.append(_levelled(motion, frame, picture, seen, self.reach_frames, number))
+        picture, hole = motion.picture(frame), motion.hole(frame)
+        views = [
+            levelled(picture, hole, motion.brought(frame, source), offset, source)
+            for offset in self.offsets
+            for source in (frame - offset, frame + offset)
+            if 0 <= source < len(motion.frames)
+        ]
+        for number, seen in motion.lent_to(frame):
+            views.append(levelled(picture, hole, seen, self.reach_frames, frame, number))
         return views
 
     def _bank(
-        self, motion: BorderMotion, frame: int, views: Brought, *, half: bool, num_lent: int = 0
+        self, motion: BorderMotion, frame: int, views: Sequence[View], *, half: bool, num_lent: int = 0
     ) -> dict[str, Tensor]:
-        """The candidates of a frame, padded with invalid ones to a fixed number; see :class:`EvidenceFusion`.
-
-        There is room for ``num_lent`` that are lent, or for as many as there are.
-        """
-        target, hole = motion.frames[frame], motion.holes[frame]
-        # One number for all frames, so that examples make a batch.
-        num = 2 + 2 * len(self.offsets) + max(num_lent, sum(view.lent is not None for view in views))
-        shape = hole.shape
-        own = [view for view in views if view.lent is None]
-        last = num - (len(views) - len(own))
-        expected = expected_error(target, hole)
-        candidates = np.broadcast_to(target, (num, *shape, 3)).copy()
-        valid, error = np.zeros((num, *shape), np.float32), np.full((num, *shape), _ERROR_WHERE_UNKNOWN, np.float32)
-        gap, weight = np.zeros((num, *shape), np.float32), np.full((num, *shape), 1e-3, np.float32)
-        valid[:2], weight[:2], error[:2] = 1.0, 1.0, expected
-        words, bias = np.zeros((num, _NUM_WORDS), np.float32), np.full(num, _BIAS["camera"], np.float32)
-        bias[0], bias[1] = _BIAS["edge"], _BIAS["smooth"]
-        words[0, 0] = words[1, 1] = 1.0
-        # What is still unknown is filled from all that fits better than that would, so that it joins it without a step.
-        gathered, found = target.copy(), ~hole
-        for index, (picture, seen, offset, _) in [*enumerate(own, 2), *enumerate(views[len(own) :], last)]:
-            candidates[index], valid[index] = np.where(seen[..., None] > 0, picture, target), seen
-            error[index], overall = _misfit(picture, seen, target, hole)
-            weight[index] = float((1.0 + offset) ** -_FARNESS)
-            words[index, 2:] = 1.0, float(np.log2(1.0 + offset)) / 4.0, 10.0 * overall
-            newly = (seen > 0) & ~found & (error[index] < expected)
-            gathered[newly] = picture[newly]
-            found |= newly
-        candidates[1] = np.where(found[..., None], gathered, made_up(gathered, found))
-        dtype = torch.float16 if half else torch.float32
-        planes = {"valid": valid, "error": error, "gap": gap, "weight": weight}
-        return {
-            "candidates": rearrange(torch.from_numpy(candidates), "n h w c -> n c h w").to(dtype),
-            **{name: torch.from_numpy(plane)[:, None].to(dtype) for name, plane in planes.items()},
-            "words": torch.from_numpy(words),
-            "bias": torch.from_numpy(bias),
-        }
+        picture, hole = motion.picture(frame), motion.hole(frame)
+        return border_bank(picture, hole, views, 2 * len(self.offsets), num_lent, half=half)
 
 
-def made_up(picture: Plane, known: Boolean) -> Plane:
-    """A picture ``h w 3`` whose unknown pixels are guessed from what is known."""
-    extended = edge_extended(picture, ~known)
-    softened = np.asarray(cv2.GaussianBlur(extended, (0, 0), known.shape[0] / _SOFTNESS), np.float32)
-    # Averages far out and smears near the border miss in different places.
-    guessed: Plane = np.where(known[..., None], picture, 0.5 * (softened + smoothly_filled(picture, known)))
-    return guessed
+def _read(motion: BorderMotion, view: View, box: Box) -> View:
+    """A part of a view, at the frames' own size."""
+    assert view.way is not None
+    picture, known = motion.read_part(view.way, box, view.source, view.lent)
+    return view._replace(picture=picture + np.asarray(view.shift, np.float32), seen=known.astype(np.float32))
 
 
-def expected_error(picture: Plane, hole: Boolean) -> Plane:
-    """How far from the truth, ``h w``, is what would be made up in a hole: more the deeper, up to a mean.
-
-    That is measured on the picture itself, of which as much is hidden along the hole as that is deep.
-    """
-    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
-    within = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, 5)
-    kept = within > min(float(depth.max()), _MOST_HIDDEN * float(within.max()))
-    hidden = ~(hole | kept)
-    if not (hidden.any() and kept.any()):
-        return np.full(hole.shape, _ERROR_WHERE_UNKNOWN, np.float32)
-    mean = channel_mean(np.abs(made_up(picture, kept) - picture))[hidden].mean()
-    mean_depth = cv2.distanceTransform((~kept).astype(np.uint8), cv2.DIST_L2, 5)[hidden].mean()
-    # Pictures differ by the root of the distance, as long as that is small.
-    return np.asarray(mean * np.sqrt(np.minimum(1.0, depth / mean_depth)), np.float32)
-
-
-def _misfit(picture: Plane, seen: Plane, target: Plane, hole: Boolean) -> tuple[Plane, float]:
-    """How badly a view fits what a frame shows itself: ``h w``, and its mean over the frame."""
-    overlap = seen * ~hole
-    miss = channel_mean(np.abs(picture - target)) * overlap
-    # How it fits beside the border tells little further out; there its mean over the frame stands in.
-    support = cv2.GaussianBlur(overlap, (0, 0), hole.shape[0] / 20.0)
-    overall = float(miss.sum() / max(1.0, float(overlap.sum()))) if overlap.any() else _ERROR_WHERE_UNKNOWN
-    pooled = (cv2.GaussianBlur(miss, (0, 0), hole.shape[0] / 20.0) + 0.05 * overall) / (support + 0.05)
-    return np.asarray(pooled, np.float32), overall
-
-
-def _levelled(
-    motion: BorderMotion, frame: int, picture: Plane, seen: Boolean, offset: int, lent: int | None = None
-) -> View:
-    """A view of a frame at the level of what that frame shows itself."""
-    overlap = seen & ~motion.holes[frame]
-    if overlap.sum() > 256:
-        picture = picture + np.clip((motion.frames[frame] - picture)[overlap].mean(0), -0.08, 0.08)
-    return View(picture.astype(np.float32), seen.astype(np.float32), offset, lent)
-
-
-def edge(motion: BorderMotion, frame: int, views: Brought) -> Plane:
-    """The nearest known pixel."""
-    del views
-    extended: Plane = motion.frames[frame]
-    return extended
-
-
-def telea(motion: BorderMotion, frame: int, views: Brought) -> Plane:
-    """Each frame by itself (Telea, 2004)."""
-    del views
-    return telea_fill(motion.frames[frame], motion.holes[frame])
-
-
-def camera_median(motion: BorderMotion, frame: int, views: Brought) -> Plane:
-    """The median of all frames that the camera's motion brings; the nearest known pixel where none shows it."""
-    if not views:
-        return edge(motion, frame, views)
-    stacked = np.stack([np.where(view.seen[..., None] > 0, view.picture, np.nan) for view in views])
-    shown = np.logical_or.reduce([view.seen > 0 for view in views])
-    stacked[:, ~shown] = motion.frames[frame][~shown]
-    return np.asarray(np.nanmedian(stacked, axis=0), np.float32)
-
-
-BASELINES: dict[str, Callable[[BorderMotion, int, Brought], Plane]] = {
-    "edge": edge,
-    "telea": telea,
-    "camera_median": camera_median,
-}
-
-
-def _motion_of(example: Example) -> BorderMotion:
-    frames = rearrange(example.input.detach().cpu().float(), "t c h w -> t h w c").numpy()
-    return BorderMotion(np.ascontiguousarray(frames), example.mask[:, 0].cpu().numpy() > 0, lent_frames_of(example))
+def _frames_and_holes(example: Example) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Frames ``t h w 3``, values or codes, and where they are masked, ``t h w``; not copied."""
+    frames, masks = example.input.detach().cpu(), example.mask[:, 0].cpu()
+    if frames.is_floating_point():
+        frames = frames.float()
+    holes = masks if masks.dtype == torch.bool else masks > 0
+    return rearrange(frames.numpy(), "t c h w -> t h w c"), holes.numpy()

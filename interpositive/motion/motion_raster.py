@@ -80,6 +80,12 @@ class MotionRaster:
             return area[_within(whole, part)]
         return self._read(area.astype(np.float32), whole, part) > 0.5
 
+    def enlarged_plane(self, plane: Plane, part: Box) -> Plane:
+        """A plane ``h w`` or picture ``h w c`` of the whole smaller raster, as a part of the full one has it."""
+        if self.is_full:
+            return plane[part]
+        return self._read(plane, (slice(0, self.full[0]), slice(0, self.full[1])), part)
+
     def _read(self, field: Plane, whole: Box, part: Box) -> Plane:
         rows, columns = part
         beside = self.footprint(whole)

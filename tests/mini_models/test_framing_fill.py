@@ -7,7 +7,8 @@ import torch
 from productions import panning_shot, textured_wall
 
 from interpositive.functional.examples import Example
-from interpositive.mini_models.framing_fill import FramingFill, View, expected_error, made_up
+from interpositive.mini_models.border_bank import View, expected_error, made_up
+from interpositive.mini_models.framing_fill import FramingFill
 from interpositive.motion.beyond_borders import BorderMotion
 
 
@@ -45,8 +46,8 @@ def test_a_view_that_fits_worse_than_what_would_be_made_up_is_not_joined_to() ->
     hole[:, -24:] = True
     motion = BorderMotion(np.where(hole[..., None], 0, wall)[None], hole[None])
     seen = np.ones((96, 144), np.float32)
-    alone = made_up(motion.frames[0], ~hole)
-    expected = expected_error(motion.frames[0], hole)
+    alone = made_up(motion.picture(0), ~hole)
+    expected = expected_error(motion.picture(0), hole)
     assert expected[~hole].max() == 0 and expected[48, -24] < expected[48, -1]
     for other, joins in ((wall, True), (textured_wall(np.random.default_rng(9), 96, 144), False)):
         bank = FramingFill(offsets=(1,))._bank(motion, 0, [View(other, seen, 1)], half=False)
@@ -55,7 +56,7 @@ def test_a_view_that_fits_worse_than_what_would_be_made_up_is_not_joined_to() ->
 
 
 def test_bands_of_a_tall_raster_meet_without_a_seam() -> None:
-    frames = torch.from_numpy(panning_shot(6, 4, 560, 96, (2.0, 0.0), actor=False).transpose(0, 3, 1, 2).copy())
+    frames = torch.from_numpy(panning_shot(6, 4, 400, 96, (2.0, 0.0), actor=False).transpose(0, 3, 1, 2).copy())
     mask = torch.zeros_like(frames[:, :1])
     mask[..., :16] = 1
     model = FramingFill(offsets=(1, 2))
@@ -65,9 +66,9 @@ def test_bands_of_a_tall_raster_meet_without_a_seam() -> None:
         model.fusion.residual.last.weight.normal_(0, 0.01)
     motion_bank = {}
 
-    def seen(bank: dict[str, torch.Tensor], num_lent: int) -> object:
+    def seen(bank: dict[str, torch.Tensor]) -> object:
         motion_bank.update(bank)
-        return original(bank, num_lent)
+        return original(bank)
 
     original = model._fused
     model._fused = seen  # type: ignore[method-assign,assignment]
@@ -75,6 +76,33 @@ def test_bands_of_a_tall_raster_meet_without_a_seam() -> None:
     with torch.no_grad():
         whole = model.fusion({name: value[None] for name, value in motion_bank.items()}).final[0].clamp(0, 1)
     assert (result.frames[0] - whole)[..., :16].abs().max() < 1e-4
+
+
+def test_large_frames_are_copied_at_their_own_size_and_read_as_codes() -> None:
+    shot = panning_shot(6, 10, 544, 160, (6.0, 0.0), actor=False).transpose(0, 3, 1, 2).copy()
+    codes = torch.from_numpy((shot * 255).round().astype(np.uint8))
+    mask = torch.zeros(10, 1, 544, 160, dtype=torch.bool)
+    mask[..., :20] = mask[..., -20:] = True
+    model, keep = FramingFill(offsets=(1, 2, 4)), range(4, 6)
+    truth, values = codes[4:6].float() / 255, (codes * ~mask).numpy().astype(np.float32) / np.float32(255)
+    found = model.restore(Example(codes * ~mask, mask), keep)
+    of_values = model.restore(Example(torch.from_numpy(values), mask.float()), keep)
+    error = {name: psnr_under(mask[4:6].float(), result.frames, truth) for name, result in found.items()}
+    for name, result in found.items():
+        assert torch.equal(result.frames, of_values[name].frames), name
+        assert torch.equal(result.frames[:, :, :, 20:-20], torch.from_numpy(values[4:6, ..., 20:-20]))
+    # All of the pan's detail comes back, of which a smaller raster has not the finest.
+    assert error["prior"] > error["edge"] + 8 and error["prior"] > error["camera_median"] - 0.5, error
+    small = FramingFill(offsets=(1, 2, 4))
+    small_frames, small_mask = (
+        torch.nn.functional.avg_pool2d(each.float(), 2) for each in (torch.from_numpy(values), mask)
+    )
+    reduced = small.restore(Example(small_frames, (small_mask > 0).float()), keep, ["prior"])["prior"].frames
+    enlarged = torch.nn.functional.interpolate(reduced, scale_factor=2, mode="bilinear")
+    assert error["prior"] > psnr_under(mask[4:6].float(), enlarged, truth) + 3
+    prior = found["prior"]
+    assert prior.seen is not None and (prior.seen.float() > 0.95 * mask[4].sum()).all()
+    assert torch.equal(prior.frames, found["trained"].frames), "untrained, it is its prior"
 
 
 def test_what_the_shot_never_shows_is_lent_by_another_take() -> None:
