@@ -238,6 +238,7 @@ def _finding(
         min(settings.max_steps, _ENOUGH_STEPS) if given.max_steps is None else given.max_steps,
         given.learning_rate,
         given.num_windows,
+        long_lines=task.hangs_any_way,
     )
 
 

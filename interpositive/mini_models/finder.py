@@ -18,6 +18,7 @@ from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
 from interpositive.motion.finding_evidence import FindingEvidence, negative_evidence, num_channels
 from interpositive.motion.line_joining import join_lines
+from interpositive.motion.line_tracing import trace_lines
 from interpositive.motion.window_motion import Plane
 from interpositive.objectives.pixel import weighted_mean
 from interpositive.records.bounds import Bounds, refuse_outside
@@ -214,7 +215,8 @@ def what_was_drawn(example: Example) -> tuple[NDArray[np.bool_], NDArray[np.bool
 class Settling:
     """How likelihoods become a mask: what is likelier than ``above``.
 
-    Straight pieces that continue each other over gaps of up to ``join_px`` are joined, unless that is 0. Then pieces
+    Straight pieces that continue each other over gaps of up to ``join_px`` are joined, unless that is 0; lines are
+    followed with ``patience_px`` (:func:`~interpositive.motion.line_tracing.trace_lines`), unless that is. Then pieces
     whose bounding box has a diagonal shorter than ``least_px`` are dropped. So it is with what is fine; what is broad
     has to be likelier than ``broad``, over more than something fine would fill, and at 1 nothing is.
     """
@@ -223,6 +225,7 @@ class Settling:
     least_px: float = 0.0
     join_px: int = 0
     broad: float = 1.0
+    patience_px: float = 0.0
 
     def settle(self, likely: Plane) -> NDArray[np.bool_]:
         """The mask ``h w`` of one frame, from likelihoods ``2 h w``."""
@@ -235,7 +238,8 @@ class Settling:
     def joined(self, likely: Plane) -> NDArray[np.bool_]:
         """What is fine, its short pieces still there, from its likelihood ``h w``."""
         mask: NDArray[np.bool_] = likely > self.above
-        return join_lines(mask, self.join_px) if self.join_px else mask
+        joined = join_lines(mask, self.join_px) if self.join_px else mask
+        return trace_lines(joined, likely, self.patience_px) if self.patience_px else joined
 
 
 def longer_than(mask: NDArray[np.bool_], least_px: float) -> NDArray[np.bool_]:

@@ -37,6 +37,7 @@ class FinderRecipe(Record):
     least_px: float
     join_px: int
     broad: float
+    patience_px: float = 0.0
     recall: float
     precision: float
     num_frames: int
@@ -45,7 +46,7 @@ class FinderRecipe(Record):
     @property
     def settling(self) -> Settling:
         """How likelihoods become a mask."""
-        return Settling(self.above, self.least_px, self.join_px, self.broad)
+        return Settling(self.above, self.least_px, self.join_px, self.broad, self.patience_px)
 
     @property
     def words(self) -> str:

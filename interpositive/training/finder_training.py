@@ -35,6 +35,8 @@ back."""
 _ABOVE = (0.01, 0.02, 0.04, 0.08, 0.15, 0.25, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
 _LEAST_PX = (0.0, 8.0, 24.0)
 _JOIN_PX = (0, 41)
+_PATIENCE_PX = 24.0
+_FOLLOWED_ABOVE, _LEAST_FOLLOWED_PX = (0.25, 0.5, 0.8, 0.9, 0.95), (8.0, 24.0, 48.0)
 _FRAMES_PER_WINDOW = 2
 """More show the same wires again."""
 
@@ -44,7 +46,7 @@ class FinderStage:
     """A finder to be trained beside a mini-model: its own prepared windows, and how long it learns.
 
     ``arguments`` are what it was built from; ``num_windows`` windows of held-out takes say where a likelihood becomes
-    a finding.
+    a finding, and with ``long_lines`` whether lines are followed.
     """
 
     finder: Finder
@@ -53,6 +55,7 @@ class FinderStage:
     max_steps: int
     learning_rate: float
     num_windows: int
+    long_lines: bool = False
 
 
 def train_finder(
@@ -107,7 +110,7 @@ def train_finder(
         settings.seed,
         dailies.damage_paths,
     )
-    settling, counts, num_frames = choose_settling(finder, windows)
+    settling, counts, num_frames = choose_settling(finder, windows, stage.long_lines)
     recipe = FinderRecipe(
         production=production,
         task=task,
@@ -118,6 +121,7 @@ def train_finder(
         least_px=settling.least_px,
         join_px=settling.join_px,
         broad=settling.broad,
+        patience_px=settling.patience_px,
         recall=round(counts.recall, 4),
         precision=round(counts.precision, 4),
         num_frames=num_frames,
@@ -147,12 +151,15 @@ def _save(folder: Path, finder: Finder, optimizer: torch.optim.Optimizer, step: 
             retire_folder(path)
 
 
-def choose_settling(finder: Finder, windows: Iterable[HeldOutWindow]) -> tuple[Settling, Counts, int]:
+def choose_settling(
+    finder: Finder, windows: Iterable[HeldOutWindow], long_lines: bool = False
+) -> tuple[Settling, Counts, int]:
     """Where a likelihood becomes a finding, its counts on held-out windows, and over how many frames.
 
     Of all ways that call at least 0.8 of their pixels rightly there it is the one with the best F in which recall
     counts twice; if there is none, the one with the best F1. What is broad is called by itself, and not at all where no
     likelihood calls it so rightly, for one false boom covers more than all dust; it is not counted then.
+    Following lines is one of the ways where they are ``long_lines``.
     """
     frames = []
     for window in windows:
@@ -160,8 +167,11 @@ def choose_settling(finder: Finder, windows: Iterable[HeldOutWindow]) -> tuple[S
         for frame, likely in zip(window.keep, finder.look(window.example.input, window.keep), strict=True):
             frames.append((likely, wanted[frame], drawn[frame], broad_part(drawn[frame])))
     fine = defaultdict[Settling, Counts](Counts)
-    for above, join_px in product(_ABOVE, _JOIN_PX):
-        ways = [Settling(above, least_px, join_px) for least_px in _LEAST_PX]
+    kinds = [[Settling(a, least, join) for least in _LEAST_PX] for a, join in product(_ABOVE, _JOIN_PX)]
+    if long_lines:
+        for above in _FOLLOWED_ABOVE:
+            kinds.append([Settling(above, least_px, patience_px=_PATIENCE_PX) for least_px in _LEAST_FOLLOWED_PX])
+    for ways in kinds:
         for likely, wanted, drawn, areas in frames:
             joined = ways[0].joined(likely[0])
             for way in ways:

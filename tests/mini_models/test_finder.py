@@ -99,6 +99,8 @@ def test_pieces_of_a_wire_are_joined_before_short_ones_are_dropped() -> None:
     assert Settling(0.5, 60.0, 41).settle(likely)[20:22, 5:105].all()
     assert not Settling(0.5, 60.0, 41).settle(likely)[50:52].any()
     assert not Settling(0.5, 60.0).settle(likely).any()
+    followed = Settling(0.5, 60.0, patience_px=24.0).settle(likely)
+    assert followed[20:22, 5:105].any(0).all() and not followed[50:52].any()
 
 
 def test_settling_keeps_what_is_long_enough_and_likely() -> None:

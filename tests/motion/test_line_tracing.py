@@ -1,0 +1,67 @@
+"""A wire found in pieces is followed along its curve, as far as something speaks for it, and nothing else changes."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from interpositive.motion.line_tracing import trace_lines
+
+HEIGHT, WIDTH = 216, 384
+
+
+def sagging_wire(upright: bool) -> NDArray[np.bool_]:
+    """A wire from one edge of the frame to the other, three pixels broad, that sags."""
+    canvas = np.zeros((WIDTH, HEIGHT) if upright else (HEIGHT, WIDTH), np.uint8)
+    along = np.arange(0.0, canvas.shape[1])
+    away = 60.0 + 40.0 * ((along - 120.0) / 230.0) ** 2
+    cv2.polylines(canvas, [np.rint(np.stack((along, away), 1)).astype(np.int32)[:, None]], False, 1, 2)
+    wire: NDArray[np.bool_] = np.ascontiguousarray(canvas) > 0
+    return wire
+
+
+def grown(mask: NDArray[np.bool_], by: int = 1) -> NDArray[np.bool_]:
+    return cv2.dilate(mask.astype(np.uint8), np.ones((2 * by + 1, 2 * by + 1), np.uint8)) > 0
+
+
+def unlikely(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    return np.exp(np.random.default_rng(3).normal(-11.0, 1.0, shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_a_wire_is_followed_over_gaps_and_to_the_edge(upright: bool) -> None:
+    wire = sagging_wire(upright)
+    found = wire.copy()
+    found[:, 70:130] = False
+    found[:, 175:] = False
+    likely = unlikely(wire.shape)
+    likely[wire] = 0.03
+    likely[found] = 0.9
+    traced = trace_lines(found, likely, patience_px=24.0)
+    assert (traced & found).sum() == found.sum()
+    assert (wire & grown(traced)).sum() > 0.97 * wire.sum(), "all of it, to the edge"
+    assert not (traced & ~grown(wire, 2)).any()
+    assert traced.sum() < 1.25 * wire.sum(), "as broad as its pieces"
+
+
+def test_a_wire_ends_where_nothing_speaks_for_it() -> None:
+    wire = sagging_wire(False)
+    found = wire.copy()
+    found[:, 70:130] = False
+    found[:, 175:] = False
+    likely = unlikely(wire.shape)
+    likely[found] = 0.9
+    traced = trace_lines(found, likely, patience_px=24.0)
+    assert not traced[:, 185:].any(), "it does not run to the edge"
+    assert not traced[:, 85:115].any(), "a gap with nothing in it is left, where it is longer than patience allows"
+
+
+def test_what_is_no_line_stays_as_it_is() -> None:
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[100, 20:140:10] = True
+    mask[30:70, 200:260] = True
+    likely = np.where(mask, 0.9, unlikely(mask.shape)).astype(np.float32)
+    assert np.array_equal(trace_lines(mask, likely, 24.0), mask)
+    assert not trace_lines(np.zeros_like(mask), likely, 24.0).any()
