@@ -17,6 +17,7 @@ from interpositive.media.plate_colour import PlateColour
 from interpositive.records.bounds import Bounds, refuse_outside
 from interpositive.tasks.contract import Lack, Task
 from interpositive.tasks.framing import Framing, Keyed, reframed
+from interpositive.tasks.holding_out import PIXELS_PX, TryingOut
 from interpositive.tasks.laying_out import Asked, LaidOut
 from interpositive.tasks.other_takes import LENT, AskedOfTakes
 
@@ -46,6 +47,7 @@ class Reframing(Task):
     name = "reframing"
     lacks: ClassVar[Lack] = "borders"
     asks: ClassVar[type[Asked]] = FramingAsked
+    trying_out: ClassVar[TryingOut] = TryingOut(long_side_px=PIXELS_PX)
 
     def __init__(self, *, kept_share: Sequence[float] = (0.65, 0.9)) -> None:
         given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
