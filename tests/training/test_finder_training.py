@@ -153,3 +153,15 @@ def test_a_finder_that_is_never_right_often_enough_is_set_to_where_both_are_best
     likely[0, :, 60:] = 0.3
     settling, counts, _ = choose_settling(Says(likely), [line])
     assert 0.3 <= settling.above < 0.6 and counts.precision == 0.5
+
+
+def test_lines_are_followed_where_they_are_long_and_that_finds_more() -> None:
+    line = drawn_on((slice(0, 96), slice(20, 22)), (slice(0, 96), slice(16, 26)))
+    likely = np.full((2, 96, 96), 1e-5, np.float32)
+    likely[0, :50, 20:22], likely[0, 50:, 20:22] = 0.9, 0.005
+    # Elsewhere more is likelier: no threshold tells them apart.
+    likely[0, 40:, 40:] = 0.02
+    followed, counts, _ = choose_settling(Says(likely), [line], long_lines=True)
+    assert followed.patience_px > 0 and counts.recall > 0.95 and counts.precision > 0.95
+    settling, counts, _ = choose_settling(Says(likely), [line])
+    assert settling.patience_px == 0 and counts.recall < 0.6, "dirt is not followed"
