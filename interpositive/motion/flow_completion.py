@@ -23,7 +23,7 @@ class FlowCompletion:
 
     def __init__(self, hole: NDArray[np.bool_], sigmas_px: tuple[float, ...] = SIGMAS_PX) -> None:
         self._known = ~hole
-        self._steps: list[tuple[float, Region, NDArray[np.bool_], NDArray[np.float32]]] = []
+        self._steps: list[tuple[float, Region, tuple[NDArray[np.int64], ...], NDArray[np.float32]]] = []
         missing = hole.copy()
         for sigma in sigmas_px:
             for region in hole_regions(missing, round(_REACH_SIGMAS * sigma) + 1):
@@ -32,7 +32,7 @@ class FlowCompletion:
                 support = np.asarray(around, np.float32)[inner]
                 reached = missing[region.core] & (support > _LEAST_SUPPORT)
                 if reached.any():
-                    self._steps.append((sigma, region, reached, support[reached][:, None]))
+                    self._steps.append((sigma, region, np.nonzero(reached), support[reached][:, None]))
                     missing[region.core] &= ~reached
         self._missing = missing if missing.any() else None
 
@@ -40,10 +40,10 @@ class FlowCompletion:
         """Flow ``h w 2`` completed; outside the hole it stays."""
         if not self._steps and self._missing is None:
             return flow
-        completed = flow.copy()
+        completed, outside = flow.copy(), flow.copy()
+        outside[~self._known] = 0.0
         for sigma, region, reached, support in self._steps:
-            weighted = flow[region.box] * self._known[region.box][..., None]
-            smooth = cv2.GaussianBlur(weighted, (0, 0), sigma)[region.within(region.core)]
+            smooth = cv2.GaussianBlur(outside[region.box], (0, 0), sigma)[region.within(region.core)]
             completed[region.core][reached] = smooth[reached] / support
         if self._missing is not None:
             known = flow[self._known]

@@ -51,10 +51,13 @@ class MotionMemory:
 
 
 class ShotMemory:
-    """What windows of a shot share: of ``frames`` a little that all ask for, of ``regions`` much that is soon stale."""
+    """What windows of a shot share: of ``frames`` a little that all ask for, of ``regions`` much that is soon stale.
 
-    def __init__(self, frames_mib: float = 192.0, regions_mib: float = 128.0) -> None:
-        self.frames, self.regions = MotionMemory(frames_mib), MotionMemory(regions_mib)
+    What is left by the camera's motion (``camera``) is asked for by one frame alone, and drives nothing else out.
+    """
+
+    def __init__(self, frames_mib: float = 192.0, regions_mib: float = 128.0, camera_mib: float = 32.0) -> None:
+        self.frames, self.regions, self.camera = map(MotionMemory, (frames_mib, regions_mib, camera_mib))
 
 
 def fingerprint(frame: Picture, hole: NDArray[np.bool_]) -> bytes:

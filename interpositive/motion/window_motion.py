@@ -305,7 +305,7 @@ class WindowMotion:
             return tuple(rest[self.raster.footprint(region.box)].copy() for region in self.regions(target))
 
         box = self.regions(target)[place].box
-        rest = self.raster.enlarged(self._memory.regions.of(key, find)[place], box, box)
+        rest = self.raster.enlarged(self._memory.camera.of(key, find)[place], box, box)
         return rest + carried_by(self.camera(target, source), *places_of(rest, box))
 
     def _rest(self, target: int, source: int) -> Plane:
