@@ -41,6 +41,7 @@ from interpositive.mini_models.candidate_bank import (
     motion_near_holes,
     motion_of,
 )
+from interpositive.mini_models.chosen_once import chosen_once
 from interpositive.mini_models.classical_fills import CLASSICAL_FILLS, classical_fill
 from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restored
 from interpositive.mini_models.exportable import Exportable
@@ -305,7 +306,8 @@ class CandidateFusion(MiniModel):
             if name in CLASSICAL_FILLS:
                 found = [classical_fill(name, motion, lambda: builder.sweeps, frame) for frame in keep]
                 fills[name], certainty[name] = [fill for fill, _ in found], [sure for _, sure in found]
-        chosen = in_turn(lambda frame: self._choose(builder, frame, learned, num_lent), keep if learned else ())
+        choose = chosen_once(self._choose, self, builder, learned, num_lent, self._memory)
+        chosen = in_turn(choose, keep if learned else ())
         for index, (of_methods, unseen) in enumerate(chosen):
             for name, one in of_methods.items():
                 fills[name].append(one.picture)

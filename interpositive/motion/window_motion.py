@@ -97,7 +97,7 @@ class WindowMotion:
         self._preset: Preset = preset
         self._margin_px = margin_px
         self._memory = memory if memory is not None else ShotMemory()
-        self._shared = memory is not None
+        self.is_shared = memory is not None
         self._flows = MotionMemory(_FLOWS_MIB)
         self._of_frames: dict[tuple[str, int], Any] = {}
 
@@ -125,9 +125,13 @@ class WindowMotion:
         return self._of_frame("pixels", frame, lambda: HolePixels(self.holes[frame]))
 
     def _name(self, frame: int) -> bytes | int:
-        if not self._shared:
+        if not self.is_shared:
             return frame
         return self._of_frame("name", frame, lambda: fingerprint(self.frames[frame], self.holes[frame]))
+
+    def names_around(self, frame: int, reach: int) -> tuple[bytes | int, ...]:
+        """Of the frames that may lend pixels over a ``reach``: they say what these look like if a memory is shared."""
+        return tuple(map(self._name, range(max(0, frame - reach), min(self.num_frames, frame + reach + 1))))
 
     def _completion(self, frame: int) -> FlowCompletion:
         return self._of_frame("completion", frame, lambda: FlowCompletion(~self._trusted(frame)))

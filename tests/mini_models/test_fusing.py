@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 import torch
-from shots import small_model, waken
+from shots import small_model, waken, wired_example
 from torch import Tensor
 
+from interpositive.functional.examples import Example
+from interpositive.mini_models import chosen_once
+from interpositive.mini_models.candidate_bank import BankBuilder
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.mini_models.fusing import Fused, fuse_large, network_factor
 
@@ -67,3 +73,55 @@ def test_networks_say_of_a_large_frame_what_they_say_of_the_small_one() -> None:
     assert not torch.equal(found.kept.share, torch.zeros_like(found.kept.share))
     # What is not in the hole, and what may not be looked at, is not touched.
     assert torch.equal((found.kept.share * (1 - twice_as_large(hole))), torch.zeros_like(found.kept.share))
+
+
+def chosen_frames(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The frames that mini-models choose for, noted as they do."""
+    asked: list[int] = []
+    choose = CandidateFusion._choose
+
+    def noting(self: CandidateFusion, builder: BankBuilder, frame: int, *rest: Any) -> Any:
+        asked.append(frame)
+        return choose(self, builder, frame, *rest)
+
+    monkeypatch.setattr(CandidateFusion, "_choose", noting)
+    return asked
+
+
+def part(example: Example, first: int, last: int) -> Example:
+    return Example(example.input[first:last], example.mask[first:last])
+
+
+def test_of_large_frames_windows_choose_once_for_those_that_they_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    example, model = wired_example(), waken(small_model()).eval()
+    monkeypatch.setattr(chosen_once, "network_factor", lambda height: FACTOR)
+    asked = chosen_frames(monkeypatch)
+    first = model.restore(example, range(1, 4), ["trained"])["trained"].frames
+    second = model.restore(example, range(3, 6), ["trained"])["trained"].frames
+    assert asked == [1, 2, 3, 4, 5]
+    # With nothing to blend along the flow, it is the same to the last bit; and what it would have been alone.
+    again = model.restore(example, range(3, 4), ["trained"])["trained"].frames
+    assert asked == [1, 2, 3, 4, 5]
+    alone = waken(small_model()).eval().restore(example, range(3, 4), ["trained"])["trained"].frames
+    assert torch.equal(again, alone)
+    assert first.shape == second.shape
+
+
+def test_other_weights_other_methods_and_other_neighbours_choose_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    example, model = wired_example(), waken(small_model()).eval()
+    monkeypatch.setattr(chosen_once, "network_factor", lambda height: FACTOR)
+    asked = chosen_frames(monkeypatch)
+    model.restore(example, range(3, 4), ["trained"])
+    model.restore(example, range(3, 4), ["prior"])
+    model.log_temperature.data += 0.1
+    model.restore(example, range(3, 4), ["trained"])
+    model.restore(part(example, 0, 5), range(3, 4), ["trained"])
+    assert asked == [3, 3, 3, 3]
+
+
+def test_of_frames_that_networks_see_as_they_are_each_window_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
+    example, model = wired_example(), waken(small_model()).eval()
+    asked = chosen_frames(monkeypatch)
+    for _ in range(2):
+        model.restore(example, range(3, 4), ["trained"])
+    assert asked == [3, 3]
