@@ -63,6 +63,8 @@ _FOLDED_PX = 8
 _MOSTLY = 0.5
 _TILE_PX = 128
 """No more of a hole is looked at by the networks at a time: they hold some hundred numbers for each of its pixels."""
+_MOST_TILES = 2
+"""As many times as much, each way, of frames they see on a smaller raster: what they see around it is larger too."""
 _SEEN_PX = 16
 """What they see around that, on their own raster, as far as the choice looks: of a thin hole's tiles it is most."""
 _GIVEN_BACK_BYTES = 32 << 20
@@ -353,7 +355,7 @@ class CandidateFusion(MiniModel):
         thin, factor = self._thin(hole), network_factor(motion.height)
         freed = 0
         for region, whole in builder.build_near(frame):
-            for tile in region.tiles(hole, _TILE_PX):
+            for tile in region.tiles(hole, min(factor, _MOST_TILES) * _TILE_PX):
                 core = tile.core
                 # What the network folds together is the same wherever its box begins.
                 box = tile.around_core(max(LOOKED_AT_PX, factor * _SEEN_PX), factor * _FOLDED_PX)
