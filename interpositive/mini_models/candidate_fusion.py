@@ -63,8 +63,7 @@ _FOLDED_PX = 8
 _MOSTLY = 0.5
 _TILE_PX = 128
 """No more of a hole is looked at by the networks at a time: they hold some hundred numbers for each of its pixels."""
-_MOST_TILES = 2
-"""As many times as much, each way, of frames they see on a smaller raster: what they see around it is larger too."""
+_MOST_TILES = 2  # as many times as much, each way, of frames that they see on a smaller raster
 _SEEN_PX = 16
 """What they see around that, on their own raster, as far as the choice looks: of a thin hole's tiles it is most."""
 _GIVEN_BACK_BYTES = 32 << 20
@@ -308,8 +307,8 @@ class CandidateFusion(MiniModel):
             if name in CLASSICAL_FILLS:
                 found = [classical_fill(name, motion, lambda: builder.sweeps, frame) for frame in keep]
                 fills[name], certainty[name] = [fill for fill, _ in found], [sure for _, sure in found]
-        choose = chosen_once(self._choose, self, builder, learned, num_lent, self._memory)
-        chosen = in_turn(choose, keep if learned else ())
+        once = chosen_once(self._choose, self, builder, learned, num_lent, self._memory)
+        chosen = in_turn(once, keep if learned else ())
         for index, (of_methods, unseen) in enumerate(chosen):
             for name, one in of_methods.items():
                 fills[name].append(one.picture)
