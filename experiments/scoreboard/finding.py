@@ -75,7 +75,15 @@ def looked(board: Board, run: Path, production: str, output: Path) -> Seen:
     takes = held_out(output / "productions" / production)
     opened = open_run(run)
     asked = sha256_of_value(
-        [node, SEED, WINDOW_FRAMES, DRAWINGS, opened.record.finder_sha256, [t.sha256 for t in takes]]
+        [
+            "drawings of each take's own",
+            node,
+            SEED,
+            WINDOW_FRAMES,
+            DRAWINGS,
+            opened.record.finder_sha256,
+            [t.sha256 for t in takes],
+        ]
     )
     path = output / "finders" / board.task / f"{production}.json"
     if path.is_file() and (record := json.loads(path.read_text()))["asked"] == asked:
@@ -100,7 +108,7 @@ def judged_shot(kept: KeptFinder, drawing: Removal, take: Take, pictures: Path) 
     masks = [mask for mask, _ in found_in(kept, clean, keep)]
     seen = Seen(clean=len(masks), called=sum(bool(mask.any()) for mask in masks), shots=1)
     for number in range(DRAWINGS):
-        random = np.random.default_rng(seed_from("finding", SEED, take.name, number))
+        random = np.random.default_rng(seed_from("finding", SEED, take.sha256, number))
         damaged, coverage = drawing.draw_over(clean, random)
         for frame, (mask, likely) in zip(keep, found_in(kept, damaged, keep), strict=True):
             # The faintest is not asked of it, and does not count as wrong either.
