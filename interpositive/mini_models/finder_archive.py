@@ -100,5 +100,10 @@ def load_finder(folder: Path, expected_sha256: str) -> KeptFinder:
         finder = Finder(**recipe.arguments)
         finder.load_state_dict(load((folder / WEIGHTS_NAME).read_bytes()))
     except (ValidationError, SafetensorError, RuntimeError, TypeError) as error:
-        raise IntegrityError(f"{folder} does not fit its recipe", found=str(error)[:300]) from None
+        raise IntegrityError(
+            f"{folder} does not fit its recipe",
+            found=str(error)[:300],
+            expected="a finder of this version of interpositive",
+            remedy="train again, or apply with a mask of your own",
+        ) from None
     return KeptFinder(finder.eval(), recipe, found)
