@@ -22,6 +22,14 @@ def sagging_wire(upright: bool) -> NDArray[np.bool_]:
     return wire
 
 
+def in_pieces(wire: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """With a gap in its midst, and its end not found."""
+    found = wire.copy()
+    found[:, 70:130] = False
+    found[:, 175:] = False
+    return found
+
+
 def grown(mask: NDArray[np.bool_], by: int = 1) -> NDArray[np.bool_]:
     return cv2.dilate(mask.astype(np.uint8), np.ones((2 * by + 1, 2 * by + 1), np.uint8)) > 0
 
@@ -33,9 +41,7 @@ def unlikely(shape: tuple[int, ...]) -> NDArray[np.float32]:
 @pytest.mark.parametrize("upright", [False, True])
 def test_a_wire_is_followed_over_gaps_and_to_the_edge(upright: bool) -> None:
     wire = sagging_wire(upright)
-    found = wire.copy()
-    found[:, 70:130] = False
-    found[:, 175:] = False
+    found = in_pieces(wire)
     likely = unlikely(wire.shape)
     likely[wire] = 0.03
     likely[found] = 0.9
@@ -48,9 +54,7 @@ def test_a_wire_is_followed_over_gaps_and_to_the_edge(upright: bool) -> None:
 
 def test_a_wire_ends_where_nothing_speaks_for_it() -> None:
     wire = sagging_wire(False)
-    found = wire.copy()
-    found[:, 70:130] = False
-    found[:, 175:] = False
+    found = in_pieces(wire)
     likely = unlikely(wire.shape)
     likely[found] = 0.9
     traced = trace_lines(found, likely, patience_px=24.0)
