@@ -76,7 +76,7 @@ def looked(board: Board, run: Path, production: str, output: Path) -> Seen:
     opened = open_run(run)
     asked = sha256_of_value(
         [
-            "drawings of each take's own",
+            "drawings of each take's own, lines go on by their contrast",
             node,
             SEED,
             WINDOW_FRAMES,
@@ -126,8 +126,9 @@ def found_in(
     kept: KeptFinder, frames: NDArray[np.float32], keep: range
 ) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float32]]]:
     """Mask and likelihood ``h w`` of each of the frames ``keep`` of a window ``t h w 3``."""
-    for likely in kept.finder.look(torch.from_numpy(frames).permute(0, 3, 1, 2), keep):
-        yield kept.recipe.settling.settle(likely), likely.max(0)
+    seen = kept.finder.look(torch.from_numpy(frames).permute(0, 3, 1, 2), keep)
+    for frame, likely in zip(keep, seen, strict=True):
+        yield kept.recipe.settling.settle(likely, frames[frame]), likely.max(0)
 
 
 def marked(

@@ -19,6 +19,7 @@ from interpositive.errors import MaskError
 from interpositive.functional.windows import plan_windows
 from interpositive.media.contract import FrameReader
 from interpositive.media.plate_colour import PlateColour
+from interpositive.mini_models.finder import frames_to_pictures
 from interpositive.mini_models.finder_archive import KeptFinder
 from interpositive.tasks.contract import Task
 
@@ -83,8 +84,10 @@ def find_mask(
                 )
             small = {number: frame for number, frame in small.items() if number >= window.first}
             likely = kept.finder.look(torch.cat([small[n] for n in range(window.first, window.last)]), window.keep)
-            for number, likelihood in enumerate(likely, first_number + window.start):
-                mask = _brought_to(_grown(kept.recipe.settling.settle(likelihood)), size) > 0
+            for frame, likelihood in enumerate(likely, window.start):
+                picture = frames_to_pictures(small[frame])[0]
+                mask = _brought_to(_grown(kept.recipe.settling.settle(likelihood, picture)), size) > 0
+                number = first_number + frame
                 num_found += bool(mask.any())
                 _write(folder / MASK_NAME / f"{name}.{number:07d}.png", mask.astype(np.float32))
                 _write(folder / LIKELIHOOD_NAME / f"{name}.{number:07d}.png", _brought_to(likelihood.max(0), size))

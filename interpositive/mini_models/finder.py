@@ -100,7 +100,7 @@ class Finder(nn.Module):
         certain = found | ~(damaged | np.stack([_grown(frame) for frame in drawn]))
         num_frames, height, width = found.shape
         size = (min(self.crop_px, height), min(self.crop_px, width))
-        evidence = FindingEvidence(_pictures(example.input), self.offsets)
+        evidence = FindingEvidence(frames_to_pictures(example.input), self.offsets)
         order = torch.randperm(num_frames, generator=generator).tolist()[: self.frames_per_window]
         prepared = []
         for frame in sorted(order):
@@ -181,7 +181,7 @@ class Finder(nn.Module):
 
         Fine things come first, then broad ones.
         """
-        evidence = FindingEvidence(_pictures(frames), self.offsets)
+        evidence = FindingEvidence(frames_to_pictures(frames), self.offsets)
         device = next(self.parameters()).device
         likely = []
         for frame in keep:
@@ -196,7 +196,8 @@ class Finder(nn.Module):
         return sum(p.numel() for p in self.parameters())
 
 
-def _pictures(frames: Tensor) -> Plane:
+def frames_to_pictures(frames: Tensor) -> Plane:
+    """Frames ``t 3 h w`` as pictures ``t h w 3``."""
     return np.ascontiguousarray(rearrange(frames.float().numpy(), "t c h w -> t h w c"))
 
 
@@ -227,19 +228,19 @@ class Settling:
     broad: float = 1.0
     patience_px: float = 0.0
 
-    def settle(self, likely: Plane) -> NDArray[np.bool_]:
-        """The mask ``h w`` of one frame, from likelihoods ``2 h w``."""
-        return longer_than(self.joined(likely[0]), self.least_px) | self.areas(likely[1])
+    def settle(self, likely: Plane, picture: Plane) -> NDArray[np.bool_]:
+        """The mask ``h w`` of one frame ``h w 3``, from likelihoods ``2 h w``."""
+        return longer_than(self.joined(likely[0], picture), self.least_px) | self.areas(likely[1])
 
     def areas(self, likely: Plane) -> NDArray[np.bool_]:
         """What of a frame is something broad, from its likelihood ``h w``."""
         return broad_part(likely > self.broad)
 
-    def joined(self, likely: Plane) -> NDArray[np.bool_]:
-        """What is fine, its short pieces still there, from its likelihood ``h w``."""
+    def joined(self, likely: Plane, picture: Plane) -> NDArray[np.bool_]:
+        """What is fine, its short pieces still there, from its likelihood ``h w`` and the picture."""
         mask: NDArray[np.bool_] = likely > self.above
         joined = join_lines(mask, self.join_px) if self.join_px else mask
-        return trace_lines(joined, likely, self.patience_px) if self.patience_px else joined
+        return trace_lines(joined, likely, picture, self.patience_px) if self.patience_px else joined
 
 
 def longer_than(mask: NDArray[np.bool_], least_px: float) -> NDArray[np.bool_]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from interpositive.motion.line_contrast import brightness_of, contrast_speaks, sides_px
 from interpositive.motion.window_motion import Plane
 
 Points = NDArray[np.float64]
@@ -29,13 +30,15 @@ _ODDS_FLOOR, _ODDS_MORE, _AROUND_PX = float(np.log(0.0002)), 1.0, 21
 """Log odds speak for a line above the first, and where they are that much above their mean in a square about them."""
 
 
-def trace_lines(mask: NDArray[np.bool_], likely: Plane, patience_px: float) -> NDArray[np.bool_]:
-    """A mask ``h w`` with its lines followed as far as the likelihood ``h w`` speaks for them; the rest stays.
+def trace_lines(mask: NDArray[np.bool_], likely: Plane, picture: Plane, patience_px: float) -> NDArray[np.bool_]:
+    """A mask ``h w`` with its lines followed as far as the likelihood ``h w`` or the picture ``h w 3`` speaks for them.
 
     Slim pieces that lie on one parabola are one line. It is followed along a strip about that parabola by the best path
     (Viterbi, 1967): a pixel counts for the line or against it, by one at most; to begin and to end costs
     ``patience_px``, but not at the frame's edge. So a gap with nothing in it is twice that at most, and one where
-    something can be seen has no limit. What is drawn is as broad as the pieces are.
+    something can be seen has no limit. The picture speaks for it where it stands out from its sides as its pieces do
+    (:func:`~interpositive.motion.line_contrast.contrast_speaks`). What is drawn is as broad as the pieces are; the rest
+    of the mask stays.
     """
     found = list(_curves(mask))
     if not found:
@@ -43,11 +46,11 @@ def trace_lines(mask: NDArray[np.bool_], likely: Plane, patience_px: float) -> N
     odds = np.log(np.clip(likely, 1e-6, 1.0 - 1e-6) / np.clip(1.0 - likely, 1e-6, 1.0)).astype(np.float32)
     needed = np.maximum(_ODDS_FLOOR, cv2.blur(odds, (_AROUND_PX, _AROUND_PX)) + _ODDS_MORE)
     evidence = np.clip(odds - needed, -1.0, 1.0).astype(np.float32)
-    curves = [line.curve for line in found]
-    paths = _followed(evidence, curves, patience_px)
+    ground = _Ground(evidence, mask.astype(np.float32), brightness_of(picture))
+    paths = _followed(ground, found, patience_px)
     # What was followed says better where it goes on.
-    again = [_fitted(path) or curve for path, curve in zip(paths, curves, strict=True)]
-    paths = _followed(evidence, again, patience_px)
+    again = [replace(line, curve=_fitted(path) or line.curve) for path, line in zip(paths, found, strict=True)]
+    paths = _followed(ground, again, patience_px)
     traced = mask.copy()
     for path, line in zip(paths, found, strict=True):
         place = np.rint(path).astype(int)
@@ -143,26 +146,49 @@ def _fitted(points: Points) -> _Curve | None:
     return _Curve(origin, along, bends, float(u[kept].min()), float(u[kept].max()))
 
 
-def _followed(evidence: Plane, curves: Sequence[_Curve], patience_px: float) -> list[Points]:
-    """Of each curve the places ``n xy`` where there is a line."""
-    strips = [_strip(curve, evidence.shape) for curve in curves]
+@dataclass(frozen=True)
+class _Ground:
+    """What lines are followed in, planes ``h w``: what speaks for one, what was found, and brightness."""
+
+    evidence: Plane
+    found: Plane
+    brightness: Plane
+
+    def along(self, line: _Line, strip: NDArray[np.float32]) -> Plane:
+        """What speaks for a line, -1 to 1, along its strip."""
+        speaks = _sampled(self.evidence, strip, -1.0)
+        known = _sampled(self.found, strip, 0.0) > 0.5
+        wide = _wider(strip, sides_px(line.width_px))
+        contrast = contrast_speaks(_sampled(self.brightness, wide), known, line.width_px)
+        if contrast is None:
+            return speaks
+        # Either is enough: what the finder cannot tell from the scene is where the picture has to.
+        both: Plane = np.maximum(speaks, contrast)
+        return both
+
+
+def _followed(ground: _Ground, lines: Sequence[_Line], patience_px: float) -> list[Points]:
+    """Of each line the places ``n xy`` where there is one."""
+    strips = [_strip(line.curve, ground.evidence.shape) for line in lines]
     seen = np.zeros((max(1, max(map(len, strips))), len(strips), 2 * _ASIDE_PX + 1), np.float32)
-    for number, strip in enumerate(strips):
+    for number, (line, strip) in enumerate(zip(lines, strips, strict=True)):
         if len(strip):
-            seen[: len(strip), number] = cv2.remap(
-                evidence,
-                strip[..., 0],
-                strip[..., 1],
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_CONSTANT,
-                borderValue=-1.0,
-            )
+            seen[: len(strip), number] = ground.along(line, strip)
     where = _best_paths(seen, patience_px)
     paths = []
     for number, strip in enumerate(strips):
         steps = np.flatnonzero(where[: len(strip), number] >= 0)
         paths.append(strip[steps, where[steps, number]].astype(np.float64))
     return paths
+
+
+def _sampled(plane: Plane, strip: NDArray[np.float32], beyond: float | None = None) -> Plane:
+    """A plane ``h w`` along a strip; beyond the frame a number, or what its border is."""
+    border = cv2.BORDER_REPLICATE if beyond is None else cv2.BORDER_CONSTANT
+    sampled = cv2.remap(
+        plane, strip[..., 0], strip[..., 1], cv2.INTER_LINEAR, borderMode=border, borderValue=beyond or 0.0
+    )
+    return np.asarray(sampled, np.float32)
 
 
 def _strip(curve: _Curve, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -176,6 +202,13 @@ def _strip(curve: _Curve, shape: tuple[int, ...]) -> NDArray[np.float32]:
     kept = slice(inside[0], inside[-1] + 1) if len(inside) else slice(0)
     offsets = np.arange(-_ASIDE_PX, _ASIDE_PX + 1.0)
     return (centre[kept, None] + offsets[:, None] * normal[kept, None]).astype(np.float32)
+
+
+def _wider(strip: NDArray[np.float32], more: int) -> NDArray[np.float32]:
+    """A strip ``step offset xy`` with as many offsets more on both sides."""
+    offsets = np.arange(-more, strip.shape[1] + more, dtype=np.float32)[:, None]
+    wider: NDArray[np.float32] = strip[:, :1] + offsets * (strip[:, 1:2] - strip[:, :1])
+    return wider
 
 
 def _best_paths(seen: Plane, patience_px: float) -> NDArray[np.int64]:

@@ -18,7 +18,16 @@ from tqdm import tqdm
 from interpositive.dailies.data_module import ProductionDataModule
 from interpositive.dailies.prepared_windows import batch_to_example, prepare_windows
 from interpositive.functional.seeds import generator_from
-from interpositive.mini_models.finder import Counts, Finder, Settling, broad_part, count, longer_than, what_was_drawn
+from interpositive.mini_models.finder import (
+    Counts,
+    Finder,
+    Settling,
+    broad_part,
+    count,
+    frames_to_pictures,
+    longer_than,
+    what_was_drawn,
+)
 from interpositive.mini_models.finder_archive import FINDER_NAME, FinderRecipe, save_finder
 from interpositive.records.publishing import retire_folder
 from interpositive.training.checkpoint_format import newest_valid_checkpoint, take_snapshot, write_checkpoint
@@ -36,7 +45,9 @@ _ABOVE = (0.01, 0.02, 0.04, 0.08, 0.15, 0.25, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
 _LEAST_PX = (0.0, 8.0, 24.0)
 _JOIN_PX = (0, 41)
 _PATIENCE_PX = 24.0
-_FOLLOWED_ABOVE, _LEAST_FOLLOWED_PX = (0.25, 0.5, 0.8, 0.9, 0.95), (8.0, 24.0, 48.0)
+_FOLLOWED_ABOVE, _LEAST_FOLLOWED_PX, _FOLLOWED_PRECISION = (0.25, 0.5, 0.8, 0.9, 0.95), 48.0, 0.85
+"""A wire is long, and what is called where there is none is mostly short. F is nearly the same from one likelihood to
+another, and its best is chance: of what is right a little oftener than has to be, what finds most is taken."""
 _FRAMES_PER_WINDOW = 2
 """More show the same wires again."""
 
@@ -159,29 +170,35 @@ def choose_settling(
     Of all ways that call at least 0.8 of their pixels rightly there it is the one with the best F in which recall
     counts twice; if there is none, the one with the best F1. What is broad is called by itself, and not at all where no
     likelihood calls it so rightly, for one false boom covers more than all dust; it is not counted then.
-    Following lines is one of the ways where they are ``long_lines``.
+    Where they are ``long_lines``, they are followed if that is right for 0.85 of its pixels, with the most recall.
     """
     frames = []
     for window in windows:
         wanted, drawn = what_was_drawn(window.example)
+        pictures = frames_to_pictures(window.example.input)
         for frame, likely in zip(window.keep, finder.look(window.example.input, window.keep), strict=True):
-            frames.append((likely, wanted[frame], drawn[frame], broad_part(drawn[frame])))
+            frames.append((likely, pictures[frame], wanted[frame], drawn[frame], broad_part(drawn[frame])))
     fine = defaultdict[Settling, Counts](Counts)
     kinds = [[Settling(a, least, join) for least in _LEAST_PX] for a, join in product(_ABOVE, _JOIN_PX)]
     if long_lines:
-        for above in _FOLLOWED_ABOVE:
-            kinds.append([Settling(above, least_px, patience_px=_PATIENCE_PX) for least_px in _LEAST_FOLLOWED_PX])
+        kinds += [[Settling(above, _LEAST_FOLLOWED_PX, patience_px=_PATIENCE_PX)] for above in _FOLLOWED_ABOVE]
     for ways in kinds:
-        for likely, wanted, drawn, areas in frames:
-            joined = ways[0].joined(likely[0])
+        for likely, picture, wanted, drawn, areas in frames:
+            joined = ways[0].joined(likely[0], picture)
             for way in ways:
                 fine[way] += count(longer_than(joined, way.least_px), wanted & ~areas, drawn)
     broad = defaultdict[Settling, Counts](Counts)
-    for above, (likely, wanted, drawn, areas) in product(_ABOVE, frames):
+    for above, (likely, _, wanted, drawn, areas) in product(_ABOVE, frames):
         broad[Settling(broad=above)] += count(Settling(broad=above).areas(likely[1]), wanted & areas, drawn)
-    best = _best(fine) or max(fine, key=lambda way: fine[way].f_score())
+    best = _most_followed(fine) or _best(fine) or max(fine, key=lambda way: fine[way].f_score())
     called = _best(broad) or Settling()
     return replace(best, broad=called.broad), fine[best] + broad[called], len(frames)
+
+
+def _most_followed(counted: Mapping[Settling, Counts]) -> Settling | None:
+    """Of the ways that follow lines, and are right a little oftener than has to be, the one that finds most."""
+    right = [w for w, counts in counted.items() if w.patience_px and counts.precision >= _FOLLOWED_PRECISION]
+    return max(right, key=lambda way: (counted[way].met, counted[way].right), default=None)
 
 
 def _best(counted: Mapping[Settling, Counts]) -> Settling | None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from productions import panning_shot
 
 from interpositive.errors import ConfigError
@@ -16,6 +17,11 @@ from interpositive.mini_models.finder import Counts, Finder, Settling, broad_par
 from interpositive.tasks.wire_removal import WireRemoval
 
 SMALL = {"offsets": (1,), "widths": (8, 8), "crop_px": 32, "crops_per_frame": 2, "frames_per_window": 3}
+
+
+def grey(likely: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A picture with nothing in it."""
+    return np.full((*likely.shape[-2:], 3), 0.5, np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +102,10 @@ def test_pieces_of_a_wire_are_joined_before_short_ones_are_dropped() -> None:
     likely = np.zeros((2, 60, 120), np.float32)
     likely[0, 20:22, 5:45] = likely[0, 20:22, 65:105] = 0.9
     likely[0, 50:52, 50:70] = 0.9
-    assert Settling(0.5, 60.0, 41).settle(likely)[20:22, 5:105].all()
-    assert not Settling(0.5, 60.0, 41).settle(likely)[50:52].any()
-    assert not Settling(0.5, 60.0).settle(likely).any()
-    followed = Settling(0.5, 60.0, patience_px=24.0).settle(likely)
+    assert Settling(0.5, 60.0, 41).settle(likely, grey(likely))[20:22, 5:105].all()
+    assert not Settling(0.5, 60.0, 41).settle(likely, grey(likely))[50:52].any()
+    assert not Settling(0.5, 60.0).settle(likely, grey(likely)).any()
+    followed = Settling(0.5, 60.0, patience_px=24.0).settle(likely, grey(likely))
     assert followed[20:22, 5:105].any(0).all() and not followed[50:52].any()
 
 
@@ -108,9 +114,9 @@ def test_settling_keeps_what_is_long_enough_and_likely() -> None:
     likely[0, 2, 2:30] = 0.7
     likely[0, 8, 2:30] = 0.4
     likely[0, 14, 5:8] = 0.95
-    mask = Settling(0.6, 10.0).settle(likely)
+    mask = Settling(0.6, 10.0).settle(likely, grey(likely))
     assert mask[2, 2:30].all() and mask.sum() == 28
-    assert Settling(0.6).settle(likely)[14, 5:8].all()
+    assert Settling(0.6).settle(likely, grey(likely))[14, 5:8].all()
 
 
 def test_a_pixel_beside_is_forgiven_and_two_are_not() -> None:
@@ -148,8 +154,8 @@ def test_something_broad_is_called_by_a_likelihood_of_its_own() -> None:
     likely[0, 5:7, 5:90] = 0.6
     likely[1, 40:60, 40:60] = 0.6
     likely[1, 80:83, 80:83] = 0.9
-    assert Settling(0.5).settle(likely).sum() == 2 * 85
-    both = Settling(0.5, broad=0.5).settle(likely)
+    assert Settling(0.5).settle(likely, grey(likely)).sum() == 2 * 85
+    both = Settling(0.5, broad=0.5).settle(likely, grey(likely))
     assert both[40:60, 40:60].all() and not both[80:].any(), "what is small is not broad"
 
 

@@ -38,6 +38,11 @@ def unlikely(shape: tuple[int, ...]) -> NDArray[np.float32]:
     return np.exp(np.random.default_rng(3).normal(-11.0, 1.0, shape)).astype(np.float32)
 
 
+def grey(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """A picture with some grain and nothing in it."""
+    return np.random.default_rng(4).normal(0.5, 0.01, (*shape, 3)).astype(np.float32)
+
+
 @pytest.mark.parametrize("upright", [False, True])
 def test_a_wire_is_followed_over_gaps_and_to_the_edge(upright: bool) -> None:
     wire = sagging_wire(upright)
@@ -45,7 +50,7 @@ def test_a_wire_is_followed_over_gaps_and_to_the_edge(upright: bool) -> None:
     likely = unlikely(wire.shape)
     likely[wire] = 0.03
     likely[found] = 0.9
-    traced = trace_lines(found, likely, patience_px=24.0)
+    traced = trace_lines(found, likely, grey(likely.shape), patience_px=24.0)
     assert (traced & found).sum() == found.sum()
     assert (wire & grown(traced)).sum() > 0.97 * wire.sum(), "all of it, to the edge"
     assert not (traced & ~grown(wire, 2)).any()
@@ -57,9 +62,25 @@ def test_a_wire_ends_where_nothing_speaks_for_it() -> None:
     found = in_pieces(wire)
     likely = unlikely(wire.shape)
     likely[found] = 0.9
-    traced = trace_lines(found, likely, patience_px=24.0)
+    traced = trace_lines(found, likely, grey(likely.shape), patience_px=24.0)
     assert not traced[:, 185:].any(), "it does not run to the edge"
     assert not traced[:, 85:115].any(), "a gap with nothing in it is left, where it is longer than patience allows"
+
+
+@pytest.mark.parametrize(("shade", "further", "goes_on"), [(0.5, 0.5, True), (1.4, 1.4, True), (0.5, 1.4, False)])
+def test_a_wire_goes_on_where_the_picture_shows_it_alike(shade: float, further: float, goes_on: bool) -> None:
+    wire = sagging_wire(False)
+    found = wire.copy()
+    found[:, 175:] = False
+    likely = unlikely(wire.shape)
+    likely[found] = 0.9
+    picture = grey(wire.shape)
+    picture[found] *= shade
+    picture[wire & ~found] *= further
+    traced = trace_lines(found, likely, picture, patience_px=24.0)
+    beyond = (wire & ~found)[:, 185:]
+    assert (beyond & grown(traced)[:, 185:]).sum() == (beyond.sum() if goes_on else 0)
+    assert not (traced & ~grown(wire, 2)).any()
 
 
 def test_what_is_no_line_stays_as_it_is() -> None:
@@ -67,5 +88,5 @@ def test_what_is_no_line_stays_as_it_is() -> None:
     mask[100, 20:140:10] = True
     mask[30:70, 200:260] = True
     likely = np.where(mask, 0.9, unlikely(mask.shape)).astype(np.float32)
-    assert np.array_equal(trace_lines(mask, likely, 24.0), mask)
-    assert not trace_lines(np.zeros_like(mask), likely, 24.0).any()
+    assert np.array_equal(trace_lines(mask, likely, grey(likely.shape), 24.0), mask)
+    assert not trace_lines(np.zeros_like(mask), likely, grey(likely.shape), 24.0).any()

@@ -165,3 +165,19 @@ def test_lines_are_followed_where_they_are_long_and_that_finds_more() -> None:
     assert followed.patience_px > 0 and counts.recall > 0.95 and counts.precision > 0.95
     settling, counts, _ = choose_settling(Says(likely), [line])
     assert settling.patience_px == 0 and counts.recall < 0.6, "dirt is not followed"
+
+
+@pytest.mark.parametrize(("wrong_px", "finds_more"), [(20, True), (60, False)])
+def test_of_ways_to_follow_the_one_that_finds_most_while_it_is_right_often_enough(
+    wrong_px: int, finds_more: bool
+) -> None:
+    line = drawn_on((slice(0, 96), slice(20, 22)), (slice(0, 96), slice(16, 26)))
+    # Pieces that continue nothing: a likely one, another, and one where nothing is.
+    line.example.input[:, :, 0:60, 70:72] = 0.2
+    line.example.condition["judged"][:, :, 0:60, 68:74] = 1.0
+    likely = np.full((2, 96, 96), 1e-5, np.float32)
+    likely[0, :, 20:22], likely[0, :60, 70:72] = 0.97, 0.6
+    likely[0, 94:, 30 : 30 + wrong_px] = 0.6
+    settling, counts, _ = choose_settling(Says(likely), [line], long_lines=True)
+    assert settling.patience_px and (settling.above < 0.6) == finds_more
+    assert (counts.recall == 1.0) == finds_more and counts.precision >= 0.85
