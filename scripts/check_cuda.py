@@ -3,9 +3,11 @@
     python scripts/check_cuda.py [--skip-metrics] [--skip-training] [--steps 400]
 
 1. every metric of ``conf/metric/`` on a 720p shot: the same numbers on the GPU, and the seconds a frame of both;
-2. a soundstage production trained with ``compute=one_gpu`` and two data workers, in 32 bit, again, in bf16: held-out
-   scores and seconds beside the CPU's, and whether the second run ends with the weights of the first;
-3. a damaged shot repaired by one mini-model on both: seconds, and how far the delivered pixels are apart.
+2. a soundstage production trained with ``compute=one_gpu`` and two data workers, in 32 bit, in bf16, again in 32 bit:
+   held-out scores, seconds and memory beside the CPU's, and whether the last run ends with the weights of the first;
+   the first and the CPU's train a finder too;
+3. a damaged shot repaired by one mini-model on both, in its own mask and in one that is found: seconds, memory, and how
+   far the delivered pixels are apart.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,6 +29,7 @@ import lpips
 import numpy as np
 import torch
 import yaml
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -36,6 +40,7 @@ from interpositive.metrics.contract import MATTES, ShotMetric
 from interpositive.records.digests import sha256_of_file
 
 NUM_FRAMES, HEIGHT, WIDTH = 24, 720, 1280
+WEIGHTS = Path("archive") / "weights.safetensors"
 TOLERANCE = 1e-3
 """Of a number's size: float32 sums in another order, and flow warps whose last bits differ."""
 
@@ -95,65 +100,84 @@ def check_metrics(trunk: tuple[Path, str]) -> bool:
     return alike
 
 
-def interpositive(*arguments: str) -> float:
-    """One command of the command line; its seconds."""
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "interpositive.cli.main", *arguments], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
+def interpositive(*arguments: str) -> tuple[float, int]:
+    """One command of the command line; its seconds, and the MiB that it had of the GPU at most."""
+    free, _ = torch.cuda.mem_get_info()
+    start, least = time.perf_counter(), free
+    given = [sys.executable, "-m", "interpositive.cli.main", *arguments]
+    with subprocess.Popen(given, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            least = min(least, torch.cuda.mem_get_info()[0])
+            time.sleep(0.05)
+    if process.returncode:
+        sys.exit(f"{' '.join(given)} ended with {process.returncode}")
+    return time.perf_counter() - start, (free - least) >> 20
 
 
 def check_training(folder: Path, steps: int) -> None:
-    """Train one production on both devices and print the scores side by side."""
-    subprocess.run(
-        [sys.executable, "-m", "interpositive.cli.main", "soundstage", f"output={folder}/stage", "stage.num_frames=32"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    """Train one production on both devices, repair a shot by what was learned, and print all side by side."""
+    interpositive("soundstage", f"output={folder}/stage", "stage.num_frames=32", "progress=false")
     production = ("production=soundstage", f"production.workspace={folder}/production")
-    interpositive("ingest", *production, f"source={folder}/stage/dailies")
-    weights = {}
-    for name, given in {
-        "cpu": ("compute=cpu",),
-        "gpu, 32 bit": ("compute=one_gpu", "compute.precision=32-true"),
-        "gpu, again": ("compute=one_gpu", "compute.precision=32-true"),
-        "gpu, bf16": ("compute=one_gpu", "compute.precision=bf16-mixed"),
-    }.items():
-        run = folder / name.replace(", ", "_").replace(" ", "_")
-        common = (
-            "trainer=quick",
-            f"trainer.max_steps={steps}",
-            "dailies=quick",
-            "dailies.num_workers=2",
-            "wandb=disabled",
-        )
-        seconds = interpositive("train", *production, *common, *given, f"run_folder={run}")
-        record = json.loads((run / "run.json").read_text())
-        weights[name] = sha256_of_file(run / "archive" / "weights.safetensors")
-        scores = {key.rsplit("/", 1)[1]: value for key, value in record["scores"].items() if "psnr_hole" in key}
-        shown = ", ".join(f"{key} {value:.2f}" for key, value in scores.items() if key in ("prior", "trained"))
-        print(f"{name}: {shown} dB; {record['seconds_training']} s of training, {seconds:.0f} s in all", flush=True)
-    alike = "the same" if weights["gpu, again"] == weights["gpu, 32 bit"] else "OTHER"
-    print(f"trained twice on the GPU: {alike} weights", flush=True)
+    interpositive("ingest", *production, f"source={folder}/stage/dailies", "progress=false")
+    train(folder, "gpu, 32 bit", steps, *production, "compute=one_gpu", f"finder.max_steps={steps}")
+    train(folder, "cpu", steps, *production, "compute=cpu", f"finder.max_steps={steps}")
     check_delivery(folder)
+    train(folder, "gpu, bf16", steps, *production, "compute=one_gpu", "compute.precision=bf16-mixed")
+    train(folder, "gpu, again", steps, *production, "compute=one_gpu")
+    first, again = (sha256_of_file(run_of(folder, name) / WEIGHTS) for name in ("gpu, 32 bit", "gpu, again"))
+    print(f"trained twice on the GPU: {'the same' if first == again else 'OTHER'} weights", flush=True)
+
+
+def run_of(folder: Path, name: str) -> Path:
+    """The run folder of a training."""
+    return folder / name.replace(", ", "_").replace(" ", "_")
+
+
+def train(folder: Path, name: str, steps: int, *given: str) -> None:
+    """One training with two data workers; prints what it took and ended with."""
+    run = run_of(folder, name)
+    seconds, mebibytes = interpositive(
+        *("train", "trainer=quick", f"trainer.max_steps={steps}", "dailies=quick", "dailies.num_workers=2"),
+        *("dailies.num_windows=12", f"dailies.num_prepare_workers={max(1, (os.cpu_count() or 1) // 2)}"),
+        *("trainer.held_out_windows=2", "finder.num_windows=4", "finder.max_steps=0"),
+        *("wandb=disabled", "progress=false"),
+        *(*given, f"run_folder={run}"),
+    )
+    record = json.loads((run / "run.json").read_text())
+    scores = record["scores"]
+    shown = ", ".join(f"{key} {scores[f'held_out/psnr_hole/{key}']:.3f}" for key in ("prior", "trained"))
+    found = [f"{scores[key]:.3f}" for key in ("finder/recall", "finder/precision") if key in scores]
+    waits = ", ".join(f"{what} {scores[f'train/{what}_share']:.0%}" for what in ("wait", "judge"))
+    took = f"{record['seconds_training']} s of training ({waits}), {seconds:.0f} s in all, {mebibytes} MiB of the GPU"
+    finder = f"; finder {' at '.join(found)}" if found else ""
+    print(f"{name}: {shown} dB in the hole; {took}{finder}", flush=True)
 
 
 def check_delivery(folder: Path) -> None:
-    """One shot repaired on both devices by what the GPU learned."""
+    """One shot repaired on both devices by what the GPU learned, in a given mask and in one that is found."""
     take = next((folder / "stage" / "dailies").glob("44C_T02*"))
     interpositive("rehearse", f"take={take}", f"output={folder}/shot", "num_frames=24")
-    frames = {}
-    for device in ("cpu", "cuda"):
-        given = (f"run={folder}/gpu_32_bit", f"shot={folder}/shot/shot.mkv", f"mask={folder}/shot/mask")
-        chosen = ("delivery.method=trained", "delivery.compare=0", f"device={device}")
-        seconds = interpositive("apply", *given, *chosen, f"deliver_to={folder}/delivery_{device}")
-        paths = sorted((folder / f"delivery_{device}").rglob("*.png"))
-        frames[device] = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in paths if path.parent.name == "frames"]
-        print(f"repaired on {device}: {seconds:.0f} s in all, {len(frames[device])} frames", flush=True)
-    apart = [np.abs(a.astype(float) - b) / 65535.0 for a, b in zip(frames["cpu"], frames["cuda"], strict=True)]
-    changed = float(np.mean([each > 0 for each in apart]))
-    print(
-        f"delivered pixels: at most {max(a.max() for a in apart):.1e} of white apart, {changed:.2%} of samples differ"
-    )
+    for name, mask in {"given": f"{folder}/shot/mask", "found": "auto"}.items():
+        frames = {}
+        for device in ("cpu", "cuda"):
+            given = (f"run={run_of(folder, 'gpu, 32 bit')}", f"shot={folder}/shot/shot.mkv", f"mask={mask}")
+            chosen = ("delivery.method=trained", "delivery.compare=0", f"device={device}", "progress=false")
+            delivery = folder / f"{name}_{device}"
+            seconds, mebibytes = interpositive("apply", *given, *chosen, f"deliver_to={delivery}")
+            frames[device] = [read_picture(path) for path in sorted(delivery.rglob("frames/*.png"))]
+            print(f"mask {name}, repaired on {device}: {seconds:.1f} s in all, {mebibytes} MiB of the GPU", flush=True)
+        apart = np.stack([np.abs(a - b) for a, b in zip(frames["cpu"], frames["cuda"], strict=True)])
+        print(
+            f"mask {name}: delivered pixels at most {apart.max():.1e} of white apart, "
+            f"{np.mean(apart > 1 / 255):.1e} of samples by more than a code of 8 bits, {np.mean(apart > 0):.2%} at all",
+            flush=True,
+        )
+
+
+def read_picture(path: Path) -> NDArray[np.float64]:
+    """A delivered frame; 1 is white."""
+    codes = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    return np.asarray(codes, np.float64) / np.iinfo(codes.dtype).max
 
 
 def main() -> int:

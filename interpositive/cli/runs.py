@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from interpositive.cli.assembling import assemble, refuse_foreign_targets
 from interpositive.cli.config_files import read_config_file, read_plain_yaml
 from interpositive.errors import IntegrityError, RunFolderError
@@ -28,11 +30,13 @@ class OpenedRun:
     mini_model: MiniModel
     task: Task
 
-    def finder(self) -> KeptFinder | None:
+    def finder(self, device: torch.device | str = "cpu") -> KeptFinder | None:
         """The finder that the run trained, read now; None if it trained none. Errors as :func:`load_finder`."""
         if not self.record.finder_sha256:
             return None
-        return load_finder(self.folder / FINDER_NAME, self.record.finder_sha256)
+        kept = load_finder(self.folder / FINDER_NAME, self.record.finder_sha256)
+        kept.finder.to(device)
+        return kept
 
 
 def open_run(folder: Path) -> OpenedRun:

@@ -202,7 +202,6 @@ def _deliver(
             settings.windows.reaching(shot.laid_out.reach),
             read_condition=shot.laid_out.condition,
             colour=shot.colour,
-            device=next((p.device for p in mini_model.parameters()), torch.device("cpu")),
             grain=settings.grain,
         )
         bar = tqdm(

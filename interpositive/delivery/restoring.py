@@ -103,7 +103,6 @@ def restore_shot(
     *,
     read_condition: ReadCondition = nothing_more,
     colour: PlateColour = AS_STORED,
-    device: torch.device | str = "cpu",
     grain: Grain = "as_filled",
 ) -> Iterator[RestoredFrame]:
     """Restore every frame by each method, in order; the confidence is the first method's.
@@ -129,7 +128,7 @@ def restore_shot(
         next_start = windows[index + 1].start if index + 1 < len(windows) else None
         condition = dict(read_condition(window.first, window.last))
         condition |= {"shot": torch.tensor(shot), "first_frame": torch.tensor(window.first)}
-        example = Example(*buffered.window(window.first, window.last), condition=condition).to(device)
+        example = Example(*buffered.window(window.first, window.last), condition=condition)
         restored = mini_model.restore(example, window.keep, methods)
         holes = [buffered.mask(number) > 0 for number in range(window.start, window.stop)]
         joined: dict[str, dict[int, Tensor]] = {}

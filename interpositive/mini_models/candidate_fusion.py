@@ -390,7 +390,7 @@ class CandidateFusion(MiniModel):
         thin: NDArray[np.bool_],
         factor: int,
     ) -> Fused:
-        device = self.log_temperature.device
+        device = self.device
         told = {**bank_tensors(bank, half=False), "plate": picture_tensor(plate)[0], "thin": plane_tensor(thin)}
         condition = {name: value[None].to(device) for name, value in told.items()}
         given = picture_tensor(prefill).to(device), plane_tensor(hole)[None].to(device), condition

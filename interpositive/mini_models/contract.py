@@ -103,6 +103,7 @@ class MiniModel(nn.Module, ABC):
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
         """Restore the frames ``keep`` of a window ``t c h w``, by each of the methods (all, if not named).
 
+        The window may lie on any device, and what comes back on either: networks are asked on :attr:`device`.
         What is given may be :class:`MadeWhenAsked`: ask once for each method, and for the next when done with it.
         """
 
@@ -161,6 +162,11 @@ class MiniModel(nn.Module, ABC):
         A part is whole on a device only while it runs: a deep network names its layers.
         """
         return self.children()
+
+    @property
+    def device(self) -> torch.device:
+        """Where its networks are."""
+        return next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
 
     @property
     def num_parameters(self) -> int:

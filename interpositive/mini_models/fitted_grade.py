@@ -122,8 +122,7 @@ class FittedGrade(MiniModel):
         grade = fit_grade((pairs.shot, pairs.reference), pixels, trust)
         found = torch.from_numpy(grade)
         features = _features(found, pairs, pixels)
-        device = example.input.device
-        return _Fit(found.to(device), features.to(device), pixels[0], pixels[1], pairs.coverage)
+        return _Fit(found.to(self.device), features.to(self.device), pixels[0], pixels[1], pairs.coverage)
 
     @torch.no_grad()
     def papers(self, condition: Mapping[str, Tensor], method: str, name: str) -> Mapping[str, str]:
@@ -146,6 +145,7 @@ class FittedGrade(MiniModel):
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
         """Frames ``keep`` with the reference's look; without one in the condition they stay as they are."""
         wanted = self.wanted(methods)
+        example = example.to(self.device)
         plate = example.input[keep.start : keep.stop].float()
         mask = example.mask[keep.start : keep.stop] > 0
         if "reference" not in example.condition or not bool(mask.any()):

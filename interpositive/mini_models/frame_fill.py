@@ -158,7 +158,7 @@ class FrameFill(MiniModel):
 
     def _chosen(self, around: Surroundings, time: float, methods: Sequence[str]) -> dict[str, tuple[Tensor, Tensor]]:
         """What is chosen among candidates where motion was found, of pixels that are copied at the frames' own size."""
-        device = self.fusion.log_temperature.device
+        device = self.device
         views = views_of(around, time)
         bank = bank_of(around, time, views, half=False)
         found = self.fusion.weigh({name: value[None].to(device) for name, value in bank.items()})

@@ -259,7 +259,7 @@ class FramingFill(MiniModel):
         }
         score, residual = enlarged(found.score[0, index, 0])[None, :, None], enlarged(found.residual[0])[None]
         given = (torch.from_numpy(each) for each in (score, residual, enlarged(found.certainty[0])[None]))
-        device = self.fusion.log_temperature.device
+        device = self.device
         weighed = self.fusion.weigh_scored(
             {name: value.to(device) for name, value in part.items()}, *(each.to(device) for each in given)
         )
@@ -267,7 +267,7 @@ class FramingFill(MiniModel):
 
     def _fused(self, bank: Mapping[str, Tensor]) -> Shares:
         """Fuse a frame by bands of rows, so that a tall raster needs no more memory than a low one."""
-        device = self.fusion.log_temperature.device
+        device = self.device
         height = bank["candidates"].shape[-2]
         bands = []
         for top in range(0, height, _BAND_ROWS):

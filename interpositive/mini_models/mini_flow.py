@@ -237,7 +237,7 @@ class MiniFlow(MiniModel):
         """Each frame's picture ``h w 3`` with what is never seen made anew, on the plate of all and brought back."""
         box = PlateBox.around(never_seen, to_plate, _MARGIN_PX)
         bridged = [bridge(picture, area) for picture, area in zip(pictures, never_seen, strict=True)]
-        device = next(self.parameters()).device
+        device = self.device
         film = _stacked([box.read(p, h, cv2.INTER_LANCZOS4) for p, h in zip(bridged, to_plate, strict=True)])
         areas = [a.astype(np.float32)[..., None] for a in never_seen]
         hole = _stacked([box.read(a, h, cv2.INTER_LINEAR)[..., None] for a, h in zip(areas, to_plate, strict=True)])

@@ -114,7 +114,7 @@ class PerFrameUNet(MiniModel):
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
         """Repair the frames ``keep``, each by itself."""
         wanted = self.wanted(methods)
-        device = next(self.parameters()).device
+        device = self.device
         low, high = value_range(example.input.float().cpu().numpy())
         results: dict[str, list[Tensor]] = {name: [] for name in wanted}
         for number in keep:

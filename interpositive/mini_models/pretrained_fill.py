@@ -285,6 +285,7 @@ class PretrainedFill(MiniModel):
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
         """Restore frames ``keep``; what lies under the mask is not looked at."""
         wanted = self.wanted(methods)
+        example = example.to(self.device)
         motion = motion_of(example)
         builder = BankBuilder(motion, BankRecipe((), ()), keep)
         low, high = motion.value_range

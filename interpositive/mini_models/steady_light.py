@@ -148,6 +148,7 @@ class SteadyLight(MiniModel):
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
         """Restore frames ``keep``; all frames of the window help to tell flicker from real light."""
         wanted = self.wanted(methods)
+        example = example.to(self.device)
         frames = example.input.float()
         plate, mask = frames[keep.start : keep.stop], example.mask[keep.start : keep.stop] > 0
         pictures = rearrange(frames.cpu().numpy(), "t c h w -> t h w c")

@@ -70,9 +70,15 @@ class FinderStage:
 
 
 def train_finder(
-    stage: FinderStage, folder: Path, production: str, task: str, settings: TrainSettings, stop: StopRequests
+    stage: FinderStage,
+    folder: Path,
+    production: str,
+    task: str,
+    settings: TrainSettings,
+    stop: StopRequests,
+    device: torch.device | str = "cpu",
 ) -> tuple[str, FinderRecipe]:
-    """Train, going on from what a killed run left in ``folder``; returns the archive's digest and the recipe.
+    """Train on ``device``, going on from what a killed run left in ``folder``; returns the archive's digest and recipe.
 
     AdamW with a linear warm-up and a cosine to nothing; everything random comes from the seed and the step. Asked to
     stop, it saves and ends with ``TrainingStopped``.
@@ -87,6 +93,8 @@ def train_finder(
         num_workers=dailies.num_prepare_workers,
         progress=settings.progress,
     )
+    # Workers that prepare windows are handed the finder as it is.
+    finder.to(device)
     optimizer = torch.optim.AdamW(finder.parameters(), stage.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4)
     found = newest_valid_checkpoint(folder / _CHECKPOINTS_NAME)
     for message in found.damaged:
@@ -137,6 +145,7 @@ def train_finder(
         precision=round(counts.precision, 4),
         num_frames=num_frames,
     )
+    finder.to("cpu")
     return save_finder(finder, recipe, folder / FINDER_NAME), recipe
 
 
@@ -146,7 +155,8 @@ def _take_step(
     warm = min(1.0, (step + 1) / max(1, settings.warmup_steps))
     for group in optimizer.param_groups:
         group["lr"] = stage.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * step / stage.max_steps))
-    losses = stage.finder.losses(batch_to_example(batch), generator_from("finder step", settings.seed, step))
+    example = batch_to_example(batch).to(next(stage.finder.parameters()).device)
+    losses = stage.finder.losses(example, generator_from("finder step", settings.seed, step))
     optimizer.zero_grad()
     torch.autograd.backward(torch.stack(list(losses.values())).sum())
     torch.nn.utils.clip_grad_norm_(stage.finder.parameters(), settings.gradient_clip)

@@ -199,7 +199,8 @@ def train_mini_model(
     fold_adapter(mini_model)
     finder_sha256, finder_scores, finder_notes = "", dict[str, float | None](), list[str]()
     if finding:
-        finder_sha256, found_by = train_finder(finding, folder, production, task, settings, stop)
+        device = trainer.strategy.root_device
+        finder_sha256, found_by = train_finder(finding, folder, production, task, settings, stop, device)
         finder_scores = {"finder/recall": found_by.recall, "finder/precision": found_by.precision}
         finder_notes = [f"the finder for mask=auto: {found_by.words}"]
     # One that a killed start left is not looked at, but made again.

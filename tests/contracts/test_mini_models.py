@@ -194,6 +194,34 @@ def test_parts_of_a_batch_average_to_the_loss_of_the_whole(build: Callable[[], A
     assert loss_of(slice(0, 2 * half)) == pytest.approx(sum(parts) / 2, rel=1e-5)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_a_gpu_learns_and_restores_as_the_processor_does(build: Callable[[], Any], window: Window) -> None:
+    here, there = build(), build().to("cuda")
+    examples = batch(here, window)
+    expected, found = (
+        torch.stack(list(model.losses(given, generator_from("same")).values())).sum()
+        for model, given in ((here, examples), (there, examples.to("cuda")))
+    )
+    assert found.device.type == "cuda" and float(found.detach()) == pytest.approx(float(expected.detach()), rel=1e-2)
+    with torch.autocast("cuda", torch.bfloat16):
+        halved = torch.stack(list(there.losses(examples.to("cuda"), generator_from("same")).values())).sum()
+    assert float(halved.detach()) == pytest.approx(float(expected.detach()), rel=0.05)
+    expected.backward()
+    torch.optim.SGD(here.parameters(), 1e-2).step()
+    # What prepares windows may have left a part of it on the GPU.
+    there.load_state_dict(here.to("cpu").state_dict())
+    example, keep = window(), range(2, 4)
+    wanted = here.eval().restore(example, keep)
+    for given in (example, example.to("cuda")):
+        restored = there.eval().restore(given, keep)
+        for name in here.methods:
+            apart = (restored[name].frames.cpu() - wanted[name].frames).abs()
+            assert apart.mean() < 1e-3, f"{name}: {float(apart.mean()):.1e}, at most {float(apart.max()):.1e}"
+    told = {**example.condition, "shot_pictures": example.input[None]}
+    given, made = (model.papers(told, model.trained_method, "1A") for model in (here, there))
+    assert set(given) == set(made)
+
+
 def test_an_archive_gives_the_same_model_back(
     build: Callable[[], Any], arguments: dict[str, Any], tmp_path: Path, window: Window
 ) -> None:

@@ -154,7 +154,7 @@ def run(config: DictConfig) -> None:
             seed=settings.seed,
             progress=settings.progress,
         ),
-        opened.finder() if settings.mask == Path("auto") else None,
+        opened.finder(device) if settings.mask == Path("auto") else None,
     )
     altered = sum(frame.altered_pixels for frame in manifest.frames)
     violations = sum(frame.untouched_violations for frame in manifest.frames)

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from interpositive.cli.assembling import read_config
 from interpositive.cli.metrics import assemble_metrics
 from interpositive.cli.runs import open_run
-from interpositive.cli.verbs.apply import GateConfig, WindowsConfig, encoding_name
+from interpositive.cli.verbs.apply import GateConfig, WindowsConfig, encoding_name, find_device
 from interpositive.dailies.catalogue import Catalogue
 from interpositive.dailies.integrity import refuse_changed
 from interpositive.dailies.take import Take
@@ -56,6 +56,7 @@ class EvaluateConfig(BaseModel):
     max_frames: int
     windows: WindowsConfig
     gate: GateConfig
+    device: str
     seed: int
     progress: bool
 
@@ -113,11 +114,12 @@ def _refuse_both_or_neither(settings: EvaluateConfig) -> None:
 
 
 def _judge_run(settings: EvaluateConfig, run_folder: Path, folder: Path) -> Measures:
+    device = find_device(settings.device)
     opened = open_run(run_folder)
     takes = held_out_takes(opened.record, settings.splits)
     return evaluate_run(
         takes,
-        opened.mini_model,
+        opened.mini_model.to(device),
         opened.task,
         folder,
         EvaluationSettings(
