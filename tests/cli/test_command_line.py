@@ -249,6 +249,7 @@ class TestNothingThere:
             (["rehearse", "take=nowhere.mov", "output=out"], 3),
             (["apply", "run=x", "shot=a", "mask=b", "deliver_to=out", "device=warp_drive"], 2),
             (["apply", "run=x", "shot=a", "mask=b", "deliver_to=out", "device=cuda:63"], 2),
+            (["evaluate", "run=x", "device=cuda:63"], 2),
         ],
     )
     def test_is_one_message_with_its_exit_code(self, command: Any, arguments: list[str], code: int) -> None:
