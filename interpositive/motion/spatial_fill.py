@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
+from interpositive.motion.nested_grid import NestedGrid
+
 Picture = NDArray[np.float32]
 Hole = NDArray[np.bool_]
 
@@ -53,12 +55,14 @@ def thin_plate_fill(picture: Picture, hole: Hole, tension: float = 0.2) -> Pictu
     return filled
 
 
-def thin_plate_values(picture: Picture, hole: Hole, tensions: Sequence[float]) -> list[Picture]:
+def thin_plate_values(
+    picture: Picture, hole: Hole, tensions: Sequence[float], *, nested: bool = False
+) -> list[Picture]:
     """Thin-plate interpolation across a hole: the biharmonic equation plus a tension times Laplace's.
 
     ``picture`` is ``h w 3``; the hole's pixels, ``m 3`` in the order of its rows, are given for each tension.
     Little tension bridges with matching slopes on both sides; much makes a membrane, which cannot overshoot.
-    The result stays within the range of the known pixels.
+    The result stays within the range of the known pixels. ``nested``: solved on a grid that is coarser further in.
     """
     height, width = hole.shape
     ys, xs = np.nonzero(hole)
@@ -67,11 +71,13 @@ def thin_plate_values(picture: Picture, hole: Hole, tensions: Sequence[float]) -
         return [np.full((num_unknown, channels), 0.5, np.float32) for _ in tensions]
     index = np.full((height, width), -1, np.int32)
     index[ys, xs] = np.arange(num_unknown, dtype=np.int32)
+    grid = NestedGrid.of(hole) if nested else NestedGrid.full(num_unknown)
+    ys, xs, num_points = ys[grid.points], xs[grid.points], len(grid.points)
     rows, columns, which = [], [], []
-    pull = np.zeros((num_unknown, 2, channels))
+    pull = np.zeros((num_points, 2, channels))
     places = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3) if _BIHARMONIC[dy + 2, dx + 2]]
     for place, (dy, dx) in enumerate(places):
-        y, x = _reflect(ys + dy, height), _reflect(xs + dx, width)
+        y, x = _reflect(ys + dy * grid.steps, height), _reflect(xs + dx * grid.steps, width)
         neighbour = index[y, x]
         unknown = np.flatnonzero(neighbour >= 0).astype(np.int32)
         rows.append(unknown)
@@ -82,14 +88,22 @@ def thin_plate_values(picture: Picture, hole: Hole, tensions: Sequence[float]) -
         pull[known, 0] -= _BIHARMONIC[dy + 2, dx + 2] * seen
         pull[known, 1] -= _LAPLACE[dy + 2, dx + 2] * seen
     row, column, place_of = (np.concatenate(parts) for parts in (rows, columns, which))
+    bending, pulling = (
+        np.array([stencil[dy + 2, dx + 2] for dy, dx in places])[place_of] for stencil in (_BIHARMONIC, _LAPLACE)
+    )
+    # Where points are a step apart, all is multiplied by its fourth power, as differences of the fourth order are.
+    pulling *= np.square(grid.steps)[row]
     lowest, highest = _range_of_known(picture, hole)
     values = []
     for tension in tensions:
-        stencil = _BIHARMONIC + tension * _LAPLACE
-        weights = np.array([stencil[dy + 2, dx + 2] for dy, dx in places])[place_of]
-        system = sparse.csc_matrix((weights, (row, column)), shape=(num_unknown, num_unknown))
-        solution = spsolve(system, pull[:, 0] + tension * pull[:, 1], permc_spec="COLAMD")
-        values.append(np.asarray(solution).reshape(num_unknown, -1).clip(lowest, highest).astype(np.float32))
+        weights = bending + tension * pulling
+        system = sparse.csc_matrix((weights, (row, column)), shape=(num_points, num_unknown))
+        if grid.spread is not None:
+            system = system @ grid.spread
+        solution = np.asarray(spsolve(system, pull[:, 0] + tension * pull[:, 1], permc_spec="COLAMD"))
+        solution = solution.reshape(num_points, -1)
+        everywhere = solution if grid.spread is None else grid.spread @ solution
+        values.append(everywhere.clip(lowest, highest).astype(np.float32))
     return values
 
 

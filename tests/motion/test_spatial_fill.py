@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from interpositive.motion.spatial_fill import navier_stokes_fill, telea_fill, thin_plate_fill
+from interpositive.motion.nested_grid import NestedGrid
+from interpositive.motion.spatial_fill import navier_stokes_fill, telea_fill, thin_plate_fill, thin_plate_values
 
 HEIGHT, WIDTH = 40, 56
 Picture = NDArray[np.float32]
@@ -119,3 +120,37 @@ def test_a_border_hole_continues_what_is_beside_it() -> None:
     hole[:, :4] = True
     damaged = np.where(hole[..., None], 0.0, picture).astype(np.float32)
     assert psnr(thin_plate_fill(damaged, hole), picture, hole) > 24
+
+
+def thick_hole() -> Hole:
+    ys, xs = np.mgrid[0:120, 0:160]
+    hole: Hole = ((ys - 60) ** 2 + (xs - 85) ** 2 < 45**2) | (np.abs(xs - 20) < 3)
+    return hole
+
+
+def test_between_its_points_a_nested_grid_reads_cubics() -> None:
+    hole = thick_hole()
+    grid = NestedGrid.of(hole)
+    assert grid.spread is not None and set(grid.steps) == {1, 2, 4, 8}
+    ys, xs = (each / 100 for each in np.nonzero(hole))
+    cubic = 0.3 + ys - 2 * xs**2 + ys**2 * xs**3 - ys**3
+    np.testing.assert_allclose(grid.spread @ cubic[grid.points], cubic, atol=1e-12)
+    assert len(grid.points) < 0.5 * hole.sum()
+
+
+def test_a_nested_grid_of_a_thin_hole_has_all_of_its_pixels() -> None:
+    hole = wire_hole(9)
+    grid = NestedGrid.of(hole)
+    assert grid.spread is None and len(grid.points) == hole.sum()
+
+
+@pytest.mark.parametrize("tension", [0.02, 2.0])
+def test_a_thick_hole_on_a_nested_grid_is_bridged_as_on_the_full_one(tension: float) -> None:
+    hole = thick_hole()
+    ys, xs = np.mgrid[0:120, 0:160].astype(np.float32)
+    waves = [0.5 + 0.2 * np.sin(xs / 5 + c) + 0.2 * np.cos(ys / 4 + xs / 20 + 2 * c) for c in range(3)]
+    noisy = np.stack(waves, -1) + 0.02 * np.random.default_rng(0).standard_normal((120, 160, 3))
+    picture = noisy.astype(np.float32)
+    (full,), (nested,) = (thin_plate_values(picture, hole, (tension,), nested=each) for each in (False, True))
+    apart, wrong = (np.sqrt(np.mean(np.square(each))) for each in (nested - full, full - picture[hole]))
+    assert 0.0 < apart < 0.03 * wrong
