@@ -12,6 +12,7 @@ from torch import Tensor
 from interpositive.functional.examples import Example
 from interpositive.motion.in_between import Surroundings
 from interpositive.motion.spatial_fill import telea_fill
+from interpositive.motion.window_frames import CodedPicture
 from interpositive.motion.window_motion import Plane
 
 _MOSTLY = 0.5
@@ -47,7 +48,7 @@ class Clock:
             times = [float(time) for time in condition["times"]]
             shutter = condition["shutter"].tolist()
             return Clock(sources, None, known, [True] * len(known), source_times, times, shutter, motion_rows)
-        masked = example.mask.flatten(1).mean(1).tolist()
+        masked = example.mask.flatten(1).float().mean(1).tolist()
         known = [t for t in range(num) if masked[t] < _MOSTLY]
         whole = [not masked[t] for t in known]
         moments = [float(t) for t in range(num)]
@@ -98,12 +99,20 @@ class Clock:
     def _frame(self, number: int) -> Plane:
         """A known frame ``h w 3``; what is damaged on it is bridged, for it may be looked at for motion only."""
         place = self.known[number]
-        picture = rearrange(self.pictures[place].detach().cpu().to(torch.float32), "c h w -> h w c").numpy()
+        picture = picture_of(self.pictures[place])
         if self.whole[number] or self.damage is None:
-            return np.ascontiguousarray(picture)
-        return telea_fill(np.ascontiguousarray(picture), self.damage[place, 0].cpu().numpy() > 0)
+            return picture
+        return telea_fill(picture, self.damage[place, 0].cpu().numpy() > 0)
 
     def _sides(self, time: float) -> tuple[int, int] | None:
         before = [n for n, known in enumerate(self.source_times) if known < time - _NEAR]
         after = [n for n, known in enumerate(self.source_times) if known > time + _NEAR]
         return (before[-1], after[0]) if before and after else None
+
+
+def picture_of(frame: Tensor) -> Plane:
+    """A frame ``3 h w`` of values, or of integer codes at full scale, as values ``h w 3``."""
+    stored = rearrange(frame.detach().cpu(), "c h w -> h w c")
+    if stored.is_floating_point():
+        return np.ascontiguousarray(stored.to(torch.float32).numpy())
+    return CodedPicture(stored.numpy())[:]

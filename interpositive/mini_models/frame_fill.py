@@ -23,7 +23,7 @@ from interpositive.functional.examples import Example
 from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restored
 from interpositive.mini_models.evidence_fusion import EvidenceFusion, crop_corners, crop_example
 from interpositive.mini_models.frame_baselines import BASELINES
-from interpositive.mini_models.frame_clock import Clock
+from interpositive.mini_models.frame_clock import Clock, picture_of
 from interpositive.motion.in_between import HYPOTHESES, Surroundings, inside, read
 from interpositive.motion.window_motion import Plane, channel_mean
 from interpositive.records.bounds import Bounds, refuse_outside
@@ -57,6 +57,7 @@ class FrameFill(MiniModel):
     """
 
     trained_method = "trained"
+    reads_codes = True
     supplies: ClassVar[frozenset[Lack]] = frozenset({"frames"})
 
     def __init__(
@@ -70,7 +71,7 @@ class FrameFill(MiniModel):
         frames_per_window: int = 6,
         temperature: float = 0.02,
         shutter_moments: int = 8,
-        motion_rows: int = 432,
+        motion_rows: int = 360,
     ) -> None:
         super().__init__()
         given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
@@ -129,7 +130,7 @@ class FrameFill(MiniModel):
 
         def whole(name: str) -> Restored:
             kept = slice(keep.start, keep.stop)
-            frames = example.input[kept].cpu().float().clone()
+            frames = torch.stack([_tensor(picture_of(frame)) for frame in example.input[kept]])
             sure = torch.ones_like(example.mask[kept], device="cpu", dtype=torch.float32)
             for place, (picture, certainty) in made[name].items():
                 hole = example.mask[keep[place]].cpu() > 0

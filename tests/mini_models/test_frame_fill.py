@@ -49,6 +49,18 @@ def test_copied_pixels_are_sharp_where_motion_is_found_on_smaller_frames() -> No
     assert psnr(smaller["prior"].frames, frames[3:5]) > 32
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
+def test_codes_are_restored_as_their_values_are(dtype: torch.dtype) -> None:
+    top = torch.iinfo(dtype).max
+    codes = (gap(shot(), 3, 5).input * top).round().to(torch.int32)
+    values, mask = codes.to(torch.float32) / top, gap(shot(), 3, 5).mask
+    coded = FrameFill().restore(Example(codes.to(dtype), mask > 0), range(2, 6), ["prior", "hold"])
+    plain = FrameFill().restore(Example(values, mask), range(2, 6), ["prior", "hold"])
+    for name in ("prior", "hold"):
+        assert torch.equal(coded[name].frames, plain[name].frames)
+        assert torch.equal(coded[name].confidence, plain[name].confidence)
+
+
 def test_sides_that_disagree_are_mixed_by_their_nearness() -> None:
     frames = torch.full((7, 3, 64, 96), 0.4)
     frames[4:] = 0.6
