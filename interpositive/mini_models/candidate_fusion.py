@@ -349,8 +349,6 @@ class CandidateFusion(MiniModel):
         pixels = motion.pixels(frame)
         chosen = {name: Chosen.nothing(len(pixels), num_lent) for name in methods}
         never_seen = np.zeros(hole.shape, bool)
-        if not hole.any():
-            return chosen, never_seen
         thin, factor = self._thin(hole), network_factor(motion.height)
         freed = 0
         for region, whole in builder.build_near(frame):
@@ -358,10 +356,10 @@ class CandidateFusion(MiniModel):
                 core = tile.core
                 # What the network folds together is the same wherever its box begins.
                 box = tile.around_core(max(LOOKED_AT_PX, factor * _SEEN_PX), factor * _FOLDED_PX)
+                inner = Region(core, box).within(core)
                 bank = whole.part(region.within(box))
                 plate = motion.frames[frame][box]
                 found = self._fused(bank, motion.prefilled(frame)(box), hole[box], plate, thin[box], factor)
-                inner = Region(core, box).within(core)
                 for name, one in chosen.items():
                     is_prior = name == "prior"
                     estimate, weight = (found.prior, found.prior_weight) if is_prior else (found.final, found.weight)

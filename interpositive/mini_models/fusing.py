@@ -13,6 +13,9 @@ from interpositive.mini_models.kept_plate import Kept
 _NETWORK_ROWS = 270
 """Networks learn on proxies of some 200 rows; on a raster several times as large they see little of what they know."""
 
+_STEP_AREAS = 16
+"""Tiles' sides are multiples of it: oneDNN writes code for each size that it meets, and keeps it (80 MiB for 240)."""
+
 
 @dataclass(frozen=True)
 class Fused:
@@ -65,7 +68,8 @@ def fuse_large(
     shown = _reduced(valid, factor)
     reduced = {
         **condition,
-        "candidates": _reduced(candidates * valid, factor) / shown.clamp(min=1e-6),
+        # Where they are not valid they are 0.
+        "candidates": _reduced(candidates, factor) / shown.clamp(min=1e-6),
         "valid": (shown > 0.5).float(),
         "error": _reduced(error, factor),
         "plate": _reduced(plate, factor),
@@ -97,10 +101,17 @@ def fuse_large(
 
 
 def _reduced(planes: Tensor, factor: int) -> Tensor:
-    """Means over areas, ``... h w``; those at the lower and right edge go on as the last pixel."""
+    """Means over areas, ``... h w``, whole steps of these high and wide: the last pixels go on downward and right."""
     flat = planes.reshape(-1, 1, *planes.shape[-2:])
-    down, right = -flat.shape[-2] % factor, -flat.shape[-1] % factor
-    small = F.avg_pool2d(F.pad(flat, (0, right, 0, down), mode="replicate"), factor)
+    down, right = (-side % (factor * _STEP_AREAS) for side in flat.shape[-2:])
+    if down or right:
+        flat = F.pad(flat, (0, right, 0, down), mode="replicate")
+    # Rows first, which lie side by side: half the time of pooling.
+    rows = flat.reshape(*flat.shape[:-2], -1, factor, flat.shape[-1]).sum(-2)
+    small = rows[..., ::factor].clone()
+    for first in range(1, factor):
+        small += rows[..., first::factor]
+    small /= factor**2
     return small.reshape(*planes.shape[:-2], *small.shape[-2:])
 
 

@@ -98,6 +98,8 @@ class KeptPlate(nn.Module):
 
     def forward(self, plate: Tensor, thin: Tensor, hole: Tensor, beside: Beside) -> Kept:
         """Judge the plate ``b 3 h w`` where its hole ``b 1 h w`` is thin (``b 1 h w``)."""
+        if not (self.training or torch.jit.is_tracing() or thin.any()):  # type: ignore[attr-defined, no-untyped-call]
+            return Kept(thin, plate, thin)
         found, cover, relative_depth = measures(plate, hole, beside)
         logit, gain, uncovered = self.judge(torch.cat((*found, thin), 1))
         share = torch.tanh(0.5 * (logit - _SURER)).clamp(min=0.0) * thin * (relative_depth < _CORE)

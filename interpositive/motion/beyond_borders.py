@@ -16,7 +16,7 @@ from interpositive.motion.hole_regions import Box
 from interpositive.motion.lent_frames import LentFrames
 from interpositive.motion.motion_memory import MotionMemory, fingerprint
 from interpositive.motion.motion_raster import MotionRaster
-from interpositive.motion.optical_flow import dis_flow, luma_codes
+from interpositive.motion.optical_flow import COARSE, dis_flow, luma_codes
 from interpositive.motion.window_frames import CodedFrames, Picture
 from interpositive.motion.window_motion import Boolean, Plane
 
@@ -205,7 +205,8 @@ class BorderMotion:
         codes = np.where(known, luma_codes(_luma(picture)), own).astype(np.uint8)
         overlap = known & self._trusted(target)
         if overlap.sum() > _LEAST_OVERLAP_PX:
-            matrix = matrix @ self.raster.full_matrix(fit_homography(dis_flow(own, codes), overlap))
+            left = dis_flow(own, codes, "medium" if self.raster.is_full else COARSE)
+            matrix = matrix @ self.raster.full_matrix(fit_homography(left, overlap))
         return matrix
 
     def _seen(self, shown: Plane, hole: Boolean, way: Homography, source: MotionRaster) -> Seen:

@@ -28,19 +28,26 @@ class HolePixels:
 
     def put(self, values: NDArray[Any], part: NDArray[Any], box: Box) -> None:
         """Write the values ``m`` or ``m c`` of a whole hole into a part of a picture, where that shows the hole."""
-        rows, columns = box
-        start, stop = self._starts[rows.start], self._starts[rows.stop]
-        ys, xs = self.ys[start:stop] - rows.start, self.xs[start:stop] - columns.start
-        seen = (xs >= 0) & (xs < columns.stop - columns.start)
-        part[ys[seen], xs[seen]] = values[start:stop][seen]
+        which, ys, xs = self._within(box)
+        if values.ndim > 1:
+            # A pixel as one thing: numpy moves these several times faster than an axis of three.
+            pixel = np.dtype((np.void, part.itemsize * part.shape[-1]))
+            values = np.ascontiguousarray(values, part.dtype).view(pixel)[:, 0]
+            part = part.view(pixel)[..., 0]
+        part[ys, xs] = values[which]
 
     def take(self, part: NDArray[Any], values: NDArray[Any], box: Box) -> None:
         """The other way: what a part of a picture has for pixels of the hole, written to the values of all."""
+        which, ys, xs = self._within(box)
+        values[which] = part[ys, xs]
+
+    def _within(self, box: Box) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+        """Which pixels lie in a box, and where in it."""
         rows, columns = box
         start, stop = self._starts[rows.start], self._starts[rows.stop]
-        ys, xs = self.ys[start:stop] - rows.start, self.xs[start:stop] - columns.start
-        seen = (xs >= 0) & (xs < columns.stop - columns.start)
-        values[start:stop][seen] = part[ys[seen], xs[seen]]
+        xs = self.xs[start:stop]
+        which = start + np.flatnonzero((xs >= columns.start) & (xs < columns.stop))
+        return which, self.ys[which] - rows.start, self.xs[which] - columns.start
 
     def filling(self, picture: Picture, values: NDArray[np.float32]) -> Look:
         """A picture ``h w c`` with values ``m c`` in the hole."""

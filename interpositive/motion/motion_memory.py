@@ -63,7 +63,7 @@ class ShotMemory:
         frames_mib: float = 320.0,
         regions_mib: float = 128.0,
         camera_mib: float = 32.0,
-        choices_mib: float = 48.0,
+        choices_mib: float = 24.0,
     ) -> None:
         self.frames, self.regions = MotionMemory(frames_mib), MotionMemory(regions_mib)
         self.camera, self.choices = MotionMemory(camera_mib), MotionMemory(choices_mib)

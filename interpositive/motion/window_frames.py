@@ -20,7 +20,7 @@ class CodedPicture:
 
     def __getitem__(self, part: Any) -> NDArray[np.float32]:
         codes = self.codes[part]
-        values: NDArray[np.float32] = codes.astype(np.float32) / np.float32(np.iinfo(codes.dtype).max)
+        values: NDArray[np.float32] = codes.astype(np.float32, order="C") / np.float32(np.iinfo(codes.dtype).max)
         return values
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[np.float32]:

@@ -24,7 +24,7 @@ from interpositive.motion.hole_regions import Box, Region, hole_regions, whole_f
 from interpositive.motion.lent_frames import LentFrames
 from interpositive.motion.motion_memory import MotionMemory, ShotMemory, fingerprint
 from interpositive.motion.motion_raster import MotionRaster
-from interpositive.motion.optical_flow import Preset, dis_flow, luma_codes
+from interpositive.motion.optical_flow import COARSE, Preset, dis_flow, luma_codes
 from interpositive.motion.reading import inside, places_of, read_at
 from interpositive.motion.spatial_fill import thin_plate_values
 from interpositive.motion.window_frames import CodedFrames
@@ -38,6 +38,8 @@ Found = TypeVar("Found")
 STIFF_TENSION = 0.02
 SLACK_TENSION = 2.0
 _TENSIONS = STIFF_TENSION, SLACK_TENSION
+_FAR_APART = 4
+"""Of frames so far apart large frames' flow is found coarsely."""
 _FLOWS_MIB = 48.0
 _CLEAR = 0.05
 
@@ -134,7 +136,8 @@ class WindowMotion:
         return tuple(map(self._name, range(max(0, frame - reach), min(self.num_frames, frame + reach + 1))))
 
     def _completion(self, frame: int) -> FlowCompletion:
-        return self._of_frame("completion", frame, lambda: FlowCompletion(~self._trusted(frame)))
+        pooled = not self.raster.is_full
+        return self._of_frame("completion", frame, lambda: FlowCompletion(~self._trusted(frame), pooled=pooled))
 
     def _trusted(self, frame: int) -> Boolean:
         return self._of_frame("trusted", frame, lambda: ~self.raster.touched(self.distrusted(frame)))
@@ -165,7 +168,8 @@ class WindowMotion:
 
     def _bridges(self, frame: int) -> tuple[Plane, Plane]:
         def bridge() -> tuple[Plane, Plane]:
-            stiff, slack = thin_plate_values(np.asarray(self.frames[frame]), self.holes[frame], _TENSIONS)
+            picture, nested = np.asarray(self.frames[frame]), not self.raster.is_full
+            stiff, slack = thin_plate_values(picture, self.holes[frame], _TENSIONS, nested=nested)
             return stiff, slack
 
         return self._memory.frames.of(("bridges", self._name(frame)), bridge)
@@ -212,9 +216,10 @@ class WindowMotion:
 
     def _flow(self, target: int, source: int) -> Plane:
         """The same on the raster that motion is found on."""
+        preset = self._preset if self.raster.is_full or abs(target - source) < _FAR_APART else COARSE
         return self._flows.of(
             (target, source),
-            lambda: self._completion(target)(dis_flow(self._luma(target), self._luma(source), self._preset)),
+            lambda: self._completion(target)(dis_flow(self._luma(target), self._luma(source), preset)),
         )
 
     def consistent(self, target: int, source: int, box: Box | None = None) -> Boolean:
@@ -318,7 +323,8 @@ class WindowMotion:
     def _rest(self, target: int, source: int) -> Plane:
         """What is left when the source has been brought over by the camera's motion, found by dense flow."""
         # Rounded once: flow on flat picture hangs on single codes.
-        rest, _ = self._left_by(self.camera(target, source), target, self._exact_luma(source), self.raster)
+        shown, preset = self._exact_luma(source), self._preset if self.raster.is_full else COARSE
+        rest, _ = self._left_by(self.camera(target, source), target, shown, self.raster, preset)
         return self._completion(target)(rest)
 
     def lent_ways(self, target: int, number: int) -> tuple[FlowOf, FlowOf]:
@@ -333,7 +339,7 @@ class WindowMotion:
         shown = raster.reduced(luma(frame))
         for _ in range(2):
             found = homography
-            rest, shows = self._left_by(found, target, shown, raster)
+            rest, shows = self._left_by(found, target, shown, raster, self._preset)
             known = shows & self._trusted(target)
             homography = found @ self.raster.full_matrix(fit_homography(rest, known))
         rest = complete_flow(rest, ~known)
@@ -347,7 +353,9 @@ class WindowMotion:
 
         return rigid, exact
 
-    def _left_by(self, matrix: Homography, target: int, shown: Plane, source: MotionRaster) -> tuple[Plane, Boolean]:
+    def _left_by(
+        self, matrix: Homography, target: int, shown: Plane, source: MotionRaster, preset: Preset
+    ) -> tuple[Plane, Boolean]:
         """Flow from ``target`` to a luma brought over by a homography, and where that shows anything.
 
         Of rasters that motion is found on.
@@ -359,7 +367,7 @@ class WindowMotion:
         shows = cv2.warpPerspective(np.ones(shown.shape, np.uint8), reduced, size, flags=flags)
         own = self._luma(target)
         codes = np.where(shows > 0, luma_codes(np.asarray(brought, np.float32)), own)
-        return dis_flow(own, codes, self._preset), np.asarray(shows > 0)
+        return dis_flow(own, codes, preset), np.asarray(shows > 0)
 
     def _luma(self, frame: int) -> NDArray[np.uint8]:
         return luma_codes(self._exact_luma(frame))

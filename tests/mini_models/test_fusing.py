@@ -75,6 +75,20 @@ def test_networks_say_of_a_large_frame_what_they_say_of_the_small_one() -> None:
     assert torch.equal((found.kept.share * (1 - twice_as_large(hole))), torch.zeros_like(found.kept.share))
 
 
+def test_networks_see_few_sizes() -> None:
+    model, sizes = small_model().eval(), set()
+
+    def noted(prefill: Tensor, hole: Tensor, condition: Any) -> Fused:
+        sizes.add(tuple(condition["candidates"].shape[-2:]))
+        return model.fuse(prefill, hole, condition)
+
+    for height, width in ((33, 47), (40, 58), (48, 64)):
+        with torch.no_grad():
+            found = fuse_large(noted, model._prior_weight, model._weight, *given(height, width), FACTOR)
+        assert found.final.shape[-2:] == (height, width)
+    assert sizes == {(32, 32)}
+
+
 def chosen_frames(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The frames that mini-models choose for, noted as they do."""
     asked: list[int] = []

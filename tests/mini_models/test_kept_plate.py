@@ -45,6 +45,15 @@ def test_the_node_finds_the_same_parts_thin() -> None:
     assert not never.thin_parts(torch.from_numpy(hole.astype(np.float32))[None, None]).any()
 
 
+def test_where_nothing_is_thin_nothing_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper, plate, hole = KeptPlate().eval(), torch.rand(1, 3, 8, 9), torch.ones(1, 1, 8, 9)
+    monkeypatch.setattr(keeper, "judge", None)
+    nothing = torch.zeros_like(hole)
+    views = plate[:, None], torch.ones(1, 1, 1, 8, 9)
+    kept = keeper(plate, nothing, hole, Beside(plate, plate, plate, nothing, nothing, *views))
+    assert not kept.share.any() and torch.equal(kept.mended, plate)
+
+
 def test_learning_goes_to_the_nearer_of_plate_and_filling() -> None:
     target = torch.full((1, 3, 1, 2), 0.5)
     plate, filled = target.clone(), target.clone()

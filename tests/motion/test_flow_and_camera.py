@@ -12,7 +12,7 @@ from interpositive.errors import MaskError
 from interpositive.metrics.pair_motion import PairMotion
 from interpositive.motion import optical_flow
 from interpositive.motion.camera_motion import CameraPath, fit_homography, homography_flow
-from interpositive.motion.flow_completion import complete_flow
+from interpositive.motion.flow_completion import FlowCompletion, complete_flow
 from interpositive.motion.occlusion import hidden, inconsistent, motion_boundary
 from interpositive.motion.optical_flow import dis_flow, luma_u8
 from interpositive.motion.warping import warp_backward
@@ -129,6 +129,20 @@ def test_flow_is_completed_from_its_own_side() -> None:
     missing[:, 20:24] = missing[:, 70:74] = True
     completed = complete_flow(np.where(missing[..., None], -9.0, flow).astype(np.float32), missing)
     assert np.abs(completed - flow).max() < 0.05
+
+
+def test_completion_on_smaller_rasters_hardly_differs() -> None:
+    ys, xs = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    flow = np.dstack((4 * np.sin(xs / 40), 3 * np.cos(ys / 30))).astype(np.float32)
+    missing = np.hypot(ys - HEIGHT / 2, xs - WIDTH / 2) < 0.35 * HEIGHT
+    broken = np.where(missing[..., None], 77.0, flow).astype(np.float32)
+    whole, pooled = (FlowCompletion(missing, pooled=each)(broken) for each in (False, True))
+    assert np.array_equal(pooled[~missing], flow[~missing])
+    assert 0.0 < np.abs(pooled - whole).max() < 0.25
+    still = FlowCompletion(missing, pooled=True)(
+        np.where(missing[..., None], 77.0, 2.5).astype(np.float32).repeat(2, -1)
+    )
+    np.testing.assert_allclose(still, 2.5, atol=1e-4)
 
 
 def test_flow_without_any_known_vector_is_still() -> None:

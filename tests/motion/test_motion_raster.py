@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import Any
 
 import numpy as np
 import pytest
 from productions import panning_shot
 
+from interpositive.motion import window_motion
 from interpositive.motion.camera_motion import homography_flow
 from interpositive.motion.motion_memory import ShotMemory
 from interpositive.motion.motion_raster import MotionRaster
+from interpositive.motion.optical_flow import Preset, dis_flow
 from interpositive.motion.window_motion import WindowMotion
 
 HEIGHT, WIDTH = 120, 200
@@ -68,6 +71,27 @@ def test_a_pan_is_found_on_half_the_rows_as_far_as_on_all() -> None:
     assert np.abs(motion.camera_flow(2, 0)[inner] - (6.0, 2.0)).max() < 0.5
     (rest,) = [motion.way_by_camera(2, 0, 0)]
     assert np.abs(rest[inner] - (6.0, 2.0)).mean() < 0.3
+
+
+def test_only_of_large_frames_is_flow_found_coarsely(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def noted(first: Any, second: Any, preset: Preset) -> Any:
+        asked.append(preset)
+        return dis_flow(first, second, preset)
+
+    monkeypatch.setattr(window_motion, "dis_flow", noted)
+    frames = panning_shot(3, num_frames=6, height=HEIGHT, width=WIDTH, actor=False)
+    masks = np.zeros(frames.shape[:3], np.float32)
+    masks[:, 50:56] = 1.0
+    # Between neighbours, and between frames far apart and what the camera leaves.
+    for rows, expected in ((None, ["medium"] * 8), (HEIGHT // 2, ["fast"] * 2 + ["medium"] * 6)):
+        asked.clear()
+        motion = WindowMotion(frames, masks, motion_rows=rows)
+        motion.flow(1, 0), motion.flow(4, 0)
+        motion.camera(0, 5)
+        motion.way_by_camera(2, 0, 0)
+        assert sorted(asked) == expected, rows
 
 
 def test_a_window_that_is_let_go_is_gone_at_once() -> None:
