@@ -80,6 +80,8 @@ def main() -> None:
     rest.sort(key=lambda argument: argument not in ("--multirun", "-m"))
     sys.argv = [f"interpositive {verb}", *rest]
 
+    # A thread that waits spinning keeps its core from the thread it waits for, wherever the machine has other work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     stops = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2) if verb == "train" else ()
     before = {number: signal.signal(number, _leave_before_training) for number in stops}
     try:

@@ -15,17 +15,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from interpositive.backbones.plate_judge import PlateJudge
+from interpositive.functional.unmixing import level, unmix
+from interpositive.mini_models.along_hole import NUM_ALONG, measures_along
 from interpositive.objectives.pixel import charbonnier, weighted_mean
 
 _MARGIN_PX = 3
 _DEPTH_PX = 6
 _ACROSS_PX, _NEAR_PX, _BESIDE_PX, _TOUCHING_PX = 11, 13, 9, 5
-NUM_MEASURES = 27
+NUM_MEASURES = 27 + NUM_ALONG
 _NOWHERE_SEEN = 0.3
-_LEAST_CONTRAST = 0.02
 _MOST_UNCOVERED = 3.0
 _MATTERS = 0.02
-_SURER = 0.5
+_SURER = 1.5
 """What is kept must be rather cleaner than not: a ghost is worse than a guess."""
 _CHOICE_SHARE = 0.05
 _CORE = 0.7
@@ -58,14 +59,6 @@ def thin_parts(hole: NDArray[np.bool_], most_px: int) -> NDArray[np.bool_]:
     inner = slice(most_px, -most_px)
     thin: NDArray[np.bool_] = hole & (opened[inner, inner] == 0)
     return thin
-
-
-class _Mixture(NamedTuple):
-    """The share of what covers a pixel, what no share explains, and how unlike the two ends are; ``b 1 h w``."""
-
-    share: Tensor
-    unexplained: Tensor
-    contrast: Tensor
 
 
 class Beside(NamedTuple):
@@ -115,7 +108,8 @@ def measures(plate: Tensor, hole: Tensor, beside: Beside) -> tuple[list[Tensor],
 
     A hole's core shows what is to go. A pixel nearer its edge is a mixture of that and of the picture behind, which is
     known in part: the share is found by projection, as in matting, and what no mixture explains is another measure.
-    A thing that is masked to its very edge breaks off there; a margin goes on as the picture around does.
+    A thing that is masked to its very edge breaks off there; a margin goes on as the picture around does. And what is
+    so at a pixel is so along the hole (:mod:`~interpositive.mini_models.along_hole`), be the ground as dark as a wire.
     """
     filled, prefill = beside.filled, beside.prefill
     outside = 1.0 - hole
@@ -126,10 +120,10 @@ def measures(plate: Tensor, hole: Tensor, beside: Beside) -> tuple[list[Tensor],
     core = hole * relative**6
     cover = _mean_near(plate, core, _NEAR_PX)
     apart, bridged_apart = plate - filled, plate - prefill
-    by_filling, by_bridge = (_unmix(*pair, cover) for pair in ((apart, filled), (bridged_apart, prefill)))
-    distance, bridged_distance = (_level(each) for each in (apart * hole, bridged_apart * hole))
+    by_filling, by_bridge = (unmix(*pair, cover) for pair in ((apart, filled), (bridged_apart, prefill)))
+    distance, bridged_distance = (level(each) for each in (apart * hole, bridged_apart * hole))
     known = (_mean_near(outside, torch.ones_like(hole), _TOUCHING_PX) > 1e-3).to(hole.dtype)
-    break_off = _level(plate - _mean_near(plate, outside, _TOUCHING_PX)) * known
+    break_off = level(plate - _mean_near(plate, outside, _TOUCHING_PX)) * known
     unlike, seen = beside.unlike_views()
     found = [
         8.0 * distance,
@@ -151,24 +145,13 @@ def measures(plate: Tensor, hole: Tensor, beside: Beside) -> tuple[list[Tensor],
         3.0 * top,
         8.0 * break_off * hole,
         known,
-        8.0 * _mean_near(_level(plate - cover), core, _NEAR_PX),
+        8.0 * _mean_near(level(plate - cover), core, _NEAR_PX),
         *(8.0 * _mean_near(break_off, ring, _BESIDE_PX) for ring in rings),
         8.0 * _mean_near(break_off, outside, _NEAR_PX),
         *(8.0 * _mean_near(distance, part, _BESIDE_PX) for part in (*rings, core)),
     ]
-    return [found[0], *(each * hole for each in found[1:])], cover, relative
-
-
-def _unmix(apart: Tensor, behind: Tensor, cover: Tensor) -> _Mixture:
-    """How much of what covers it is in a pixel that is so far ``apart`` from the picture ``behind``, ``b 3 h w``."""
-    axis = cover - behind
-    power = axis.square().mean(1, keepdim=True)
-    share = ((apart * axis).mean(1, keepdim=True) / (power + _LEAST_CONTRAST**2)).clamp(-1.0, 2.0)
-    return _Mixture(share, _level(apart - share * axis), (power + 1e-8).sqrt())
-
-
-def _level(planes: Tensor) -> Tensor:
-    return planes.abs().mean(1, keepdim=True)
+    lengthwise = measures_along(plate, hole, filled, prefill, depth)
+    return [found[0], *(each * hole for each in found[1:]), *lengthwise], cover, relative
 
 
 def _mean_near(planes: Tensor, weight: Tensor, size_px: int) -> Tensor:
@@ -182,15 +165,19 @@ def _largest(planes: Tensor, size_px: int) -> Tensor:
 
 
 def keeping_loss(kept: Kept, filled: Tensor, final: Tensor, target: Tensor, judged: Tensor) -> Tensor:
-    """What a wrong choice between the plate and the filling costs (``judged``: ``b 1 h w``), and the result's error.
+    """What a wrong choice between the plate and the filling costs (``judged``: ``b 1 h w``), and what errors do.
 
-    The former is logistic. A pixel has the more weight the more the choice matters, up to a limit: else the pixels of
-    wires outweigh all others, and nothing is ever kept.
+    The choice is logistic. A pixel has the more weight the more the choice matters, up to a limit: else the pixels of
+    wires outweigh all others, and nothing is ever kept. Mending is judged wherever it is looked at, by an error that
+    has such a limit (Geman and McClure 1985), for what nothing can mend teaches nothing: by the result alone it would
+    learn from the few pixels that are kept, first of all the wrong ones, and spoil the others until none is.
     """
-    gained = ((filled - target).abs() - (kept.mended.detach() - target).abs()).mean(1, keepdim=True)
+    without, mended = ((each - target).abs().mean(1, keepdim=True) for each in (filled, kept.mended))
+    gained = (without - mended).detach()
     matters = gained.abs() / (gained.abs() + _MATTERS)
     wrong = matters * F.softplus(-torch.sign(gained) * kept.logit)
-    return _CHOICE_SHARE * weighted_mean(wrong, judged) + charbonnier(final, target, judged)
+    unmended = mended / (mended + _MATTERS)
+    return _CHOICE_SHARE * weighted_mean(wrong + unmended, judged) + charbonnier(final, target, judged)
 
 
 def _depth(hole: Tensor) -> Tensor:

@@ -1,0 +1,94 @@
+"""What lies along a hole, at the same place across it: what covers a pixel covers the next along the wire, too.
+
+A wire before dark ground looks as clean there as the ground, and is told from it by how it looks elsewhere.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from interpositive.functional.unmixing import level, unmix
+
+NUM_ALONG = 14
+_SAMPLES, _STEP_PX = 13, 2.0
+_REACH_PX = 12
+_DIRECTION_PX, _ACROSS_PX = 13, 11
+_LEAST_TOP = 0.01
+
+
+def measures_along(plate: Tensor, hole: Tensor, filled: Tensor, prefill: Tensor, depth: Tensor) -> list[Tensor]:
+    """Measures ``b 1 h w`` of the ``plate`` ``b 3 h w`` along its ``hole`` (``b 1 h w``, 0 or 1), 0 outside.
+
+    ``filled`` and ``prefill`` ``b 3 h w`` are what may stand behind, ``depth`` ``b 1 h w`` how deep in it a pixel lies.
+    At each pixel of the hole 13 are looked at, 2 px apart in the direction that the hole takes there, if they are in
+    it: how far the plate is from what is behind, in the mean and at most, and how unevenly; how much of the pixel is
+    of the colour that the plate has wherever it is far from that; and how much plate and filling change along it.
+    """
+    batch, row, column = (hole[:, 0] > 0).nonzero().unbind(1)
+    cos, sin = (each[batch, 0, row, column][:, None] for each in _direction(depth))
+    steps_px = _STEP_PX * (torch.arange(_SAMPLES, device=hole.device) - _SAMPLES // 2)
+    planes = torch.cat((hole, plate, filled, prefill), 1)
+    around = F.pad(planes, (_REACH_PX,) * 4)
+    down, right = ((steps_px * each).round().long() + _REACH_PX for each in (sin, cos))
+    flat = (batch[:, None] * around.shape[-2] + row[:, None] + down) * around.shape[-1] + column[:, None] + right
+    pixels = around.permute(0, 2, 3, 1).reshape(-1, planes.shape[1])
+    along = pixels.index_select(0, flat.reshape(-1)).reshape(-1, _SAMPLES, planes.shape[1])
+    inside, there, behind, bridged = along[..., :1], along[..., 1:4], along[..., 4:7], along[..., 7:]
+    count = inside.sum(1, keepdim=True) + 1e-4
+
+    def mean(values: Tensor) -> Tensor:
+        found: Tensor = (values * inside).sum(1, keepdim=True) / count
+        return found
+
+    distance, bridged_distance = ((there - each).abs().mean(-1, keepdim=True) for each in (behind, bridged))
+    far = mean(distance)
+    weight = distance.square() * inside
+    found = torch.cat(
+        (
+            far,
+            mean(bridged_distance),
+            mean((distance - far).square()).sqrt(),
+            (distance * inside).amax(1, keepdim=True),
+            *(mean((each - mean(each)).abs()).mean(-1, keepdim=True) for each in (there, behind)),
+            (weight * there).sum(1, keepdim=True) / (weight.sum(1, keepdim=True) + 1e-6),
+        ),
+        -1,
+    )
+    whole = torch.zeros_like(planes[:, : found.shape[-1]]).permute(0, 2, 3, 1).contiguous()
+    whole[batch, row, column] = found[:, 0]
+    far, bridged_far, unevenness, most, of_plate, of_filling = (whole[..., i][:, None] for i in range(6))
+    cover = whole[..., 6:].permute(0, 3, 1, 2)
+    by_filling, by_bridge = (unmix(plate - each, each, cover) for each in (filled, prefill))
+    top = F.max_pool2d(far, _ACROSS_PX, stride=1, padding=_ACROSS_PX // 2)
+    measures = (
+        8.0 * far,
+        8.0 * bridged_far,
+        8.0 * unevenness,
+        8.0 * most,
+        by_filling.share,
+        8.0 * by_filling.unexplained,
+        4.0 * by_filling.contrast,
+        by_bridge.share,
+        8.0 * by_bridge.unexplained,
+        8.0 * of_plate,
+        8.0 * of_filling,
+        far / (top + _LEAST_TOP),
+        8.0 * top,
+        8.0 * level(plate - cover),
+    )
+    return [each * hole for each in measures]
+
+
+def _direction(depth: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of the way a hole takes, ``b 1 h w``: across it depth changes most (Bigun and Granlund 1987)."""
+    smooth = F.pad(F.avg_pool2d(depth, 3, stride=1, padding=1), (1, 1, 1, 1), mode="replicate")
+    right = smooth[..., 1:-1, 2:] - smooth[..., 1:-1, :-2]
+    down = smooth[..., 2:, 1:-1] - smooth[..., :-2, 1:-1]
+    xx, yy, xy = (
+        F.avg_pool2d(each, _DIRECTION_PX, stride=1, padding=_DIRECTION_PX // 2)
+        for each in (right * right, down * down, right * down)
+    )
+    along = 0.5 * torch.atan2(2.0 * xy, xx - yy) + 0.5 * torch.pi
+    return torch.cos(along), torch.sin(along)

@@ -1,0 +1,71 @@
+"""What is measured along a hole: a wire is the same wire before dark ground."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from interpositive.mini_models.along_hole import NUM_ALONG, measures_along
+from interpositive.mini_models.kept_plate import Kept, keeping_loss
+
+FAR, SHARE, CHANGE_OF_PLATE, CHANGE_OF_FILLING, RELATIVE = 0, 4, 9, 10, 11
+"""Places among the measures."""
+
+
+def ground(height: int = 60, width: int = 80) -> Tensor:
+    """Bright, and dark as a wire over six columns of eighteen."""
+    picture = torch.full((1, 3, height, width), 0.7)
+    picture[..., torch.arange(width) % 18 < 6] = 0.1
+    return picture
+
+
+def level_hole(behind: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A plate with a dark wire of two rows, its mask of eight, and how deep a pixel lies."""
+    plate, hole, depth = behind.clone(), torch.zeros_like(behind[:, :1]), torch.zeros_like(behind[:, :1])
+    plate[..., 30:32, :] = 0.1
+    for inset in range(4):
+        hole[..., 27 + inset : 35 - inset, :] = 1
+        depth[..., 27 + inset : 35 - inset, :] += 1 / 6
+    return plate, hole, depth
+
+
+def test_before_dark_ground_a_wire_is_known_by_its_other_pixels() -> None:
+    behind = ground()
+    plate, hole, depth = level_hole(behind)
+    found = torch.cat(measures_along(plate, hole, behind, behind, depth), 1)[0]
+    assert found.shape[0] == NUM_ALONG
+    wire, margin = (31, 38), (28, 38)
+    assert float((plate - behind)[0, :, 31, 38].abs().max()) == 0.0, "the ground is as dark as the wire there"
+    assert found[(FAR, *wire)] > 2.0 and found[(FAR, *margin)] == 0.0
+    assert found[(RELATIVE, *wire)] > 0.9 and found[(RELATIVE, *margin)] < 0.1
+    assert found[(SHARE, 31, 30)] == pytest.approx(1.0, abs=0.01), "before bright ground, all of a pixel is the wire"
+    # The wire stays the same where the ground does not; in the margin the plate changes as the ground does.
+    assert found[(CHANGE_OF_PLATE, *wire)] < 1e-3 < 1.0 < found[(CHANGE_OF_FILLING, *wire)]
+    assert found[(CHANGE_OF_PLATE, *margin)] == pytest.approx(float(found[(CHANGE_OF_FILLING, *margin)]))
+    assert not (found * (1 - hole[0])).any()
+
+
+def test_a_hole_is_followed_whichever_way_it_goes() -> None:
+    behind = ground(80, 80)
+    plate, hole, depth = level_hole(behind)
+    level = torch.stack(measures_along(plate, hole, behind, behind, depth))
+    upright = torch.stack(measures_along(*(each.mT for each in (plate, hole, behind, behind, depth))))
+    # Off the ends, where a hole's way is not that of its corners.
+    assert torch.allclose(level[..., 12:-12], upright.mT[..., 12:-12], atol=1e-4)
+
+
+def test_without_a_hole_nothing_is_measured() -> None:
+    behind = ground()
+    nothing = torch.zeros_like(behind[:, :1])
+    assert not torch.cat(measures_along(behind, nothing, behind, behind, nothing), 1).any()
+
+
+def test_mending_learns_where_nothing_is_kept_but_not_from_what_nothing_can_mend() -> None:
+    target = torch.full((1, 3, 1, 2), 0.5)
+    mended = torch.tensor([0.52, 0.95])[None, None, None].expand(1, 3, 1, 2).clone().requires_grad_()
+    kept = Kept(torch.zeros(1, 1, 1, 2), mended, torch.full((1, 1, 1, 2), -5.0))
+    keeping_loss(kept, target, target, target, torch.ones(1, 1, 1, 2)).backward()
+    assert mended.grad is not None
+    shaded, covered = mended.grad[0, 0, 0].tolist()
+    assert shaded > 100 * covered > 0
