@@ -76,7 +76,7 @@ def looked(board: Board, run: Path, production: str, output: Path) -> Seen:
     opened = open_run(run)
     asked = sha256_of_value(
         [
-            "drawings of each take's own, lines go on by their contrast",
+            "drawings of each take's own, lines go on by their contrast and are seen in frames together",
             node,
             SEED,
             WINDOW_FRAMES,
@@ -126,9 +126,10 @@ def found_in(
     kept: KeptFinder, frames: NDArray[np.float32], keep: range
 ) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float32]]]:
     """Mask and likelihood ``h w`` of each of the frames ``keep`` of a window ``t h w 3``."""
-    seen = kept.finder.look(torch.from_numpy(frames).permute(0, 3, 1, 2), keep)
-    for frame, likely in zip(keep, seen, strict=True):
-        yield kept.recipe.settling.settle(likely, frames[frame]), likely.max(0)
+    values, settling = torch.from_numpy(frames).permute(0, 3, 1, 2), kept.recipe.settling
+    for frame in keep:
+        likely = settling.likely(kept.finder, values, frame)
+        yield settling.settle(likely, frames[frame]), likely.max(0)
 
 
 def marked(

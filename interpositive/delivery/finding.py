@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from interpositive.errors import MaskError
 from interpositive.functional.windows import plan_windows
 from interpositive.media.contract import FrameReader
 from interpositive.media.plate_colour import PlateColour
-from interpositive.mini_models.finder import frames_to_pictures
+from interpositive.mini_models.finder import frames_to_pictures, together
 from interpositive.mini_models.finder_archive import KeptFinder
 from interpositive.tasks.contract import Task
 
@@ -74,29 +75,38 @@ def find_mask(
     for part in (MASK_NAME, LIKELIHOOD_NAME):
         (folder / part).mkdir()
     size, num_found = (plate.info.width, plate.info.height), 0
+    settling = kept.recipe.settling
     small: dict[int, Tensor] = {}
     with tqdm(total=len(plate), desc=f"find in {name}", unit="frame", disable=not progress) as bar:
-        for window in plan_windows(len(plate), _WINDOW, 0, kept.finder.reach_frames):
-            # Each frame is read once, by itself: a window of a large raster would not fit into memory.
-            for number in range(max(window.first, 1 + max(small, default=-1)), window.last):
-                small[number] = _at_height(
-                    frames_to_values(plate.window(number, number + 1), colour), kept.recipe.height
-                )
-            small = {number: frame for number, frame in small.items() if number >= window.first}
-            likely = kept.finder.look(torch.cat([small[n] for n in range(window.first, window.last)]), window.keep)
-            for frame, likelihood in enumerate(likely, window.start):
-                picture = frames_to_pictures(small[frame])[0]
-                mask = _brought_to(_grown(kept.recipe.settling.settle(likelihood, picture)), size) > 0
-                number = first_number + frame
-                num_found += bool(mask.any())
-                _write(folder / MASK_NAME / f"{name}.{number:07d}.png", mask.astype(np.float32))
-                _write(folder / LIKELIHOOD_NAME / f"{name}.{number:07d}.png", _brought_to(likelihood.max(0), size))
-            bar.update(len(likely))
+        seen = together(_looked(kept, plate, colour, small), settling.num_beside)
+        for frame, likelihood in enumerate(seen):
+            picture = frames_to_pictures(small[frame])[0]
+            mask = _brought_to(_grown(settling.settle(likelihood, picture)), size) > 0
+            number = first_number + frame
+            num_found += bool(mask.any())
+            _write(folder / MASK_NAME / f"{name}.{number:07d}.png", mask.astype(np.float32))
+            _write(folder / LIKELIHOOD_NAME / f"{name}.{number:07d}.png", _brought_to(likelihood.max(0), size))
+            bar.update()
     note = (
         f"the mask was found by the run's finder ({kept.sha256[:12]}; {kept.recipe.words}): something in {num_found} "
         f"of {len(plate)} frames; correct {MASK_NAME}/ where it is wrong, and apply again with mask=<that folder>"
     )
     return FoundMask(folder, note, kept)
+
+
+def _looked(
+    kept: KeptFinder, plate: FrameReader, colour: PlateColour, small: dict[int, Tensor]
+) -> Iterator[NDArray[np.float32]]:
+    """How likely each pixel of each frame is, ``2 h w``; ``small`` holds the frames about it, as it looks at them."""
+    settling, reach = kept.recipe.settling, kept.finder.reach_frames
+    for window in plan_windows(len(plate), _WINDOW, 0, reach):
+        # Each frame is read once, by itself: a window of a large raster would not fit into memory.
+        for number in range(max(window.first, 1 + max(small, default=-1)), window.last):
+            small[number] = _at_height(frames_to_values(plate.window(number, number + 1), colour), kept.recipe.height)
+        # Frames that wait for those beside them are still to be settled.
+        for number in [n for n in small if n < min(window.first, window.start - settling.num_beside)]:
+            del small[number]
+        yield from kept.finder.look(torch.cat([small[n] for n in range(window.first, window.last)]), window.keep)
 
 
 def _at_height(values: Tensor, height: int) -> Tensor:

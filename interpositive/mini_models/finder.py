@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice, repeat
 
 import cv2
 import numpy as np
@@ -27,6 +29,7 @@ VISIBLE = 0.04
 """What changes a pixel by less, in the values worked on, is not asked for: nobody could see it either."""
 _TRACE = 0.002
 """What changes a pixel by less than half a code of 8 bits leaves nothing that could be called rightly."""
+_AGAINST = 4.0
 _BOUNDS: Bounds = {
     "offsets": (1, 1000),
     "widths": (4, 1024),
@@ -219,7 +222,8 @@ class Settling:
     Straight pieces that continue each other over gaps of up to ``join_px`` are joined, unless that is 0; lines are
     followed with ``patience_px`` (:func:`~interpositive.motion.line_tracing.trace_lines`), unless that is. Then pieces
     whose bounding box has a diagonal shorter than ``least_px`` are dropped. So it is with what is fine; what is broad
-    has to be likelier than ``broad``, over more than something fine would fill, and at 1 nothing is.
+    has to be likelier than ``broad``, over more than something fine would fill, and at 1 nothing is. How likely
+    something fine is, a frame is asked together with ``num_beside`` frames before it and after (:func:`together`).
     """
 
     above: float = 0.5
@@ -227,9 +231,20 @@ class Settling:
     join_px: int = 0
     broad: float = 1.0
     patience_px: float = 0.0
+    num_beside: int = 0
+
+    def around(self, frame: int, num_frames: int) -> range:
+        """The frames of a window that one of them is settled by: it and those beside it, as far as there are any."""
+        return range(max(0, frame - self.num_beside), min(num_frames, frame + self.num_beside + 1))
+
+    def likely(self, finder: Finder, frames: Tensor, frame: int) -> Plane:
+        """What one frame of a window ``t 3 h w`` is settled by, ``2 h w``."""
+        around = self.around(frame, len(frames))
+        seen = together(finder.look(frames, around), self.num_beside)
+        return next(islice(seen, frame - around.start, None))
 
     def settle(self, likely: Plane, picture: Plane) -> NDArray[np.bool_]:
-        """The mask ``h w`` of one frame ``h w 3``, from likelihoods ``2 h w``."""
+        """The mask ``h w`` of one frame ``h w 3``, from likelihoods ``2 h w`` (:func:`together`)."""
         return longer_than(self.joined(likely[0], picture), self.least_px) | self.areas(likely[1])
 
     def areas(self, likely: Plane) -> NDArray[np.bool_]:
@@ -241,6 +256,33 @@ class Settling:
         mask: NDArray[np.bool_] = likely > self.above
         joined = join_lines(mask, self.join_px) if self.join_px else mask
         return trace_lines(joined, likely, picture, self.patience_px) if self.patience_px else joined
+
+
+def together(likely: Iterable[Plane], num_beside: int) -> Iterator[Plane]:
+    """Likelihoods ``2 h w`` of a run of frames, with something fine as likely as its frame and those beside it say.
+
+    The mean of their log odds, pixel by pixel; of fewer frames at both ends of the run, which is a shot's or a window's
+    and has no cut in it. Those beside speak for something as much as they can, and against it by 4 at most: what moves
+    by more than its width is in none of them at its place. Something broad is as likely as its own frame says.
+    Gives a frame once it has seen ``num_beside`` more, and holds no more than twice as many.
+    """
+    if not num_beside:
+        yield from likely
+        return
+    near = deque[tuple[Plane, Plane] | None]([None] * num_beside, 2 * num_beside + 1)
+    for plane in chain(likely, repeat(None, num_beside)):
+        near.append(None if plane is None else (plane, _log_odds(plane[0])))
+        middle = near[num_beside] if len(near) == near.maxlen else None
+        if middle is not None:
+            own, odds = middle
+            agreed = np.mean([np.maximum(other[1], odds - _AGAINST) for other in near if other is not None], axis=0)
+            yield np.stack((1.0 / (1.0 + np.exp(-agreed)), own[1])).astype(np.float32)
+
+
+def _log_odds(likely: Plane) -> Plane:
+    clipped = np.clip(likely, 1e-6, 1.0 - 1e-6).astype(np.float64)
+    odds: Plane = np.log(clipped / (1.0 - clipped))
+    return odds
 
 
 def longer_than(mask: NDArray[np.bool_], least_px: float) -> NDArray[np.bool_]:

@@ -38,6 +38,7 @@ class FinderRecipe(Record):
     join_px: int
     broad: float
     patience_px: float = 0.0
+    num_beside: int = 0
     recall: float
     precision: float
     num_frames: int
@@ -46,7 +47,7 @@ class FinderRecipe(Record):
     @property
     def settling(self) -> Settling:
         """How likelihoods become a mask."""
-        return Settling(self.above, self.least_px, self.join_px, self.broad, self.patience_px)
+        return Settling(self.above, self.least_px, self.join_px, self.broad, self.patience_px, self.num_beside)
 
     @property
     def words(self) -> str:

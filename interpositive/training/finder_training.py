@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -26,9 +26,11 @@ from interpositive.mini_models.finder import (
     count,
     frames_to_pictures,
     longer_than,
+    together,
     what_was_drawn,
 )
 from interpositive.mini_models.finder_archive import FINDER_NAME, FinderRecipe, save_finder
+from interpositive.motion.window_motion import Plane
 from interpositive.records.publishing import retire_folder
 from interpositive.training.checkpoint_format import newest_valid_checkpoint, take_snapshot, write_checkpoint
 from interpositive.training.held_out import HeldOutWindow, held_out_windows
@@ -44,8 +46,8 @@ back."""
 _ABOVE = (0.01, 0.02, 0.04, 0.08, 0.15, 0.25, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
 _LEAST_PX = (0.0, 8.0, 24.0)
 _JOIN_PX = (0, 41)
-_PATIENCE_PX = 24.0
-_FOLLOWED_ABOVE, _LEAST_FOLLOWED_PX, _FOLLOWED_PRECISION = (0.25, 0.5, 0.8, 0.9, 0.95), 48.0, 0.85
+_FOLLOWED = Settling(least_px=48.0, patience_px=24.0, num_beside=1)
+_FOLLOWED_ABOVE, _FOLLOWED_PRECISION = (0.25, 0.5, 0.8, 0.9, 0.95), 0.85
 """A wire is long, and what is called where there is none is mostly short. F is nearly the same from one likelihood to
 another, and its best is chance: of what is right a little oftener than has to be, what finds most is taken."""
 _FRAMES_PER_WINDOW = 2
@@ -141,6 +143,7 @@ def train_finder(
         join_px=settling.join_px,
         broad=settling.broad,
         patience_px=settling.patience_px,
+        num_beside=settling.num_beside,
         recall=round(counts.recall, 4),
         precision=round(counts.precision, 4),
         num_frames=num_frames,
@@ -182,27 +185,38 @@ def choose_settling(
     likelihood calls it so rightly, for one false boom covers more than all dust; it is not counted then.
     Where they are ``long_lines``, they are followed if that is right for 0.85 of its pixels, with the most recall.
     """
+    kinds = [[Settling(a, least, join) for least in _LEAST_PX] for a, join in product(_ABOVE, _JOIN_PX)]
+    if long_lines:
+        kinds += [[replace(_FOLLOWED, above=above)] for above in _FOLLOWED_ABOVE]
     frames = []
     for window in windows:
         wanted, drawn = what_was_drawn(window.example)
         pictures = frames_to_pictures(window.example.input)
-        for frame, likely in zip(window.keep, finder.look(window.example.input, window.keep), strict=True):
+        for frame, likely in zip(window.keep, _likely(finder, window, kinds), strict=True):
             frames.append((likely, pictures[frame], wanted[frame], drawn[frame], broad_part(drawn[frame])))
     fine = defaultdict[Settling, Counts](Counts)
-    kinds = [[Settling(a, least, join) for least in _LEAST_PX] for a, join in product(_ABOVE, _JOIN_PX)]
-    if long_lines:
-        kinds += [[Settling(above, _LEAST_FOLLOWED_PX, patience_px=_PATIENCE_PX)] for above in _FOLLOWED_ABOVE]
     for ways in kinds:
         for likely, picture, wanted, drawn, areas in frames:
-            joined = ways[0].joined(likely[0], picture)
+            joined = ways[0].joined(likely[ways[0].num_beside][0], picture)
             for way in ways:
                 fine[way] += count(longer_than(joined, way.least_px), wanted & ~areas, drawn)
     broad = defaultdict[Settling, Counts](Counts)
     for above, (likely, _, wanted, drawn, areas) in product(_ABOVE, frames):
-        broad[Settling(broad=above)] += count(Settling(broad=above).areas(likely[1]), wanted & areas, drawn)
+        broad[Settling(broad=above)] += count(Settling(broad=above).areas(likely[0][1]), wanted & areas, drawn)
     best = _most_followed(fine) or _best(fine) or max(fine, key=lambda way: fine[way].f_score())
     called = _best(broad) or Settling()
     return replace(best, broad=called.broad), fine[best] + broad[called], len(frames)
+
+
+def _likely(finder: Finder, window: HeldOutWindow, kinds: Sequence[Sequence[Settling]]) -> Iterator[dict[int, Plane]]:
+    """Of each frame to judge its likelihoods ``2 h w``, by how many frames on both sides are asked."""
+    num_beside = {way.num_beside for ways in kinds for way in ways}
+    num_frames, most = len(window.example.input), max(num_beside)
+    around = range(max(0, window.keep.start - most), min(num_frames, window.keep.stop + most))
+    looked = finder.look(window.example.input, around)
+    seen = {num: list(together(looked, num)) for num in num_beside}
+    for frame in window.keep:
+        yield {num: planes[frame - around.start] for num, planes in seen.items()}
 
 
 def _most_followed(counted: Mapping[Settling, Counts]) -> Settling | None:

@@ -31,17 +31,20 @@ class SeesBright(Finder):
     def __init__(self) -> None:
         super().__init__(offsets=(1,), widths=(4,))
         self.heights: set[int] = set()
+        self.num_looks = 0
 
     def look(self, frames: Tensor, keep: range) -> NDArray[np.float32]:
         self.heights.add(frames.shape[-2])
+        self.num_looks += len(keep)
         bright = frames[keep.start : keep.stop].amin(1).numpy()
         return np.stack((bright, np.zeros_like(bright)), 1)
 
 
-def kept(height: int = 16) -> KeptFinder:
+def kept(height: int = 16, num_beside: int = 0) -> KeptFinder:
     recipe = FinderRecipe(
         production="tiny", task="found", arguments={}, encoding="native", height=height,
-        above=0.6, least_px=3.0, join_px=0, broad=1.0, recall=0.93, precision=0.85, num_frames=12,
+        above=0.6, least_px=3.0, join_px=0, broad=1.0, num_beside=num_beside,
+        recall=0.93, precision=0.85, num_frames=12,
     )  # fmt: skip
     return KeptFinder(SeesBright(), recipe, "f" * 64)
 
@@ -88,6 +91,25 @@ def test_the_mask_of_numbered_frames_has_their_numbers(tmp_path: Path) -> None:
     assert names[0].endswith(".0001001.png") and len(names) == NUM_FRAMES
     given = tmp_path / "out" / "mask"
     deliver_shot(tmp_path / "plate", given, tmp_path / "again", KnownErrors(), CanBeFound(), SOURCE, settings())
+
+
+def test_frames_are_asked_together_wherever_windows_end_and_looked_at_once(tmp_path: Path) -> None:
+    codes = np.full((NUM_FRAMES, 32, 40, 3), 60, np.uint8)
+    codes[:, :, 8:12] = 250
+    # At the shot's start, and where a window ends: faint in one frame, and bright elsewhere in two.
+    for number in (1, 15):
+        codes[number, :, 8:12] = 140
+    codes[16, :, 28:32] = codes[0, :, 28:32] = 170
+    shot = write_movie(tmp_path / "shot.mkv", codes)
+    found = {}
+    for num_beside in (0, 1):
+        finder, folder = kept(num_beside=num_beside), tmp_path / str(num_beside)
+        deliver_shot(shot, "auto", folder, KnownErrors(), CanBeFound(), SOURCE, settings(), finder)
+        masks = np.asarray(open_reader(folder / "mask").window(0, NUM_FRAMES))[..., 0] > 0
+        found[num_beside] = [(bool(m[16, 10]), bool(m[16, 30])) for m in masks]
+        assert finder.finder.num_looks == NUM_FRAMES
+    alone = [(n not in (1, 15), n in (0, 16)) for n in range(NUM_FRAMES)]
+    assert found == {0: alone, 1: [(True, False)] * NUM_FRAMES}
 
 
 @pytest.mark.parametrize(("task", "remedy"), [(CanBeFound(), "finder.max_steps=null"), (NothingDamaged(), "")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from productions import panning_shot
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
-from interpositive.mini_models.finder import Counts, Finder, Settling, broad_part, count
+from interpositive.mini_models.finder import Counts, Finder, Settling, broad_part, count, together
 from interpositive.tasks.wire_removal import WireRemoval
 
 SMALL = {"offsets": (1,), "widths": (8, 8), "crop_px": 32, "crops_per_frame": 2, "frames_per_window": 3}
@@ -117,6 +118,69 @@ def test_settling_keeps_what_is_long_enough_and_likely() -> None:
     mask = Settling(0.6, 10.0).settle(likely, grey(likely))
     assert mask[2, 2:30].all() and mask.sum() == 28
     assert Settling(0.6).settle(likely, grey(likely))[14, 5:8].all()
+
+
+def seen(*fine: float) -> list[NDArray[np.float32]]:
+    """A pixel in so many frames, as likely fine; something broad is likelier from frame to frame."""
+    return [np.array([[[likely]], [[0.1 * number]]], np.float32) for number, likely in enumerate(fine)]
+
+
+def test_frames_are_asked_together_with_those_beside_them() -> None:
+    odds = np.array([-1.0, 3.0, 0.0, 2.0])
+    run = seen(*(1.0 / (1.0 + np.exp(-odds))))
+    agreed = np.stack(list(together(run, 1)))[:, 0, 0, 0]
+    expected = np.array([1.0, 2.0 / 3.0, 5.0 / 3.0, 1.0])
+    assert np.log(agreed / (1.0 - agreed)) == pytest.approx(expected, abs=1e-4), "at both ends of what there is"
+    assert [float(plane[1, 0, 0]) for plane in together(run, 1)] == [float(plane[1, 0, 0]) for plane in run]
+    assert all(np.array_equal(a, b) for a, b in zip(together(run, 0), run, strict=True))
+    assert next(together(seen(0.3), 1))[0, 0, 0] == pytest.approx(0.3)
+    assert [plane[0, 0, 0] for plane in together(seen(1.0, 0.0, 1.0), 1)][1] > 0.9, "what is certain can be outvoted"
+
+
+def test_a_wire_that_moves_by_more_than_its_width_stays() -> None:
+    moving = [np.full((2, 4, 12), 1e-6, np.float32) for _ in range(3)]
+    for number, plane in enumerate(moving):
+        plane[0, :, 4 * number : 4 * number + 2] = 0.98
+    for number, plane in enumerate(together(moving, 1)):
+        assert (plane[0, :, 4 * number : 4 * number + 2] > 0.7).all()
+        assert (np.delete(plane[0], [4 * number, 4 * number + 1], 1) < 0.02).all(), "and no other frame's is seen"
+    unsure = seen(1e-6, 0.6, 1e-6)
+    assert [*together(unsure, 1)][1][0, 0, 0] < 0.1, "what one frame alone takes for one is not"
+
+
+def test_frames_that_are_asked_together_are_not_held_for_long() -> None:
+    given = list[int]()
+
+    def looks() -> Iterator[NDArray[np.float32]]:
+        for number, plane in enumerate(seen(*[0.5] * 9)):
+            given.append(number)
+            yield plane
+
+    asked = [given[-1] for _ in together(looks(), 1)]
+    assert asked == [1, 2, 3, 4, 5, 6, 7, 8, 8]
+
+
+class Tells(Finder):
+    """How likely frames are is what they are; remembers which were looked at."""
+
+    def __init__(self) -> None:
+        super().__init__(**SMALL)
+        self.looked: list[range] = []
+
+    def look(self, frames: torch.Tensor, keep: range) -> NDArray[np.float32]:
+        self.looked.append(keep)
+        return np.stack([frames[n, :2].numpy() for n in keep])
+
+
+def test_a_frame_of_a_window_is_settled_by_those_beside_it_and_no_others() -> None:
+    frames = torch.rand((5, 3, 4, 6), generator=generator_from("frames"))
+    whole = list(together([frame[:2].numpy() for frame in frames], 1))
+    finder = Tells()
+    for number in range(5):
+        assert np.array_equal(Settling(num_beside=1).likely(finder, frames, number), whole[number])
+    assert finder.looked == [range(2), range(3), range(1, 4), range(2, 5), range(3, 5)]
+    assert np.array_equal(Settling().likely(finder, frames, 3), frames[3, :2].numpy())
+    assert finder.looked[-1] == range(3, 4)
 
 
 def test_a_pixel_beside_is_forgiven_and_two_are_not() -> None:

@@ -167,6 +167,26 @@ def test_lines_are_followed_where_they_are_long_and_that_finds_more() -> None:
     assert settling.patience_px == 0 and counts.recall < 0.6, "dirt is not followed"
 
 
+def test_ways_to_follow_ask_a_frame_together_with_those_beside_it() -> None:
+    line = drawn_on((slice(0, 96), slice(20, 22)), (slice(0, 96), slice(16, 26)))
+    planes = (line.example.input, line.example.mask, line.example.target)
+    twice = Example(*(torch.cat((p, p)) for p in planes), {"judged": torch.cat([line.example.condition["judged"]] * 2)})
+    likely = np.full((4, 2, 96, 96), 1e-5, np.float32)
+    # What is judged cannot tell a line from what is none; the frames beside it can.
+    likely[:, 0, :, 20:22] = 0.97
+    likely[1, 0, :, 20:22] = likely[1, 0, :, 60:62] = 0.5
+
+    class SaysByFrame(Says):
+        def look(self, frames: torch.Tensor, keep: range) -> NDArray[np.float32]:
+            return likely[keep.start : keep.stop]
+
+    window = replace(line, example=twice, keep=range(1, 2))
+    settling, counts, num_frames = choose_settling(SaysByFrame(likely), [window], long_lines=True)
+    assert settling.num_beside == 1 and (counts.recall, counts.precision, num_frames) == (1.0, 1.0, 1)
+    settling, counts, _ = choose_settling(SaysByFrame(likely), [window])
+    assert settling.num_beside == 0 and counts.precision == 0.5, "dust is on one frame"
+
+
 @pytest.mark.parametrize(("wrong_px", "finds_more"), [(20, True), (60, False)])
 def test_of_ways_to_follow_the_one_that_finds_most_while_it_is_right_often_enough(
     wrong_px: int, finds_more: bool
