@@ -89,7 +89,11 @@ def trained(board: Board, mini_model: str, production: HeldOut, output: Path, qu
     )
     run = output / "runs" / board.task / f"{production.name}_{mini_model}_{digest[:8]}"
     if not (run / RUN_RECORD_NAME).is_file():
-        is_whole, began = not run.exists(), (time.process_time(), time.perf_counter())
+        is_whole = not run.exists()
+        if is_whole:
+            # What another run prepared would be taken over, and not counted.
+            shutil.rmtree(output / "productions" / production.name / "prepared", ignore_errors=True)
+        began = time.process_time(), time.perf_counter()
         train_here(plain, run)
         if is_whole:
             # Preparing windows comes before a run's own clock starts, and a user waits for it too. It is all done in
