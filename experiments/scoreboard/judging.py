@@ -80,7 +80,10 @@ def training_keys(board: Board, mini_model: str, production: str, output: Path, 
 
 
 def trained(board: Board, mini_model: str, production: HeldOut, output: Path, quick: bool) -> Path:
-    """The run folder of a mini-model that learned the task from a production, trained unless it is there."""
+    """The run folder of a mini-model that learned the task from a production, trained unless it is there.
+
+    One at a time in an ``output`` folder: what is prepared for another is removed.
+    """
     keys = training_keys(board, mini_model, production.name, output, quick)
     plain = plain_config("train", keys)
     # Another configuration is another run; where things lie is no part of it.

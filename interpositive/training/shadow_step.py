@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental import _config as shape_settings
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
@@ -79,7 +80,9 @@ def take_shadow_step(shadow: MiniModel, batch: Example) -> ShadowStep:
     given = batch.to("meta")
     own = [*shadow.parameters(), *shadow.buffers(), *_tensors(given)]
     shadow.train().zero_grad(set_to_none=True)
-    with _attention_of_gpus(), _Ledger(own) as ledger:
+    # What looks at some of a mask's pixels only is taken to look at all: no step takes more.
+    every_pixel = shape_settings.patch(meta_nonzero_assume_all_nonzero=True)  # type: ignore[attr-defined]
+    with every_pixel, _attention_of_gpus(), _Ledger(own) as ledger:
         losses = shadow.losses(given, generator_from("shadow step"))
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
     shadow.zero_grad(set_to_none=True)
