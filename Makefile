@@ -31,7 +31,7 @@ demo: setup ## train, deliver and review on a rendered stage; the last line is t
 	@$(BIN)/interpositive demo
 
 test: check ## everything that must hold before a change is merged
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS)
+	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -q -n $(WORKERS)
 
 check: setup ## style, types and floors, without the tests
 	@$(BIN)/ruff check --quiet .
@@ -44,7 +44,7 @@ format: setup ## put the source into the one style
 	@$(BIN)/ruff format --quiet .
 
 walk: setup ## the whole road of a user, on the command line
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/walk
+	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -q tests/walk
 
 lock: ## resolve requirements/lock.txt anew; needs uv
 	uv pip compile pyproject.toml requirements/lock.in --extra dev --extra reports --extra generative --extra export --override requirements/lock.overrides \
