@@ -279,7 +279,7 @@ BARS: Sequence[Bar] = (
     ),
     *times(
         "missing_frames",
-        "counted for each frame that is made, and its flows are on 432 rows at any size",
+        "counted for each frame that is made, and its flows are on as many rows at any size",
         "half of the frames may be out before windows read as many to either side as they ever do",
     ),
     *(

@@ -13,7 +13,7 @@ from interpositive.functional.unmixing import level, unmix
 
 NUM_ALONG = 14
 _SAMPLES, _STEP_PX = 13, 2.0
-_REACH_PX = 12
+_REACH_PX = round(_STEP_PX * (_SAMPLES // 2))
 _DIRECTION_PX, _ACROSS_PX = 13, 11
 _LEAST_TOP = 0.01
 

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 from torch import Tensor, nn
 
 from interpositive.backbones.finder_network import FinderNetwork
@@ -276,12 +277,11 @@ def together(likely: Iterable[Plane], num_beside: int) -> Iterator[Plane]:
         if middle is not None:
             own, odds = middle
             agreed = np.mean([np.maximum(other[1], odds - _AGAINST) for other in near if other is not None], axis=0)
-            yield np.stack((1.0 / (1.0 + np.exp(-agreed)), own[1])).astype(np.float32)
+            yield np.stack((expit(agreed), own[1])).astype(np.float32)
 
 
 def _log_odds(likely: Plane) -> Plane:
-    clipped = np.clip(likely, 1e-6, 1.0 - 1e-6).astype(np.float64)
-    odds: Plane = np.log(clipped / (1.0 - clipped))
+    odds: Plane = logit(np.clip(likely, 1e-6, 1.0 - 1e-6).astype(np.float64))
     return odds
 
 

@@ -172,12 +172,12 @@ def keeping_loss(kept: Kept, filled: Tensor, final: Tensor, target: Tensor, judg
     has such a limit (Geman and McClure 1985), for what nothing can mend teaches nothing: by the result alone it would
     learn from the few pixels that are kept, first of all the wrong ones, and spoil the others until none is.
     """
-    without, mended = ((each - target).abs().mean(1, keepdim=True) for each in (filled, kept.mended))
-    gained = (without - mended).detach()
+    of_filling, of_mended = ((each - target).abs().mean(1, keepdim=True) for each in (filled, kept.mended))
+    gained = (of_filling - of_mended).detach()
     matters = gained.abs() / (gained.abs() + _MATTERS)
     wrong = matters * F.softplus(-torch.sign(gained) * kept.logit)
-    unmended = mended / (mended + _MATTERS)
-    return _CHOICE_SHARE * weighted_mean(wrong + unmended, judged) + charbonnier(final, target, judged)
+    mending = of_mended / (of_mended + _MATTERS)
+    return _CHOICE_SHARE * weighted_mean(wrong + mending, judged) + charbonnier(final, target, judged)
 
 
 def _depth(hole: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from interpositive.motion.line_contrast import brightness_of, contrast_speaks, sides_px
 from interpositive.motion.window_motion import Plane
@@ -43,7 +44,7 @@ def trace_lines(mask: NDArray[np.bool_], likely: Plane, picture: Plane, patience
     found = list(_curves(mask))
     if not found:
         return mask
-    odds = np.log(np.clip(likely, 1e-6, 1.0 - 1e-6) / np.clip(1.0 - likely, 1e-6, 1.0)).astype(np.float32)
+    odds = np.asarray(logit(np.clip(likely, 1e-6, 1.0 - 1e-6)), np.float32)
     needed = np.maximum(_ODDS_FLOOR, cv2.blur(odds, (_AROUND_PX, _AROUND_PX)) + _ODDS_MORE)
     evidence = np.clip(odds - needed, -1.0, 1.0).astype(np.float32)
     ground = _Ground(evidence, mask.astype(np.float32), brightness_of(picture))

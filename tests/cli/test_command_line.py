@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from interpositive._version import __version__
-from interpositive.cli.main import VERBS
+from interpositive.cli import hydra_app
+from interpositive.cli.main import VERBS, main
 
 ROOT = Path(__file__).resolve().parents[2]
 MANDATORY = {
@@ -50,6 +51,19 @@ class TestDoor:
         for ask in ((), ("--help",), ("-h",), ("help",)):
             ended = command(*ask)
             assert ended.code == 0 and all(f"  {verb}" in ended.out for verb in VERBS)
+
+    @pytest.mark.parametrize(("told", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+    def test_threads_sleep_while_they_wait_unless_told_otherwise(
+        self, monkeypatch: pytest.MonkeyPatch, told: str | None, expected: str
+    ) -> None:
+        monkeypatch.setattr(sys, "argv", ["interpositive", "inspect"])
+        monkeypatch.setenv("OMP_WAIT_POLICY", told or "")
+        if told is None:
+            monkeypatch.delenv("OMP_WAIT_POLICY")
+        seen = list[str | None]()
+        monkeypatch.setattr(hydra_app, "run_verb", lambda verb: seen.append(os.environ.get("OMP_WAIT_POLICY")))
+        main()
+        assert seen == [expected]
 
     def test_version(self, command: Any) -> None:
         assert command("--version").out.strip() == __version__
