@@ -119,7 +119,7 @@ def test_after_a_break_nobody_is_lost_and_nothing_is_confirmed_until_all_were_he
 
 
 RANK = """
-import sys, time
+import os, signal, sys, time
 from datetime import timedelta
 from pathlib import Path
 import torch
@@ -133,6 +133,9 @@ with watched_ranks(4.0) as watch:
     while not total:
         time.sleep(0.02)
         if rank == 0:
+            if (folder / "freeze").exists():
+                (folder / "freeze").unlink()
+                os.kill(os.getpid(), signal.SIGSTOP)
             watch.confirm()
             (folder / "published").write_text(str(time.time()))
         total[0] = (folder / "stop").exists()
@@ -164,7 +167,7 @@ def test_a_stopped_rank_ends_all_and_writes_nothing_when_it_wakes(tmp_path: Path
     first, second = start_ranks(tmp_path, 2)
     try:
         time.sleep(1.5)
-        first.send_signal(signal.SIGSTOP)
+        (tmp_path / "freeze").touch()
         began = time.monotonic()
         told = second.communicate(timeout=30)[1]
         assert time.monotonic() - began < 4.0 + 5.0
