@@ -31,7 +31,7 @@ demo: setup ## train, deliver and review on a rendered stage; the last line is t
 	@$(BIN)/interpositive demo
 
 test: check ## everything that must hold before a change is merged
-	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -q -n $(WORKERS)
+	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 check: setup ## style, types and floors, without the tests
 	@$(BIN)/ruff check --quiet .

@@ -21,6 +21,11 @@ from productions import TinyProduction, make_production
 from tiny_backbones import make_all
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: last, it would keep one worker busy and let the others wait."""
+    items.sort(key=lambda item: item.get_closest_marker("walk") is None)
+
+
 @pytest.fixture(scope="session")
 def material() -> Path:
     """The folder of real footage, or a skip that says where it was looked for."""

@@ -47,9 +47,9 @@ _ABOVE = (0.01, 0.02, 0.04, 0.08, 0.15, 0.25, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
 _LEAST_PX = (0.0, 8.0, 24.0)
 _JOIN_PX = (0, 41)
 _FOLLOWED = Settling(least_px=48.0, patience_px=24.0, num_beside=1)
-_FOLLOWED_ABOVE, _FOLLOWED_PRECISION = (0.25, 0.5, 0.8, 0.9, 0.95), 0.85
+_FOLLOWED_ABOVE = (0.25, 0.5, 0.8, 0.9, 0.95)
 """A wire is long, and what is called where there is none is mostly short. F is nearly the same from one likelihood to
-another, and its best is chance: of what is right a little oftener than has to be, what finds most is taken."""
+another, and its best is chance: of what is right often enough, what finds most is taken."""
 _FRAMES_PER_WINDOW = 2
 """More show the same wires again."""
 
@@ -183,7 +183,7 @@ def choose_settling(
     Of all ways that call at least 0.8 of their pixels rightly there it is the one with the best F in which recall
     counts twice; if there is none, the one with the best F1. What is broad is called by itself, and not at all where no
     likelihood calls it so rightly, for one false boom covers more than all dust; it is not counted then.
-    Where they are ``long_lines``, they are followed if that is right for 0.85 of its pixels, with the most recall.
+    Where they are ``long_lines``, they are followed if that is right as often, with the most recall.
     """
     kinds = [[Settling(a, least, join) for least in _LEAST_PX] for a, join in product(_ABOVE, _JOIN_PX)]
     if long_lines:
@@ -220,8 +220,8 @@ def _likely(finder: Finder, window: HeldOutWindow, kinds: Sequence[Sequence[Sett
 
 
 def _most_followed(counted: Mapping[Settling, Counts]) -> Settling | None:
-    """Of the ways that follow lines, and are right a little oftener than has to be, the one that finds most."""
-    right = [w for w, counts in counted.items() if w.patience_px and counts.precision >= _FOLLOWED_PRECISION]
+    """Of the ways that follow lines, and are right often enough, the one that finds most."""
+    right = [w for w, counts in counted.items() if w.patience_px and counts.precision >= _LEAST_PRECISION]
     return max(right, key=lambda way: (counted[way].met, counted[way].right), default=None)
 
 

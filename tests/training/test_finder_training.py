@@ -200,4 +200,4 @@ def test_of_ways_to_follow_the_one_that_finds_most_while_it_is_right_often_enoug
     likely[0, 94:, 30 : 30 + wrong_px] = 0.6
     settling, counts, _ = choose_settling(Says(likely), [line], long_lines=True)
     assert settling.patience_px and (settling.above < 0.6) == finds_more
-    assert (counts.recall == 1.0) == finds_more and counts.precision >= 0.85
+    assert (counts.recall == 1.0) == finds_more and counts.precision >= 0.8
