@@ -289,7 +289,8 @@ def lent_frames_of(example: Example) -> LentFrames | None:
     if "lent_frames" not in example.condition:
         return None
     pictures = rearrange(example.condition["lent_frames"].cpu(), "m c h w -> m h w c").numpy()
-    return LentFrames(pictures, example.condition["lent_homographies"].cpu().numpy())
+    are_known = "lent_are_known" in example.condition
+    return LentFrames(pictures, example.condition["lent_homographies"].cpu().numpy(), are_known)
 
 
 def _frames_and_masks(example: Example) -> tuple[NDArray[Any], Plane | Boolean]:

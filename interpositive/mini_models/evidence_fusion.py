@@ -35,7 +35,7 @@ class Shares:
     """How much of each candidate the prior takes and the learned choice takes (``b n 1 h w``); what else is known.
 
     ``prior`` and ``fused`` are what these make of the candidates, and ``residual`` is to be added to the latter.
-    ``score`` (``b n 1 h w``) and ``residual`` are what the networks say.
+    ``score`` (``b n 1 h w``) and ``residual`` are what the networks say, within their bounds.
     """
 
     of_prior: Tensor
@@ -71,6 +71,9 @@ class EvidenceFusion(nn.Module):
     ``error`` (how badly it fits, in code values) and ``gap`` (another measure of that, for the network alone)
     ``b n 1 h w``; ``words`` ``b n w`` and ``bias`` ``b n`` about each candidate as a whole. Candidates ``anchors``
     are shown to the residual network.
+
+    With ``most_swing`` what learned moves the log odds of a candidate by no more than that, against the mean of what
+    the prior takes, and of candidates ``made_up`` not at all. Without ``residual_widths`` there is no residual.
     """
 
     def __init__(
@@ -79,17 +82,24 @@ class EvidenceFusion(nn.Module):
         scorer_width: int,
         residual_widths: Sequence[int],
         temperature: float,
-        anchors: tuple[int, int],
+        anchors: Sequence[int],
+        *,
+        most_swing: float | None = None,
+        made_up: Sequence[int] = (),
     ) -> None:
         super().__init__()
-        if len(residual_widths) != 3:
-            raise ConfigError("mini_model.residual_widths are the widths of three levels", found=list(residual_widths))
+        self.residual: ResidualUNet | None = None
+        if residual_widths:
+            if len(residual_widths) != 3:
+                raise ConfigError(
+                    "mini_model.residual_widths are the widths of three levels", found=list(residual_widths)
+                )
+            first, second, third = residual_widths
+            self.residual = ResidualUNet(_NUM_RESIDUAL, (first, second, third))
         self.scorer = CandidateScorer(_NUM_FEATURES, num_words, scorer_width)
-        first, second, third = residual_widths
-        self.residual = ResidualUNet(_NUM_RESIDUAL, (first, second, third))
         self.log_temperature = nn.Parameter(torch.tensor(float(np.log(temperature))))
         self._initial_log_temperature = float(np.log(temperature))
-        self.anchors = list(anchors)
+        self.anchors, self.made_up, self.most_swing = list(anchors), list(made_up), most_swing
 
     def forward(self, bank: Mapping[str, Tensor]) -> Weighed:
         """Fuse the candidates of a batch of banks."""
@@ -112,21 +122,33 @@ class EvidenceFusion(nn.Module):
             unlike = 4.0 * (candidates[:, some] - prior[:, None])
             planes = bank["gap"][:, some].float(), 10.0 * error[:, some], weight[:, some], valid[:, some]
             scores.append(self.scorer(torch.cat((unlike, *planes), 2), words[:, some]))
-        score = torch.cat(scores, 1)
+        score = self._bounded(torch.cat(scores, 1), of_prior)
         share = self._of_learned(evidence, error, score)
         fused = (share * candidates).sum(1)
         spread = torch.sqrt((share * (candidates - fused[:, None]).square()).sum(1).mean(1, keepdim=True) + 1e-6)
         doubt = (share * error).sum(1)
-        sides = candidates[:, self.anchors] - fused[:, None]
-        residual = self.residual(torch.cat((fused, *sides.unbind(1), 5.0 * spread, 5.0 * doubt), 1))
+        residual = torch.zeros_like(fused)
+        if self.residual is not None:
+            sides = candidates[:, self.anchors] - fused[:, None]
+            residual = self.residual(torch.cat((fused, *sides.unbind(1), 5.0 * spread, 5.0 * doubt), 1))
         return Shares(of_prior, share, prior, fused, score, residual, torch.exp(-(doubt + spread) / _SURE))
 
-    def weigh_scored(self, bank: Mapping[str, Tensor], score: Tensor, residual: Tensor, certainty: Tensor) -> Shares:
-        """Weigh the candidates of a batch of banks by scores that were found on a smaller raster."""
+    def weigh_scored(self, bank: Mapping[str, Tensor], score: Tensor, certainty: Tensor) -> Shares:
+        """Weigh the candidates of a batch of banks by scores that were found on a smaller raster; no residual."""
         candidates, error, evidence = bank["candidates"].float(), bank["error"].float(), _evidence(bank)
         of_prior, share = self._of_prior(evidence, error), self._of_learned(evidence, error, score)
         prior, fused = ((each * candidates).sum(1) for each in (of_prior, share))
-        return Shares(of_prior, share, prior, fused, score, residual, certainty)
+        return Shares(of_prior, share, prior, fused, score, torch.zeros_like(fused), certainty)
+
+    def _bounded(self, score: Tensor, of_prior: Tensor) -> Tensor:
+        if self.most_swing is None:
+            return score
+        # What all scores have in common says nothing; left in, it would use up what they may differ by.
+        bounded = self.most_swing * torch.tanh((score - (of_prior * score).sum(1, keepdim=True)) / self.most_swing)
+        # Absolute errors prefer the sharper of two guesses, which is the worse.
+        is_made_up = torch.zeros_like(bounded[:1, :, :1, :1, :1])
+        is_made_up[:, self.made_up] = 1.0
+        return bounded * (1.0 - is_made_up)
 
     def _of_prior(self, evidence: Tensor, error: Tensor) -> Tensor:
         return torch.softmax(evidence - error * torch.exp(-error.new_tensor(self._initial_log_temperature)), 1)

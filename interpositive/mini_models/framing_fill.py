@@ -42,13 +42,14 @@ from interpositive.tasks.contract import Lack
 _BASELINES = (*FROM_ITSELF, *FROM_VIEWS)
 _BAND_ROWS, _BAND_MARGIN = 256, 48
 _TILE_PX = 256
-_LENT_SHARE, _FAR_ENOUGH = 0.5, 4
-"""In how many examples a frame that is that far off lends what lies beyond the border."""
+_LENT_SHARE, _MOST_LENT, _FAR_ENOUGH = 0.5, 4, 4
+"""In how many examples up to so many frames, all that far off, lend what lies beyond the border."""
+_MOST_SWING = 2.0
+"""By how much what learned may move log odds: where other takes lend it has met few of their likes."""
 _MEMORY_MIB = 192.0
 _BOUNDS: Bounds = {
     "offsets": (1, 1000),
     "scorer_width": (1, 1024),
-    "residual_widths": (1, 1024),
     "crop_px": (8, 4096),
     "crops_per_frame": (1, 256),
     "frames_per_window": (1, 1000),
@@ -69,8 +70,8 @@ class _Filled:
 class FramingFill(MiniModel):
     """Fusion of frames ``offsets`` before and after, and of what other takes lend, brought by the camera's motion.
 
-    ``crop_px``, ``crops_per_frame`` and ``frames_per_window`` shape what training draws. In half of that a frame lends
-    as another take may: learned without, the choice leaves what is lent.
+    ``crop_px``, ``crops_per_frame`` and ``frames_per_window`` shape what training draws. In half of that up to four
+    frames lend as other takes may: learned without, the choice leaves what is lent.
     In frames of more than ``motion_rows`` motion is found at that height, and frames of 405 rows and more are compared,
     and shown to the networks, on some 270; pixels are copied at the frames' own.
     """
@@ -84,7 +85,6 @@ class FramingFill(MiniModel):
         *,
         offsets: Sequence[int] = (1, 2, 4, 8, 12, 16, 24),
         scorer_width: int = 16,
-        residual_widths: Sequence[int] = (24, 48, 64),
         crop_px: int = 72,
         crops_per_frame: int = 3,
         frames_per_window: int = 4,
@@ -102,7 +102,10 @@ class FramingFill(MiniModel):
         self.crop_px, self.crops_per_frame, self.frames_per_window = crop_px, crops_per_frame, frames_per_window
         self.motion_rows = motion_rows
         self._memory = MotionMemory(_MEMORY_MIB)
-        self.fusion = EvidenceFusion(NUM_WORDS, scorer_width, residual_widths, temperature, (0, 1))
+        guesses = range(NUM_MADE_UP)
+        self.fusion = EvidenceFusion(
+            NUM_WORDS, scorer_width, (), temperature, (), most_swing=_MOST_SWING, made_up=guesses
+        )
 
     def prepare(self, example: Example, generator: torch.Generator) -> Sequence[Example]:
         """Crops of what was cropped off a few frames, each with all its candidates."""
@@ -118,13 +121,14 @@ class FramingFill(MiniModel):
             views = self._views(motion, frame)
             far = [source for source in range(len(whole)) if abs(source - frame) >= _FAR_ENOUGH]
             draws = torch.rand(2, generator=generator).tolist()
-            if far and draws[0] < _LENT_SHARE:
-                # As a wider take of the set-up would: a frame of the window that has its border.
-                source = far[int(draws[1] * len(far))]
-                shown = motion.brought_whole(frame, source, whole[source], untrue[source])
+            if draws[0] < _LENT_SHARE:
+                # As wider takes of the set-up would: frames of the window that have their borders.
                 picture, hole = motion.picture(frame), motion.hole(frame)
-                views.append(levelled(picture, hole, shown, self.reach_frames, source, 0))
-            bank = self._bank(motion, frame, views, half=True, num_lent=1)
+                places_of_far = torch.randperm(len(far), generator=generator)[: 1 + int(draws[1] * _MOST_LENT)]
+                for number, source in enumerate(far[place] for place in places_of_far.tolist()):
+                    shown = motion.brought_whole(frame, source, whole[source], untrue[source])
+                    views.append(levelled(picture, hole, shown, self.reach_frames, source, number))
+            bank = self._bank(motion, frame, views, half=True, num_lent=_MOST_LENT)
             for corner in crop_corners(judged[frame, 0] + 1e-6, self.crop_px, self.crops_per_frame, generator):
                 at = slice(frame, frame + 1)
                 prepared.append(crop_example(bank, example.target[at], judged[at], corner, self.crop_px))
@@ -210,7 +214,7 @@ class FramingFill(MiniModel):
                 weighed, lending = self._weighed(motion, number, box, near, bank, found, extended)
             for name in (name for name in methods if name not in _BASELINES):
                 is_prior = name == "prior"
-                picture = weighed.prior if is_prior else weighed.fused + weighed.residual
+                picture = weighed.prior if is_prior else weighed.fused
                 pixels.take(rearrange(picture[0].numpy(), "c h w -> h w c"), results[name].picture, box)
                 pixels.take(weighed.certainty[0, 0].numpy(), results[name].sure, box)
                 share = (weighed.of_prior if is_prior else weighed.of_learned)[0, :, 0]
@@ -230,8 +234,7 @@ class FramingFill(MiniModel):
     ) -> tuple[Shares, list[int]]:
         """Fusion of a part of a frame by what was found on a smaller raster; and which frames lend, which come last.
 
-        Candidates are weighed and copied at their own size; how badly they fit, their scores and the residual are
-        enlarged.
+        Candidates are weighed and copied at their own size; how badly they fit and their scores are enlarged.
         """
         raster = motion.shown
 
@@ -257,8 +260,8 @@ class FramingFill(MiniModel):
             "weight": bank["weight"][None, index, :, :1, :1],
             "bias": bank["bias"][None, index],
         }
-        score, residual = enlarged(found.score[0, index, 0])[None, :, None], enlarged(found.residual[0])[None]
-        given = (torch.from_numpy(each) for each in (score, residual, enlarged(found.certainty[0])[None]))
+        score = enlarged(found.score[0, index, 0])[None, :, None]
+        given = (torch.from_numpy(each) for each in (score, enlarged(found.certainty[0])[None]))
         device = self.device
         weighed = self.fusion.weigh_scored(
             {name: value.to(device) for name, value in part.items()}, *(each.to(device) for each in given)

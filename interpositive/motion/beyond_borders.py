@@ -107,7 +107,8 @@ class BorderMotion:
     def lent_to(self, target: int) -> Iterator[tuple[int, Seen]]:
         """Frames of other takes as the camera of ``target`` would see them, with their numbers; see :meth:`brought`.
 
-        Those are left out that differ from what ``target`` shows by more than half of its own variance.
+        Those are left out that differ from what ``target`` shows by more than half of its own variance, unless it is
+        known that they may lend.
         """
         for number in () if self.lent is None else self.lent.lent_to(target):
             compared, seen = (self._raster_of_lent(number, raster) for raster in (self.raster, self.shown))
@@ -117,6 +118,9 @@ class BorderMotion:
             found = self._exact(target, shown, nothing, self.lent.homography(target, number), compared)
             nothing = np.zeros(seen.shape, bool)
             brought = self._seen(self._lent(number, seen, as_picture=True), nothing, found, seen)
+            if self.lent.are_known:
+                yield number, brought
+                continue
             overlap = brought.known & _well_inside(self.hole(target))
             if overlap.sum() > _LEAST_OVERLAP_PX:
                 own = self.picture(target)[overlap]

@@ -55,11 +55,12 @@ class LentFrames:
     """Frames ``m h w 3`` of other takes, at the raster and level of a window of ``t`` frames.
 
     ``homographies`` (``t m 3 3``) carry pixels of a frame of the window to those of a lent one; NaN where the two do
-    not show the same.
+    not show the same. ``are_known`` says that it is known of frames so lined up that they may lend.
     """
 
     frames: Plane
     homographies: NDArray[np.float64]
+    are_known: bool = False
 
     def lent_to(self, frame: int) -> list[int]:
         """Which of them show what a frame of the window shows."""

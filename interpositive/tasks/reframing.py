@@ -47,7 +47,7 @@ class Reframing(Task):
     name = "reframing"
     lacks: ClassVar[Lack] = "borders"
     asks: ClassVar[type[Asked]] = FramingAsked
-    trying_out: ClassVar[TryingOut] = TryingOut(long_side_px=PIXELS_PX)
+    trying_out: ClassVar[TryingOut] = TryingOut(long_side_px=PIXELS_PX, tie_db=0.1)
 
     def __init__(self, *, kept_share: Sequence[float] = (0.65, 0.9)) -> None:
         given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
@@ -102,10 +102,10 @@ class Reframing(Task):
     def hold_out(
         self, request: Example, keep: range, generator: torch.Generator, shift_share: tuple[float, float]
     ) -> Example | None:
-        """The shot's own border, laid over what all its frames show, which is enlarged to the frame's size.
+        """The shot's own border, as much smaller as it must be to be laid over what all its frames show.
 
-        So what is tried has the shape of what is wanted. None where the frames ``keep`` have no border, or nothing is
-        shown by all frames.
+        So what is tried has the shape of what is wanted, and its truth is the plate's own pixels. None where the frames
+        ``keep`` have no border, or nothing is shown by all frames.
         """
         del generator, shift_share
         height, width = request.mask.shape[-2:]
@@ -119,19 +119,21 @@ class Reframing(Task):
         inner_height, inner_width = max(round(share * height), 1), max(round(share * width), 1)
         top, left = top + (down - inner_height) // 2, left + (across - inner_width) // 2
         inner = (..., slice(top, top + inner_height), slice(left, left + inner_width))
-        truth = functional.interpolate(request.input[inner], (height, width), mode="bilinear")
+        # Nothing is resampled: what is soft would favour methods that average.
+        truth = request.input[inner]
         # Turned frames leave gaps in their corners.
-        gaps = functional.interpolate(request.mask[inner], (height, width), mode="bilinear") > 0
-        judged = torch.zeros_like(request.mask)
-        judged[keep.start : keep.stop] = ((request.mask > 0) & ~gaps)[keep.start : keep.stop].float()
+        gaps = request.mask[inner] > 0
+        border = functional.interpolate((request.mask > 0).float(), (inner_height, inner_width), mode="nearest")
+        judged = torch.zeros_like(border)
+        judged[keep.start : keep.stop] = ((border > 0) & ~gaps)[keep.start : keep.stop].float()
         if not judged.any():
             return None
-        mask = torch.where(gaps, 1.0, request.mask)
+        mask = torch.where(gaps, 1.0, border)
         condition = {"judged": judged}
         if f"{LENT}_frames" in request.condition:
-            scale_x, scale_y = inner_width / width, inner_height / height
-            offset_x, offset_y = left + 0.5 * scale_x - 0.5, top + 0.5 * scale_y - 0.5
-            enlarged = torch.tensor([[scale_x, 0.0, offset_x], [0.0, scale_y, offset_y], [0.0, 0.0, 1.0]])
+            corner = torch.tensor([[1.0, 0.0, left], [0.0, 1.0, top], [0.0, 0.0, 1.0]], dtype=torch.float64)
             condition |= {name: value for name, value in request.condition.items() if name.startswith(LENT)}
-            condition[f"{LENT}_homographies"] = request.condition[f"{LENT}_homographies"] @ enlarged.double()
+            condition[f"{LENT}_homographies"] = request.condition[f"{LENT}_homographies"] @ corner
+            # The middle, where people stand and move, must not say that the take is of another set.
+            condition[f"{LENT}_are_known"] = torch.ones(())
         return Example(torch.where(mask > 0, 0.0, truth), mask, truth, condition)
