@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from interpositive.functional.boxes import box_mean
 from interpositive.functional.unmixing import level, unmix
 
 NUM_ALONG = 14
@@ -61,7 +62,8 @@ def measures_along(plate: Tensor, hole: Tensor, filled: Tensor, prefill: Tensor,
     far, bridged_far, unevenness, most, of_plate, of_filling = (whole[..., i][:, None] for i in range(6))
     cover = whole[..., 6:].permute(0, 3, 1, 2)
     by_filling, by_bridge = (unmix(plate - each, each, cover) for each in (filled, prefill))
-    top = F.max_pool2d(far, _ACROSS_PX, stride=1, padding=_ACROSS_PX // 2)
+    rows = F.max_pool2d(far, (1, _ACROSS_PX), stride=1, padding=(0, _ACROSS_PX // 2))
+    top = F.max_pool2d(rows, (_ACROSS_PX, 1), stride=1, padding=(_ACROSS_PX // 2, 0))
     measures = (
         8.0 * far,
         8.0 * bridged_far,
@@ -83,12 +85,9 @@ def measures_along(plate: Tensor, hole: Tensor, filled: Tensor, prefill: Tensor,
 
 def _direction(depth: Tensor) -> tuple[Tensor, Tensor]:
     """Cosine and sine of the way a hole takes, ``b 1 h w``: across it depth changes most (Bigun and Granlund 1987)."""
-    smooth = F.pad(F.avg_pool2d(depth, 3, stride=1, padding=1), (1, 1, 1, 1), mode="replicate")
+    smooth = F.pad(box_mean(depth, 3), (1, 1, 1, 1), mode="replicate")
     right = smooth[..., 1:-1, 2:] - smooth[..., 1:-1, :-2]
     down = smooth[..., 2:, 1:-1] - smooth[..., :-2, 1:-1]
-    xx, yy, xy = (
-        F.avg_pool2d(each, _DIRECTION_PX, stride=1, padding=_DIRECTION_PX // 2)
-        for each in (right * right, down * down, right * down)
-    )
+    xx, yy, xy = (box_mean(each, _DIRECTION_PX) for each in (right * right, down * down, right * down))
     along = 0.5 * torch.atan2(2.0 * xy, xx - yy) + 0.5 * torch.pi
     return torch.cos(along), torch.sin(along)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from interpositive.backbones.plate_judge import PlateJudge
+from interpositive.functional.boxes import box_mean
 from interpositive.functional.unmixing import level, unmix
 from interpositive.mini_models.along_hole import NUM_ALONG, measures_along
 from interpositive.objectives.pixel import charbonnier, weighted_mean
@@ -127,7 +128,7 @@ def measures(plate: Tensor, hole: Tensor, beside: Beside) -> tuple[list[Tensor],
     unlike, seen = beside.unlike_views()
     found = [
         8.0 * distance,
-        8.0 * F.avg_pool2d(distance, 3, stride=1, padding=1),
+        8.0 * box_mean(distance, 3),
         8.0 * (apart * hole).mean(1, keepdim=True),
         8.0 * bridged_distance,
         by_filling.share,
@@ -156,12 +157,12 @@ def measures(plate: Tensor, hole: Tensor, beside: Beside) -> tuple[list[Tensor],
 
 def _mean_near(planes: Tensor, weight: Tensor, size_px: int) -> Tensor:
     """The weighted mean of ``b c h w`` in a square around each pixel; near 0 where nothing has weight."""
-    total, count = (F.avg_pool2d(each, size_px, stride=1, padding=size_px // 2) for each in (planes * weight, weight))
-    return total / (count + 1e-4)
+    return box_mean(planes * weight, size_px) / (box_mean(weight, size_px) + 1e-4)
 
 
 def _largest(planes: Tensor, size_px: int) -> Tensor:
-    return F.max_pool2d(planes, size_px, stride=1, padding=size_px // 2)
+    rows = F.max_pool2d(planes, (1, size_px), stride=1, padding=(0, size_px // 2))
+    return F.max_pool2d(rows, (size_px, 1), stride=1, padding=(size_px // 2, 0))
 
 
 def keeping_loss(kept: Kept, filled: Tensor, final: Tensor, target: Tensor, judged: Tensor) -> Tensor:

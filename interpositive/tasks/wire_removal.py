@@ -87,16 +87,17 @@ class WireRemoval(Removal):
         height, width = clean.shape[1:3]
         scale = height / 1080.0
         flows = _step_flows(clean)
+        smooth = [np.asarray(cv2.blur(flow, (9, 9)), np.float32) for flow in flows]
         wires = []
         for _ in range(int(random.integers(self.num_wires[0], self.num_wires[1] + 1))):
             hold = _HOLDS[int(random.choice(len(_HOLDS), p=self.holds))]
             upper, lower = _upper_end(random, height, width), _lower_end(random, flows, hold, height, width)
-            foot = _track(flows, lower, hold)
+            foot = _track(smooth, lower, hold)
             if hold == "performer":
                 # The traveller overhead follows the performer, so that the wire stays near upright.
                 head = upper + random.uniform(0.6, 1.0) * (foot - lower)
             else:
-                head = _track(flows, upper, hold)
+                head = _track(smooth, upper, hold)
             ends = np.stack([head, foot], axis=1)
             low, high = np.log(self.width_px_at_1080)
             bright = random.random() < self.bright_share
@@ -154,13 +155,12 @@ def _lower_end(
     return np.asarray(tries[int(random.choice(len(tries), p=likely / likely.sum()))], np.float64)
 
 
-def _track(flows: Sequence[NDArray[np.float32]], start: NDArray[np.float64], hold: str) -> NDArray[np.float64]:
-    """Follow a point from the middle of the window to both of its ends."""
-    num_frames = len(flows) + 1
+def _track(smooth: Sequence[NDArray[np.float32]], start: NDArray[np.float64], hold: str) -> NDArray[np.float64]:
+    """Follow a point from the middle of the window to both of its ends, by flows that are smooth."""
+    num_frames = len(smooth) + 1
     track = np.tile(start, (num_frames, 1))
     if hold == "frame":
         return track
-    smooth = [np.asarray(cv2.blur(flow, (9, 9)), np.float32) for flow in flows]
     middle = num_frames // 2
     for t in range(middle, num_frames - 1):
         track[t + 1] = track[t] + _velocity(smooth[t], track[t], hold)

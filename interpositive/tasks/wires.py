@@ -21,6 +21,9 @@ Points = NDArray[np.float32]
 _SUPERSAMPLING = 4
 _SHIFT_BITS = 4
 _NUM_CURVE_POINTS = 48
+_BEHIND_PX = 7
+_SHADOW_SIGMA_PX, _SHADOW_REACH_PX = 1.2, 6.0
+"""OpenCV's Gaussian of floats ends at four sigmas."""
 
 
 @dataclass(frozen=True)
@@ -49,38 +52,42 @@ class Wire:
 
 
 def catenary(start: NDArray[np.float64], end: NDArray[np.float64], sag: float, num_points: int) -> Points:
-    """A hanging wire from start to end as ``n 2`` pixels (y grows downward), drooping ``sag`` times the span.
+    """A hanging wire from start to end (``... 2``) as ``... n 2`` pixels (y grows downward), drooping ``sag`` times the
+    span.
 
     ``y = a cosh(x / a)``, with its depth normalised so that ``sag`` 0 is a tense straight line.
     """
     s = np.linspace(0.0, 1.0, num_points)
-    line = start[None, :] * (1.0 - s[:, None]) + end[None, :] * s[:, None]
-    span = float(np.hypot(*(end - start)))
+    line = start[..., None, :] * (1.0 - s[:, None]) + end[..., None, :] * s[:, None]
+    across = end - start
+    span = np.hypot(across[..., 0], across[..., 1])
     steepness = 0.5 + 2.0 * sag
     droop = (np.cosh(steepness) - np.cosh(steepness * (2.0 * s - 1.0))) / (np.cosh(steepness) - 1.0)
-    line[:, 1] += sag * span * droop
+    line[..., 1] += (sag * span)[..., None] * droop
     return line.astype(np.float32)
 
 
-def wire_curve(wire: Wire, time: float) -> Points:
-    """The wire's centre line at a (fractional) frame of its window, ``n 2`` pixels."""
+def wire_curves(wire: Wire, times: NDArray[np.float64]) -> Points:
+    """The wire's centre lines at (fractional) frames ``m`` of its window, ``m n 2`` pixels."""
     last = wire.ends.shape[0] - 1
-    lower = int(np.clip(np.floor(time), 0, max(0, last - 1)))
-    upper = min(lower + 1, last)
-    share = time - lower if upper > lower else 0.0
+    lower = np.clip(np.floor(times), 0, max(0, last - 1)).astype(int)
+    upper = np.minimum(lower + 1, last)
+    share = np.where(upper > lower, times - lower, 0.0).astype(np.float32)[:, None, None]
     ends = wire.ends[lower].astype(np.float64) + share * (wire.ends[upper] - wire.ends[lower])
-    curve = catenary(ends[0], ends[1], wire.sag, _NUM_CURVE_POINTS)
-    direction = ends[1] - ends[0]
-    normal = np.array([-direction[1], direction[0]]) / max(1e-6, float(np.hypot(*direction)))
+    curves = catenary(ends[:, 0], ends[:, 1], wire.sag, _NUM_CURVE_POINTS)
+    direction = ends[:, 1] - ends[:, 0]
+    length = np.maximum(1e-6, np.hypot(direction[:, 0], direction[:, 1]))
+    normal = np.stack((-direction[:, 1], direction[:, 0]), 1) / length[:, None]
     s = np.linspace(0.0, 1.0, _NUM_CURVE_POINTS)
     for mode, (amplitude, frequency, phase) in enumerate(wire.swing, start=1):
-        offset = amplitude * np.sin(mode * np.pi * s) * np.cos(2.0 * np.pi * (frequency * time + phase))
-        curve += (offset[:, None] * normal[None, :]).astype(np.float32)
-    return curve
+        beat = np.cos(2.0 * np.pi * (frequency * times + phase))
+        offset = amplitude * np.sin(mode * np.pi * s) * beat[:, None]
+        curves += (offset[..., None] * normal[:, None, :]).astype(np.float32)
+    return curves
 
 
-def draw_coverage(curves: Sequence[Points], width_px: float, height: int, width: int) -> NDArray[np.float32]:
-    """Anti-aliased coverage of a line, averaged over sub-frame curves: ``h w`` in [0, 1].
+def draw_coverage(curves: Points | Sequence[Points], width_px: float, height: int, width: int) -> NDArray[np.float32]:
+    """Anti-aliased coverage of a line, averaged over sub-frame curves ``m n 2``: ``h w`` in [0, 1].
 
     Drawn at four times the raster with fixed-point ends and averaged down, so
     that a line thinner than a pixel covers in proportion to its width.
@@ -89,19 +96,37 @@ def draw_coverage(curves: Sequence[Points], width_px: float, height: int, width:
     wanted = width_px * scale
     drawn = 0
     total = np.zeros((height, width), np.float32)
-    canvas = np.zeros((height * scale, width * scale), np.uint8)
-    for number, curve in enumerate(curves, start=1):
+    limit = float(1 << 20)
+    fixed = np.rint(((np.stack(curves) + 0.5) * scale - 0.5) * (1 << _SHIFT_BITS))
+    points = np.clip(fixed, -limit, limit).astype(np.int32)
+    rows, columns = near_curves(points / float(scale << _SHIFT_BITS), 0.5 * width_px + 2.0, height, width)
+    part = total[rows, columns]
+    if not part.size:
+        return total
+    points -= np.array([columns.start, rows.start], np.int32) * (scale << _SHIFT_BITS)
+    canvas = np.zeros((part.shape[0] * scale, part.shape[1] * scale), np.uint8)
+    for number, curve in enumerate(points, start=1):
         # OpenCV draws an even thickness one sub-pixel too wide, so two of them take turns to meet the width on average.
         thickness = max(2, 2 * ceil((wanted * number - drawn - 1.0) / 2.0 - 1e-6))
         drawn += thickness + 1
         canvas[:] = 0
-        fixed = np.rint(((curve + 0.5) * scale - 0.5) * (1 << _SHIFT_BITS))
-        limit = float(1 << 20)
-        points = np.clip(fixed, -limit, limit).astype(np.int32)
-        cv2.polylines(canvas, [points[:, None, :]], False, 255, thickness, cv2.LINE_8, _SHIFT_BITS)
-        total += cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+        cv2.polylines(canvas, [curve[:, None, :]], False, 255, thickness, cv2.LINE_8, _SHIFT_BITS)
+        part += cv2.resize(canvas, part.shape[::-1], interpolation=cv2.INTER_AREA)
     thinning = min(1.0, wanted * len(curves) / drawn)
-    return total * (thinning / (255.0 * len(curves)))
+    part *= thinning / (255.0 * len(curves))
+    return total
+
+
+def near_curves(curves: NDArray[np.floating], margin_px: float, height: int, width: int) -> tuple[slice, slice]:
+    """Rows and columns of a frame that curves ``... xy`` come so near to; empty ones if none do."""
+    if not curves.size:
+        return slice(0), slice(0)
+    low, high = (find(curves.reshape(-1, 2), 0) for find in (np.min, np.max))
+    columns, rows = (
+        slice(int(np.clip(np.floor(first - margin_px), 0, size)), int(np.clip(np.ceil(last + margin_px) + 1, 0, size)))
+        for first, last, size in zip(low, high, (width, height), strict=True)
+    )
+    return rows, columns
 
 
 def draw_wires(
@@ -117,21 +142,33 @@ def draw_wires(
     coverage = np.zeros((num_frames, height, width), np.float32)
     offsets = (np.arange(num_subframes) + 0.5) / num_subframes - 0.5
     for index in range(num_frames):
-        picture = damaged[index]
         for wire in wires:
-            curves = [wire_curve(wire, index + shutter * float(offset)) for offset in offsets]
-            alpha = draw_coverage(curves, wire.width_px, height, width)
+            curves = wire_curves(wire, index + shutter * offsets)
+            middle = curves[len(curves) // 2]
             if wire.shadow is not None:
-                _cast_shadow(picture, coverage[index], curves[len(curves) // 2], wire)
+                _cast_shadow(damaged[index], coverage[index], middle, wire)
+            # What is far from the wire stays as it is.
+            box = near_curves(curves, 0.5 * wire.width_px + 2.0, height, width)
+            alpha = draw_coverage(curves, wire.width_px, height, width)[box] * wire.opacity
             if not alpha.any():
                 continue
-            alpha = alpha * wire.opacity
-            behind = cv2.blur(picture, (7, 7))
-            colour = behind * wire.shade * np.asarray(wire.tint, np.float32)
-            colour += _glint(wire, curves[len(curves) // 2], index, height, width)[..., None]
+            picture = damaged[index][box]
+            colour = _blurred_part(damaged[index], box) * wire.shade * np.asarray(wire.tint, np.float32)
+            colour += _glint(wire, middle, index, box, height, width)[..., None]
             picture[:] = picture * (1.0 - alpha[..., None]) + np.clip(colour, 0.0, 1.0) * alpha[..., None]
-            np.maximum(coverage[index], alpha, out=coverage[index])
+            covered = coverage[index][box]
+            np.maximum(covered, alpha, out=covered)
     return np.clip(damaged, min(0.0, float(frames.min())), max(1.0, float(frames.max()))), coverage
+
+
+def _blurred_part(picture: NDArray[np.float32], box: tuple[slice, slice]) -> NDArray[np.float32]:
+    """A part of a frame ``h w 3``, blurred as the whole frame is."""
+    reach = _BEHIND_PX // 2
+    wider = [slice(max(0, part.start - reach), part.stop + reach) for part in box]
+    rows, columns = (
+        slice(part.start - wide.start, part.stop - wide.start) for part, wide in zip(box, wider, strict=True)
+    )
+    return np.asarray(cv2.blur(picture[wider[0], wider[1]], (_BEHIND_PX, _BEHIND_PX))[rows, columns], np.float32)
 
 
 def _cast_shadow(picture: NDArray[np.float32], coverage: NDArray[np.float32], curve: Points, wire: Wire) -> None:
@@ -139,19 +176,26 @@ def _cast_shadow(picture: NDArray[np.float32], coverage: NDArray[np.float32], cu
     dx, dy, strength = wire.shadow
     height, width = coverage.shape
     moved = curve + np.array([dx, dy], np.float32)
-    soft = cv2.GaussianBlur(draw_coverage([moved], wire.width_px * 1.5, height, width), (0, 0), 1.2) * strength
-    picture *= 1.0 - soft[..., None]
+    cast = draw_coverage(moved[None], wire.width_px * 1.5, height, width)
+    box = near_curves(moved, 0.75 * wire.width_px + 2.0 + _SHADOW_REACH_PX, height, width)
+    if not cast[box].any():
+        return
+    soft = cv2.GaussianBlur(cast, (0, 0), _SHADOW_SIGMA_PX)[box] * strength
+    picture[box] *= 1.0 - soft[..., None]
     visible = np.where(soft > 0.01, np.minimum(1.0, soft * 4.0), 0.0)
-    np.maximum(coverage, visible, out=coverage)
+    np.maximum(coverage[box], visible, out=coverage[box])
 
 
-def _glint(wire: Wire, curve: Points, index: int, height: int, width: int) -> NDArray[np.float32]:
+def _glint(
+    wire: Wire, curve: Points, index: int, box: tuple[slice, slice], height: int, width: int
+) -> NDArray[np.float32]:
+    rows, columns = box
     if wire.glint <= 0.0:
-        return np.zeros((height, width), np.float32)
+        return np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.float32)
     place = (wire.glint_place + wire.glint_speed * index) % 1.0
     x, y = curve[round(place * (len(curve) - 1))]
     radius = 0.12 * float(np.hypot(width, height))
-    ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
+    ys, xs = np.mgrid[rows, columns].astype(np.float32)
     distance = np.square(xs - x) + np.square(ys - y)
     return np.asarray(wire.glint * np.exp(-distance / (2.0 * radius * radius)), np.float32)
 

@@ -122,6 +122,50 @@ def test_a_border_hole_continues_what_is_beside_it() -> None:
     assert psnr(thin_plate_fill(damaged, hole), picture, hole) > 24
 
 
+def dense_solution(picture: Picture, hole: Hole, tension: float) -> NDArray[np.float64]:
+    """The same equations pixel by pixel, by elimination."""
+    height, width = hole.shape
+    number = {tuple(place): i for i, place in enumerate(np.argwhere(hole))}
+    bending = {(0, 0): 20.0, **dict.fromkeys([(0, 1), (1, 0), (0, -1), (-1, 0)], -8.0)}
+    bending |= dict.fromkeys([(1, 1), (1, -1), (-1, 1), (-1, -1)], 2.0)
+    bending |= dict.fromkeys([(0, 2), (2, 0), (0, -2), (-2, 0)], 1.0)
+    pulling = {(0, 0): 4.0, **dict.fromkeys([(0, 1), (1, 0), (0, -1), (-1, 0)], -1.0)}
+    matrix, said = np.zeros((len(number), len(number))), np.zeros((len(number), 3))
+    for (y, x), row in number.items():
+        for (dy, dx), weight in bending.items():
+            total = weight + tension * pulling.get((dy, dx), 0.0)
+            there = _mirrored(y + dy, height), _mirrored(x + dx, width)
+            if there in number:
+                matrix[row, number[there]] += total
+            else:
+                said[row] -= total * picture[there]
+    return np.linalg.solve(matrix, said)
+
+
+def _mirrored(place: int, length: int) -> int:
+    place = abs(place)
+    return 2 * (length - 1) - place if place >= length else place
+
+
+@pytest.mark.parametrize("tension", [0.02, 2.0])
+def test_pieces_of_a_hole_are_solved_for_exactly_at_edges_and_corners_too(tension: float) -> None:
+    hole = wire_hole(3)
+    hole[:4, :3] = hole[-2:, 20:] = hole[10:13, -1] = hole[30, 3] = hole[28, 4] = True
+    picture = np.random.default_rng(1).random((HEIGHT, WIDTH, 3)).astype(np.float32)
+    known = picture[~hole]
+    wanted = dense_solution(picture, hole, tension).clip(known.min(0), known.max(0))
+    np.testing.assert_allclose(thin_plate_values(picture, hole, (tension,))[0], wanted, atol=1e-6)
+
+
+def test_what_is_thin_beside_something_thick_is_solved_for_in_full() -> None:
+    hole = thick_hole()
+    picture = np.random.default_rng(2).random((*hole.shape, 3)).astype(np.float32)
+    full, nested = (thin_plate_values(picture, hole, (0.02,), nested=each)[0] for each in (False, True))
+    thin = (np.mgrid[0:120, 0:160][1] < 30)[hole]
+    np.testing.assert_array_equal(nested[thin], full[thin])
+    assert not np.array_equal(nested, full)
+
+
 def thick_hole() -> Hole:
     ys, xs = np.mgrid[0:120, 0:160]
     hole: Hole = ((ys - 60) ** 2 + (xs - 85) ** 2 < 45**2) | (np.abs(xs - 20) < 3)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from productions import panning_shot
 
-from interpositive.tasks.wires import Wire, catenary, coverage_to_mask, draw_coverage, draw_wires, wire_curve
+from interpositive.tasks.wires import Wire, catenary, coverage_to_mask, draw_coverage, draw_wires, wire_curves
 
 HEIGHT, WIDTH = 64, 96
 
@@ -64,6 +65,26 @@ def test_a_line_covers_its_width_times_its_length(width_px: float, ends: tuple[t
     assert coverage.sum() == pytest.approx(width_px * length, rel=0.02)
 
 
+@pytest.mark.parametrize(
+    "ends", [((20.3, -5.0), (70.0, 70.0)), ((-900.0, 30.0), (990.0, 41.0)), ((12.0, 8.0), (15.0, 9.0))]
+)
+def test_a_line_is_drawn_as_on_the_whole_frame(ends: tuple[tuple[float, float], ...]) -> None:
+    curves = np.stack([catenary(*np.asarray(ends), 0.1, 48) + shift for shift in (0.0, 1.3, 2.1)])
+    whole = np.zeros((HEIGHT, WIDTH), np.float32)
+    for curve, thickness in zip(curves, (8, 6, 6), strict=True):
+        canvas = np.zeros((4 * HEIGHT, 4 * WIDTH), np.uint8)
+        points = np.rint(((curve + 0.5) * 4 - 0.5) * 16).astype(np.int32)
+        cv2.polylines(canvas, [points[:, None]], False, 255, thickness, cv2.LINE_8, 4)
+        whole += cv2.resize(canvas, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    assert whole.any()
+    np.testing.assert_allclose(draw_coverage(curves, 1.9, HEIGHT, WIDTH), whole * (22.8 / 23) / 765, rtol=1e-5)
+
+
+def test_a_line_that_is_nowhere_near_the_frame_covers_nothing() -> None:
+    curve = catenary(np.array([300.0, -20.0]), np.array([310.0, 90.0]), 0.0, 48)
+    assert not draw_coverage(curve[None], 3.0, HEIGHT, WIDTH).any()
+
+
 def test_a_line_lies_where_it_is_drawn() -> None:
     for x in (30.0, 30.25, 30.5, 30.75):
         coverage = draw_coverage([catenary(np.array([x, -20.0]), np.array([x, 90.0]), 0.0, 48)], 2.0, HEIGHT, WIDTH)
@@ -87,7 +108,7 @@ def test_the_shutter_widens_a_moving_wire_and_not_a_still_one() -> None:
 
 def test_a_swing_moves_the_middle_and_not_the_ends() -> None:
     swinging = wire([[48.0, 0.0], [48.0, 60.0]], num_frames=8, swing=((5.0, 0.25, 0.0),))
-    curves = [wire_curve(swinging, time) for time in (0.0, 1.0, 2.0)]
+    curves = wire_curves(swinging, np.array([0.0, 1.0, 2.0]))
     for curve in curves:
         np.testing.assert_allclose(curve[[0, -1]], [[48.0, 0.0], [48.0, 60.0]], atol=1e-3)
     middles = [curve[24, 0] - 48.0 for curve in curves]
@@ -97,9 +118,9 @@ def test_a_swing_moves_the_middle_and_not_the_ends() -> None:
 
 def test_between_frames_the_ends_are_between_theirs() -> None:
     ends = np.array([[[0.0, 0.0], [0.0, 50.0]], [[10.0, 0.0], [20.0, 50.0]]], np.float32)
-    curve = wire_curve(wire(ends), 0.25)
+    curve = wire_curves(wire(ends), np.array([0.25]))[0]
     np.testing.assert_allclose(curve[[0, -1]], [[2.5, 0.0], [5.0, 50.0]], atol=1e-3)
-    np.testing.assert_allclose(wire_curve(wire(ends), 1.0)[-1], [20.0, 50.0], atol=1e-3)
+    np.testing.assert_allclose(wire_curves(wire(ends), np.array([1.0]))[0, -1], [20.0, 50.0], atol=1e-3)
 
 
 def test_only_what_is_covered_changes_and_wires_without_shadow_change_nothing_else() -> None:
