@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from interpositive.motion.line_responses import line_responses
+from interpositive.motion.line_responses import PieceMeans, line_responses, piece_kernel
 
 
 @pytest.mark.parametrize("angle", [0.0, 33.0, 90.0, 147.0])
@@ -42,3 +42,14 @@ def test_a_long_line_is_as_good_between_two_directions(angle: float) -> None:
     ends = [tuple(int(v) for v in np.rint(16 * (64 + side * 120 * along))) for side in (-1, 1)]
     plane = cv2.line(np.zeros((128, 128), np.float32), ends[0], ends[1], 1.0, 3, cv2.LINE_AA, 4)
     assert line_responses(plane, 61, 2.5)[0][60:68, 60:68].max() > 0.7
+
+
+@pytest.mark.parametrize("shape", [(54, 96), (51, 83), (20, 30)])
+@pytest.mark.parametrize(("length_px", "width_px"), [(5, 2.0), (15, 1.5), (31, 4.0)])
+def test_means_over_pieces_are_what_filtering_gives(shape: tuple[int, int], length_px: int, width_px: float) -> None:
+    plane = np.random.default_rng(0).random(shape).astype(np.float32)
+    means = PieceMeans(plane, length_px, width_px)
+    for angle in (0.0, 0.4, 1.6, 2.9):
+        kernel = piece_kernel(length_px, width_px, angle)
+        filtered = cv2.filter2D(plane, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE)
+        np.testing.assert_allclose(means.along(angle), filtered, atol=1e-6)
