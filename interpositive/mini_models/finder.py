@@ -145,9 +145,7 @@ class Finder(nn.Module):
         Whether something broad is called fine besides, or the other way, is not asked, and the Dice loss asks for
         something broad only where it is: without any, all that it does is to disturb what is fine.
         """
-        crops = torch.cat((example.input.float(), example.mask, example.condition["found"]), 2)[:, 0]
-        views = torch.stack([self._view(crop, generator) for crop in crops])
-        evidence, certain, both = views[:, :-3], views[:, -3:-2], views[:, -2:]
+        evidence, certain, both = self._views(example, generator)
         logits = self.network(evidence).flatten(0, 1)[:, None]
         found = both.flatten(0, 1)[:, None]
         certain = (certain * (1.0 - both.flip(1))).flatten(0, 1)[:, None]
@@ -159,25 +157,28 @@ class Finder(nn.Module):
         # Sums over both kinds.
         return {"cross_entropy": 2.0 * weighted_mean(entropy, certain), "dice": 2.0 * (missed * asked).mean()}
 
-    def _view(self, crop: Tensor, generator: torch.Generator) -> Tensor:
-        """A part of a crop (evidence, where it is certain, what is there), as it could have been filmed too.
+    def _views(self, example: Example, generator: torch.Generator) -> list[Tensor]:
+        """Of each crop a part, as it could have been filmed too: evidence, where it is certain, and what is there.
 
         A production's few wires hang in few directions, dark or bright; learned as they are, others are missed.
         """
-        height, width = crop.shape[-2:]
+        fields = [example.input[:, 0], example.mask[:, 0], example.condition["found"][:, 0]]
+        height, width = example.input.shape[-2:]
         side = min(self.view_px, height, width)
-        aside_y, aside_x, flip_x, flip_y, turn, negative = torch.rand(6, generator=generator).tolist()
-        top, left = int(aside_y * (height - side + 1)), int(aside_x * (width - side + 1))
-        view = crop[:, top : top + side, left : left + side]
-        if flip_x < 0.5:
-            view = view.flip(-1)
-        if flip_y < 0.5:
-            view = view.flip(-2)
-        if turn < self.turned_share:
-            view = view.transpose(-1, -2)
-        if negative < self.negative_share:
-            view = torch.cat((negative_evidence(view[:-3], self.offsets), view[-3:]))
-        return view
+        # Written where the network reads: copies of copies are a sixth of a step.
+        views = [torch.empty(*field.shape[:2], side, side, device=field.device) for field in fields]
+        for number in range(len(example.input)):
+            aside_y, aside_x, flip_x, flip_y, turn, negative = torch.rand(6, generator=generator).tolist()
+            top, left = int(aside_y * (height - side + 1)), int(aside_x * (width - side + 1))
+            mirrored = [axis for axis, draw in ((-1, flip_x), (-2, flip_y)) if draw < 0.5]
+            for field, seen in zip(fields, views, strict=True):
+                view = field[number, :, top : top + side, left : left + side].flip(mirrored)
+                if turn < self.turned_share:
+                    view = view.transpose(-1, -2)
+                if negative < self.negative_share and seen is views[0]:
+                    view = negative_evidence(view, self.offsets)
+                seen[number] = view
+        return views
 
     @torch.no_grad()
     def look(self, frames: Tensor, keep: range) -> Plane:

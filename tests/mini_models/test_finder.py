@@ -88,15 +88,20 @@ def test_the_same_generator_prepares_the_same_and_it_learns(example: Example) ->
 def test_a_step_sees_crops_from_every_side_and_in_negative() -> None:
     finder = Finder(**{**SMALL, "view_px": 16}, negative_share=0.5)
     num = finder.network.stem[0].in_channels
-    crop = torch.zeros(num + 3, 24, 32)
-    crop[0], crop[-3] = 0.3, 1.0
-    crop[-1, :, 3:5] = 1.0
-    views = [finder._view(crop, generator_from("view", n)) for n in range(40)]
-    assert all(view.shape[1:] == (16, 16) for view in views)
-    turned = [bool(view[-1].any(1).all()) for view in views if view[-1].any()]
+    found = torch.zeros(2, 24, 32)
+    found[1, :, 3:5] = 1.0
+    crops = Example(
+        torch.full((40, 1, num, 24, 32), 0.3).half(),
+        torch.ones(40, 1, 1, 24, 32),
+        None,
+        {"found": found.expand(40, 1, 2, 24, 32)},
+    )
+    evidence, certain, both = finder._views(crops, generator_from("view"))
+    assert all(view.shape[-2:] == (16, 16) and view.dtype == torch.float32 for view in (evidence, certain, both))
+    turned = [bool(view[1].any(1).all()) for view in both if view[1].any()]
     assert len(turned) < 40 and 0.2 < sum(turned) / len(turned) < 0.8, "elsewhere in the crop, upright or lying"
-    assert {round(view[0].mean().item(), 3) for view in views} == {0.3, -0.3}
-    assert all((view[-3] == 1).all() and view[-2:].min() >= 0 for view in views), "the truth is never in negative"
+    assert {round(view[0].mean().item(), 2) for view in evidence} == {0.3, -0.3}
+    assert (certain == 1).all() and both.min() >= 0, "the truth is never in negative"
 
 
 def test_pieces_of_a_wire_are_joined_before_short_ones_are_dropped() -> None:
