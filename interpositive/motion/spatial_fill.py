@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -102,8 +102,8 @@ def _thick_parts(hole: Hole) -> Hole:
 class _Equations(NamedTuple):
     """One for each point: weights by ``row`` and ``column`` of bending and of pulling, and what known pixels say."""
 
-    row: NDArray[np.int32]
-    column: NDArray[np.int32]
+    row: NDArray[Any]
+    column: NDArray[Any]
     bending: NDArray[np.float64]
     pulling: NDArray[np.float64]
     known: NDArray[np.float64]

@@ -97,7 +97,7 @@ def draw_coverage(curves: Points | Sequence[Points], width_px: float, height: in
     drawn = 0
     total = np.zeros((height, width), np.float32)
     limit = float(1 << 20)
-    fixed = np.rint(((np.stack(curves) + 0.5) * scale - 0.5) * (1 << _SHIFT_BITS))
+    fixed = np.rint(((np.asarray(curves) + 0.5) * scale - 0.5) * (1 << _SHIFT_BITS))
     points = np.clip(fixed, -limit, limit).astype(np.int32)
     rows, columns = near_curves(points / float(scale << _SHIFT_BITS), 0.5 * width_px + 2.0, height, width)
     part = total[rows, columns]
