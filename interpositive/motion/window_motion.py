@@ -38,7 +38,7 @@ Found = TypeVar("Found")
 STIFF_TENSION = 0.02
 SLACK_TENSION = 2.0
 _TENSIONS = STIFF_TENSION, SLACK_TENSION
-_FAR_APART = 4
+_FAR_APART = 2
 """Of frames so far apart large frames' flow is found coarsely."""
 _FLOWS_MIB = 48.0
 _CLEAR = 0.05
