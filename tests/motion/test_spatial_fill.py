@@ -157,6 +157,15 @@ def test_pieces_of_a_hole_are_solved_for_exactly_at_edges_and_corners_too(tensio
     np.testing.assert_allclose(thin_plate_values(picture, hole, (tension,))[0], wanted, atol=1e-6)
 
 
+def test_a_piece_too_wide_for_bands_is_solved_for_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    hole = wire_hole(3) | block_hole()
+    hole[30:38, 40:] = True
+    picture = np.random.default_rng(3).random((HEIGHT, WIDTH, 3)).astype(np.float32)
+    in_bands = thin_plate_values(picture, hole, (0.02,))[0]
+    monkeypatch.setattr("interpositive.motion.spatial_fill._WIDEST", 8)
+    np.testing.assert_allclose(thin_plate_values(picture, hole, (0.02,))[0], in_bands, atol=1e-6)
+
+
 def test_what_is_thin_beside_something_thick_is_solved_for_in_full() -> None:
     hole = thick_hole()
     picture = np.random.default_rng(2).random((*hole.shape, 3)).astype(np.float32)
