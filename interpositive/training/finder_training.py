@@ -48,8 +48,8 @@ _LEAST_PX = (0.0, 8.0, 24.0)
 _JOIN_PX = (0, 41)
 _FOLLOWED = Settling(least_px=48.0, patience_px=24.0, num_beside=1)
 _FOLLOWED_ABOVE = (0.25, 0.5, 0.8, 0.9, 0.95)
-"""A wire is long, and what is called where there is none is mostly short. F is nearly the same from one likelihood to
-another, and its best is chance: of what is right often enough, what finds most is taken."""
+"""A wire is long, and what is called where there is none is mostly short. Held-out recall and F are nearly the same
+from one likelihood to another, and their best is chance: the lowest that is right often enough is taken."""
 _FRAMES_PER_WINDOW = 2
 """More show the same wires again."""
 
@@ -183,7 +183,7 @@ def choose_settling(
     Of all ways that call at least 0.8 of their pixels rightly there it is the one with the best F in which recall
     counts twice; if there is none, the one with the best F1. What is broad is called by itself, and not at all where no
     likelihood calls it so rightly, for one false boom covers more than all dust; it is not counted then.
-    Where they are ``long_lines``, they are followed if that is right as often, with the most recall.
+    Where they are ``long_lines``, they are followed if that is right as often, from the lowest likelihood.
     """
     kinds = [[Settling(a, least, join) for least in _LEAST_PX] for a, join in product(_ABOVE, _JOIN_PX)]
     if long_lines:
@@ -203,7 +203,7 @@ def choose_settling(
     broad = defaultdict[Settling, Counts](Counts)
     for above, (likely, _, wanted, drawn, areas) in product(_ABOVE, frames):
         broad[Settling(broad=above)] += count(Settling(broad=above).areas(likely[0][1]), wanted & areas, drawn)
-    best = _most_followed(fine) or _best(fine) or max(fine, key=lambda way: fine[way].f_score())
+    best = _followed(fine) or _best(fine) or max(fine, key=lambda way: fine[way].f_score())
     called = _best(broad) or Settling()
     return replace(best, broad=called.broad), fine[best] + broad[called], len(frames)
 
@@ -219,10 +219,10 @@ def _likely(finder: Finder, window: HeldOutWindow, kinds: Sequence[Sequence[Sett
         yield {num: planes[frame - around.start] for num, planes in seen.items()}
 
 
-def _most_followed(counted: Mapping[Settling, Counts]) -> Settling | None:
-    """Of the ways that follow lines, and are right often enough, the one that finds most."""
-    right = [w for w, counts in counted.items() if w.patience_px and counts.precision >= _LEAST_PRECISION]
-    return max(right, key=lambda way: (counted[way].met, counted[way].right), default=None)
+def _followed(counted: Mapping[Settling, Counts]) -> Settling | None:
+    """Of the ways that follow lines, and are right often enough, the one that begins at the lowest likelihood."""
+    right = [way for way, counts in counted.items() if way.patience_px and counts.precision >= _LEAST_PRECISION]
+    return min(right, key=lambda way: way.above, default=None)
 
 
 def _best(counted: Mapping[Settling, Counts]) -> Settling | None:

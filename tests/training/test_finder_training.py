@@ -188,9 +188,7 @@ def test_ways_to_follow_ask_a_frame_together_with_those_beside_it() -> None:
 
 
 @pytest.mark.parametrize(("wrong_px", "finds_more"), [(20, True), (60, False)])
-def test_of_ways_to_follow_the_one_that_finds_most_while_it_is_right_often_enough(
-    wrong_px: int, finds_more: bool
-) -> None:
+def test_of_ways_to_follow_the_lowest_start_while_it_is_right_often_enough(wrong_px: int, finds_more: bool) -> None:
     line = drawn_on((slice(0, 96), slice(20, 22)), (slice(0, 96), slice(16, 26)))
     # Pieces that continue nothing: a likely one, another, and one where nothing is.
     line.example.input[:, :, 0:60, 70:72] = 0.2
