@@ -7,6 +7,8 @@ import errno
 import os
 import re
 import sys
+import threading
+from _thread import interrupt_main
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,7 @@ from interpositive.errors import ConfigError, InterpositiveError
 from interpositive.records.publishing import storage_error
 
 EXIT_INTERRUPTED = 130
+_AGAIN_SECONDS = 0.05
 _DISK_REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG}
 _NAMED_KEY = re.compile(r"(?:Could not override|Key|Could not delete from config\.) '([^']+)'")
 
@@ -30,7 +33,8 @@ _NAMED_KEY = re.compile(r"(?:Could not override|Key|Could not delete from config
 def reported(verb: str, config_folder: Path) -> Iterator[None]:
     """End what goes wrong inside as ``SystemExit`` with the message printed; other exceptions pass through."""
     try:
-        yield
+        with _no_interrupt_lost():
+            yield
     except (HydraException, OmegaConfBaseException) as error:
         raise _ended(verb, as_config_error(error, verb, config_folder)) from None
     except YAMLError as error:
@@ -48,6 +52,27 @@ def reported(verb: str, config_folder: Path) -> Iterator[None]:
         if found is None:
             raise
         raise _ended(verb, found) from None
+
+
+@contextmanager
+def _no_interrupt_lost() -> Iterator[None]:
+    """Ctrl-C that comes where no exception can leave, as in a finaliser, is told and forgotten: have it come again."""
+    tell = sys.unraisablehook
+
+    def tell_or_again(unraised: sys.UnraisableHookArgs) -> None:
+        if issubclass(unraised.exc_type, KeyboardInterrupt):
+            # From here it could not leave either.
+            again = threading.Timer(_AGAIN_SECONDS, interrupt_main)
+            again.daemon = True
+            again.start()
+        else:
+            tell(unraised)
+
+    sys.unraisablehook = tell_or_again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = tell
 
 
 def as_mistake(error: Exception) -> InterpositiveError | None:

@@ -165,6 +165,23 @@ def test_interrupting_a_real_command_leaves_neither_traceback_nor_result(tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_an_interrupt_where_no_exception_can_leave_comes_again() -> None:
+    class Finalised:
+        def __del__(self) -> None:
+            raise KeyboardInterrupt
+
+    # Whoever started this may have it ignore the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    told = sys.unraisablehook
+    try:
+        with pytest.raises(SystemExit) as ended, reported("soundstage", ROOT / "conf"):
+            Finalised()
+            time.sleep(10)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.value.code == EXIT_INTERRUPTED and sys.unraisablehook is told
+
+
 def test_a_nested_wrong_value_is_named_in_full() -> None:
     with pytest.raises(ConfigError, match=r"production\.split\.seed"):
         read_config(ProductionConfig, {"name": "x", "workspace": "y", "split": {"seed": "soon"}}, "production")
