@@ -134,7 +134,7 @@ def times(task: str, at_540: str = "", growth: str = "") -> list[Bar]:
             "≤ 300 s of training at 384 x 216 on two cores",
             cost("train", "two_cores"),
             most=300.0,
-            why="by one thread beside another busy one; more than half is the finder's: windows, 700 steps, its choice",
+            why="by one thread beside others that are busy; half is the finder's: windows, 700 steps, its choice",
         ),
         Bar(
             task,
