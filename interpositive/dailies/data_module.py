@@ -196,7 +196,8 @@ class ProductionDataModule(lightning.LightningDataModule):
         The digest is over the notes beside the windows, which :meth:`prepare_data` found true of the windows' bytes.
         """
         if not self.prepared:
-            # Nothing was left to train.
+            # Nothing was left to train, and since then windows may have been cleared away.
+            self.prepare_data()
             self.setup("fit")
         prepared = self.prepared[split]
         return {

@@ -1,4 +1,4 @@
-"""Means over squares, in a few additions whatever their size."""
+"""Means and maxima over squares, by rows and then columns."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ def box_mean(planes: Tensor, size_px: int) -> Tensor:
     half = size_px // 2
     padded = F.pad(planes, (half, half, half, half))
     return _sums(_sums(padded, size_px, -1), size_px, -2) / size_px**2
+
+
+def box_max(planes: Tensor, size_px: int) -> Tensor:
+    """The largest of ``... h w`` in a square of an odd size around each pixel, as ``max_pool2d`` gives it."""
+    rows = F.max_pool2d(planes, (1, size_px), stride=1, padding=(0, size_px // 2))
+    return F.max_pool2d(rows, (size_px, 1), stride=1, padding=(size_px // 2, 0))
 
 
 def _sums(planes: Tensor, num: int, dim: int) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from interpositive.functional.boxes import box_mean
+from interpositive.functional.boxes import box_max, box_mean
 from interpositive.functional.unmixing import level, unmix
 
 NUM_ALONG = 14
@@ -62,8 +62,7 @@ def measures_along(plate: Tensor, hole: Tensor, filled: Tensor, prefill: Tensor,
     far, bridged_far, unevenness, most, of_plate, of_filling = (whole[..., i][:, None] for i in range(6))
     cover = whole[..., 6:].permute(0, 3, 1, 2)
     by_filling, by_bridge = (unmix(plate - each, each, cover) for each in (filled, prefill))
-    rows = F.max_pool2d(far, (1, _ACROSS_PX), stride=1, padding=(0, _ACROSS_PX // 2))
-    top = F.max_pool2d(rows, (_ACROSS_PX, 1), stride=1, padding=(_ACROSS_PX // 2, 0))
+    top = box_max(far, _ACROSS_PX)
     measures = (
         8.0 * far,
         8.0 * bridged_far,

@@ -40,7 +40,7 @@ from interpositive.records.bounds import Bounds, refuse_outside
 from interpositive.tasks.contract import Lack
 
 _BASELINES = (*FROM_ITSELF, *FROM_VIEWS)
-_BAND_ROWS, _BAND_MARGIN = 256, 48
+_BAND_ROWS, _BAND_MARGIN = 256, 16
 _TILE_PX = 256
 _LENT_SHARE, _MOST_LENT, _FAR_ENOUGH = 0.5, 4, 4
 """In how many examples up to so many frames, all that far off, lend what lies beyond the border."""
@@ -274,7 +274,7 @@ class FramingFill(MiniModel):
         height = bank["candidates"].shape[-2]
         bands = []
         for top in range(0, height, _BAND_ROWS):
-            # Whole cells of the network's coarsest level, so that bands meet without a seam.
+            # As far as a score looks, so that bands meet without a seam.
             first, last = max(0, top - _BAND_MARGIN), min(height, top + _BAND_ROWS + _BAND_MARGIN)
             band = {k: (v[..., first:last, :] if v.ndim > 2 else v)[None].to(device) for k, v in bank.items()}
             rows = slice(top - first, min(height, top + _BAND_ROWS) - first)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from interpositive.backbones.plate_judge import PlateJudge
-from interpositive.functional.boxes import box_mean
+from interpositive.functional.boxes import box_max, box_mean
 from interpositive.functional.unmixing import level, unmix
 from interpositive.mini_models.along_hole import NUM_ALONG, measures_along
 from interpositive.objectives.pixel import charbonnier, weighted_mean
@@ -116,7 +116,7 @@ def measures(plate: Tensor, hole: Tensor, beside: Beside) -> tuple[list[Tensor],
     outside = 1.0 - hole
     depth = _depth(hole)
     rings = [hole * ((depth > at / _DEPTH_PX) & (depth <= (at + 1.5) / _DEPTH_PX)).to(hole.dtype) for at in (0.5, 1.5)]
-    top = _largest(depth, _ACROSS_PX)
+    top = box_max(depth, _ACROSS_PX)
     relative = depth / (top + 1e-4)
     core = hole * relative**6
     cover = _mean_near(plate, core, _NEAR_PX)
@@ -158,11 +158,6 @@ def measures(plate: Tensor, hole: Tensor, beside: Beside) -> tuple[list[Tensor],
 def _mean_near(planes: Tensor, weight: Tensor, size_px: int) -> Tensor:
     """The weighted mean of ``b c h w`` in a square around each pixel; near 0 where nothing has weight."""
     return box_mean(planes * weight, size_px) / (box_mean(weight, size_px) + 1e-4)
-
-
-def _largest(planes: Tensor, size_px: int) -> Tensor:
-    rows = F.max_pool2d(planes, (1, size_px), stride=1, padding=(0, size_px // 2))
-    return F.max_pool2d(rows, (size_px, 1), stride=1, padding=(size_px // 2, 0))
 
 
 def keeping_loss(kept: Kept, filled: Tensor, final: Tensor, target: Tensor, judged: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Means over squares are what pooling gives."""
+"""Means and maxima over squares are what pooling gives."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from interpositive.functional.boxes import box_mean
+from interpositive.functional.boxes import box_max, box_mean
 
 
 @pytest.mark.parametrize("size_px", [1, 3, 5, 7, 9, 11, 13, 15])
-def test_a_box_mean_is_average_pooling(size_px: int) -> None:
-    planes = torch.rand(2, 3, 21, 17, generator=torch.Generator().manual_seed(size_px))
+def test_they_are_average_and_max_pooling(size_px: int) -> None:
+    planes = torch.randn(2, 3, 21, 17, generator=torch.Generator().manual_seed(size_px))
     pooled = F.avg_pool2d(planes, size_px, stride=1, padding=size_px // 2)
     torch.testing.assert_close(box_mean(planes, size_px), pooled, atol=1e-6, rtol=1e-6)
+    assert torch.equal(box_max(planes, size_px), F.max_pool2d(planes, size_px, stride=1, padding=size_px // 2))
 
 
 def test_where_there_is_nothing_near_the_mean_is_nothing() -> None:

@@ -56,13 +56,15 @@ def test_a_view_that_fits_worse_than_what_would_be_made_up_is_not_joined_to() ->
 
 
 def test_bands_of_a_tall_raster_meet_without_a_seam() -> None:
-    frames = torch.from_numpy(panning_shot(6, 4, 400, 96, (2.0, 0.0), actor=False).transpose(0, 3, 1, 2).copy())
+    frames = torch.from_numpy(panning_shot(6, 4, 400, 96, (8.0, 0.0), actor=False).transpose(0, 3, 1, 2).copy())
+    # Grain, so that it matters which frame is taken.
+    frames = (frames + 0.05 * torch.randn(frames.shape, generator=torch.Generator().manual_seed(1))).clamp(0, 1)
     mask = torch.zeros_like(frames[:, :1])
     mask[..., :16] = 1
     model = FramingFill(offsets=(1, 2))
     torch.manual_seed(0)
     with torch.no_grad():
-        model.fusion.scorer.last.weight.normal_(0, 0.1)
+        model.fusion.scorer.last.weight.normal_(0, 10.0)
     motion_bank = {}
 
     def seen(bank: dict[str, torch.Tensor]) -> object:
@@ -74,7 +76,7 @@ def test_bands_of_a_tall_raster_meet_without_a_seam() -> None:
     (result,) = model.restore(Example(frames * (1 - mask), mask), range(1, 2), ["trained"]).values()
     with torch.no_grad():
         whole = model.fusion({name: value[None] for name, value in motion_bank.items()}).final[0].clamp(0, 1)
-    assert (result.frames[0] - whole)[..., :16].abs().max() < 1e-4
+    assert (result.frames[0] - whole)[..., :16].abs().max() < 1e-5
 
 
 def test_large_frames_are_copied_at_their_own_size_and_read_as_codes() -> None:

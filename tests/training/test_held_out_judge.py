@@ -78,7 +78,7 @@ def test_wherever_it_is_cut_a_run_ends_the_same(
 
 
 def test_a_run_that_gains_nothing_stops_says_so_and_is_not_taken_up_again(
-    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    train: Train, tmp_path: Path, prepared_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = held_out_judge.measure_window
 
@@ -98,6 +98,8 @@ def test_a_run_that_gains_nothing_stops_says_so_and_is_not_taken_up_again(
     before = outcome(tmp_path)
     (tmp_path / "run.json").unlink()
     shutil.rmtree(tmp_path / "archive")
+    # What was prepared may have been cleared away: it is made again, for the record names it.
+    shutil.rmtree(prepared_folder)
     with monkeypatch.context() as patch:
         cut_at(8, patch)
         train(tmp_path, stop_after=1, checkpoint_every=4)
