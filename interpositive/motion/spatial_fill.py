@@ -24,8 +24,9 @@ _BIHARMONIC[1, 1] = _BIHARMONIC[1, 3] = _BIHARMONIC[3, 1] = _BIHARMONIC[3, 3] = 
 _LAPLACE = np.zeros((5, 5))
 _LAPLACE[1:4, 1:4] = ((0.0, -1.0, 0.0), (-1.0, 4.0, -1.0), (0.0, -1.0, 0.0))
 _CROSS = np.ones((3, 3), np.uint8)
-_WIDEST = 160
-"""Pieces with wider bands take less time, and much less memory, by a sparse method."""
+_WIDEST = 64
+"""Pieces with much wider bands take less time and memory by a sparse method. And OpenBLAS takes threads for products of
+more than 64^3, which spin: beside another process that does so, for a hundred times as long."""
 _THICK = 0.85
 """Above that share of pixels that are solved for, bands of all take less time."""
 

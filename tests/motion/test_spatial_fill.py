@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -164,6 +167,30 @@ def test_a_piece_too_wide_for_bands_is_solved_for_as_well(monkeypatch: pytest.Mo
     in_bands = thin_plate_values(picture, hole, (0.02,))[0]
     monkeypatch.setattr("interpositive.motion.spatial_fill._WIDEST", 8)
     np.testing.assert_allclose(thin_plate_values(picture, hole, (0.02,))[0], in_bands, atol=1e-6)
+
+
+SIDE_BY_SIDE = """
+import time
+import numpy as np
+from interpositive.motion.spatial_fill import thin_plate_values
+ys, xs = np.mgrid[0:216, 0:384]
+hole = np.zeros((216, 384), bool)
+for width in range(2, 30, 2):
+    hole |= np.abs(xs - 13 * width) <= width / 2
+picture = np.random.default_rng(0).random((216, 384, 3)).astype(np.float32)
+began = time.process_time()
+for _ in range(4):
+    thin_plate_values(picture, hole, (0.02, 1.0))
+print(time.process_time() - began)
+"""
+
+
+def test_processes_that_bridge_side_by_side_do_not_hinder_each_other() -> None:
+    # As users run it, who say nothing of threads.
+    free = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    command = [sys.executable, "-c", SIDE_BY_SIDE]
+    both = [subprocess.Popen(command, env=free, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert all(float(each.communicate(timeout=300)[0]) < 10.0 for each in both)
 
 
 def test_what_is_thin_beside_something_thick_is_solved_for_in_full() -> None:
