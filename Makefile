@@ -22,8 +22,9 @@ $(VENV)/.ready: requirements/lock.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
 	  echo "Python could not make a virtual environment; on Debian or Ubuntu install python3-venv" >&2; exit 2; }
 	@echo "installing locked packages into $(VENV) (some minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/lock.txt
-	@$(BIN)/python -m pip install --quiet '$(TORCH)'
+	@$(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements/lock.txt
+	@$(BIN)/python -m pip install --quiet --no-compile '$(TORCH)'
+	@$(BIN)/python -m compileall -qq -j $(WORKERS) $(VENV)/lib || true  # some packages hold files for other Pythons
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 

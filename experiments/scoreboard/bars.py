@@ -52,9 +52,9 @@ class Bar:
 
 
 def stage(shots: Shots, rig: str = "") -> list[ShotMeasures]:
-    """Shots of the soundstage, of one kind of camera if that is named."""
-    scenes = [scene for scene, kind in RIGS.items() if kind == rig] if rig else list(RIGS)
-    return [shot for shot in shots if any(shot.name.startswith(f"stage_{scene}") for scene in scenes)]
+    """Shots of the soundstages, of one kind of camera if that is named."""
+    scenes = {scene for scene, kind in RIGS.items() if rig in ("", kind)}
+    return [shot for shot in shots if shot.name.startswith("stage_") and scenes & set(shot.name.split("_"))]
 
 
 def real(shots: Shots) -> list[ShotMeasures]:

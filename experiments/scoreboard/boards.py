@@ -15,10 +15,13 @@ from own_measures import GainJitter, GainLeft, MiddleFrames, Sharpness
 from interpositive.metrics.contract import MakeMetric
 from interpositive.tasks.flicker import DRAWS
 
-# The soundstage at a seed that no other study looks at, and real shots: a walk, a locked-off park and a locked-off
-# room. Each movie is a production of its own, learned from its other frames.
+# The soundstage at a seed that no other study looks at; two more pans, on stages of the next seeds, as bars ask for
+# pans; and real shots: a walk, a locked-off park and a locked-off room. Each movie is a production of its own, learned
+# from its other frames.
 PRODUCTIONS = (
     HeldOut("stage", ("12A", "27", "31B", "44C"), 4100),
+    HeldOut("stage_4101", ("12A",), 4101),
+    HeldOut("stage_4102", ("12A",), 4102),
     HeldOut("gopro_hero7", source="clips/gopro_hero7.mp4", first=60),
     HeldOut("sam2_juggle", source="clips/sam2_juggle.mp4", first=20),
     HeldOut("intel_room_people", source="clips/intel_room_people.mp4", first=80),

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import torch
 from bars import Costs
-from boards import Board
+from boards import PRODUCTIONS, Board
 from judging import SEED, held_out, plain_config
 from numpy.typing import NDArray
 
@@ -62,10 +62,11 @@ def finding(board: Board, runs: Sequence[Path], output: Path) -> Costs:
 
     ``false_alarms`` is the share of frames with nothing drawn in which something is found.
     """
+    staged = {production.name for production in PRODUCTIONS if production.is_stage}
     pooled = {"finder stage": Seen(), "finder real": Seen()}
     for run in runs:
         production = run.name.rsplit(f"_{board.delivered}", 1)[0]
-        pooled["finder stage" if production == "stage" else "finder real"] += looked(board, run, production, output)
+        pooled["finder stage" if production in staged else "finder real"] += looked(board, run, production, output)
     return {where: seen.numbers for where, seen in pooled.items() if seen.shots}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -71,7 +72,6 @@ def training_keys(board: Board, mini_model: str, production: str, output: Path, 
         "dailies.window_frames=24",
         f"dailies.num_windows={max(2, windows)}",
         "dailies.num_val_windows=2",
-        "dailies.num_prepare_workers=0",
         *once,
         *QUIET,
         f"finder.max_steps={finder_steps if mini_model == board.delivered else 0}",
@@ -86,24 +86,28 @@ def trained(board: Board, mini_model: str, production: HeldOut, output: Path, qu
     """
     keys = training_keys(board, mini_model, production.name, output, quick)
     plain = plain_config("train", keys)
-    # Another configuration is another run; where things lie is no part of it.
-    digest = sha256_of_value(
-        [keys, plain["task"], plain["mini_model"], plain["trainer"], plain["dailies"], plain.get("finder")]
-    )
+    # Another configuration is another run; where things lie, and how many prepare windows, is no part of it.
+    dailies = {name: value for name, value in plain["dailies"].items() if name != "num_prepare_workers"}
+    digest = sha256_of_value([keys, plain["task"], plain["mini_model"], plain["trainer"], dailies, plain.get("finder")])
     run = output / "runs" / board.task / f"{production.name}_{mini_model}_{digest[:8]}"
     if not (run / RUN_RECORD_NAME).is_file():
         is_whole = not run.exists()
         if is_whole:
             # What another run prepared would be taken over, and not counted.
             shutil.rmtree(output / "productions" / production.name / "prepared", ignore_errors=True)
-        began = time.process_time(), time.perf_counter()
+        began = _processor_seconds(), time.perf_counter()
         train_here(plain, run)
         if is_whole:
-            # Preparing windows comes before a run's own clock starts, and a user waits for it too. It is all done in
-            # this process.
-            seconds = {"seconds": time.process_time() - began[0], "clock": time.perf_counter() - began[1]}
+            # Preparing windows comes before a run's own clock starts, and a user waits for it too.
+            seconds = {"seconds": _processor_seconds() - began[0], "clock": time.perf_counter() - began[1]}
             write_file_whole(_clock(run), json.dumps(seconds))
     return run
+
+
+def _processor_seconds() -> float:
+    """Of this process and of those that it started and that have ended, as workers that prepare windows have."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def seconds_to_train(run: Path) -> dict[str, float]:

@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "experiments" / "scoreboard"))
 
 from asked import BARS
-from bars import CLASSICAL, Bar, Measured, gain, worst_gain
+from bars import CLASSICAL, Bar, Measured, gain, real, stage, worst_gain
 from boards import BOARDS
 from judging import lending, seconds_to_train
 from own_measures import GainJitter, GainLeft, MiddleFrames, Sharpness
@@ -117,8 +117,17 @@ def test_a_bar_of_one_kind_of_damage_counts_no_other() -> None:
         shot("stage_12A_other_take", chosen=31, telea=20, recursive_flow=21),
         shot("stage_27", chosen=10, telea=20, recursive_flow=21),
     ]
-    pan = [bar.measure(shots, {}).value for bar in BARS if bar.task == "wire_removal" and bar.asked.startswith("pan")]
-    assert pan == [6, 2, 2, 1, 11, 10]
+    pans = [bar for bar in BARS if bar.task == "wire_removal" and bar.asked.startswith("pan")]
+    assert [bar.measure(shots, {}).value for bar in pans] == [6, 2, 2, 1, 11, 10]
+    shots.append(shot("stage_4101_12A_on_performers", chosen=30, telea=20, recursive_flow=24))
+    assert [bar.measure(shots, {}).value for bar in pans] == [8, 4, 2, 1, 11, 10]
+
+
+def test_shots_are_of_the_stages_or_real() -> None:
+    names = ["stage_12A", "stage_4101_12A_other_take", "stage_31B", "gopro_hero7_12A"]
+    shots = [shot(name, chosen=1) for name in names]
+    assert [s.name for s in stage(shots)] == names[:3] and [s.name for s in stage(shots, "pan")] == names[:2]
+    assert [s.name for s in real(shots)] == names[3:]
 
 
 def test_training_on_two_cores_takes_no_longer_than_the_clock_nor_than_one_core(tmp_path: Path) -> None:
