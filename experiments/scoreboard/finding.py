@@ -77,7 +77,7 @@ def looked(board: Board, run: Path, production: str, output: Path) -> Seen:
     opened = open_run(run)
     asked = sha256_of_value(
         [
-            "drawings of each take's own, lines go on by their contrast and are seen in frames together",
+            "drawings of each take's own, lines go on by their contrast, are seen in frames together, and may cross",
             node,
             SEED,
             WINDOW_FRAMES,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -11,22 +11,20 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from interpositive.motion.line_contrast import brightness_of, contrast_speaks, sides_px
+from interpositive.motion.line_curves import Curve, Line, Points, fitted, lines_of
 from interpositive.motion.window_motion import Plane
 
-Points = NDArray[np.float64]
-
-_LEAST_PX = 20.0
-"""A shorter piece does not say where its line goes."""
-_SLIM_PX = 9.0
-_BENT_PX = 48.0
-"""The bend of a shorter piece is not known: it is taken for straight."""
-_NEAR_PX = 2.5
+_LEAST_PX = 30.0
+"""A line of which less is known is not followed: of what that adds three quarters are wrong."""
 _ASIDE_PX = 4
 """How far beside the curve of its pieces a line is looked for."""
 _REACH_PX, _REACH = 60.0, 1.5
 """How far beyond what is known of it a curve is followed: that far, or so many times its length."""
 _TURN = 2.0
 """What a step aside costs, in pixels that speak for it."""
+_AT_THE_EDGE = 1.0 / 3.0
+"""The share of patience that it costs to begin or end where a strip does. Most wires leave the frame; for nothing, each
+that ends near its edge would."""
 _ODDS_FLOOR, _ODDS_MORE, _AROUND_PX = float(np.log(0.0002)), 1.0, 21
 """Log odds speak for a line above the first, and where they are that much above their mean in a square about them."""
 
@@ -34,14 +32,15 @@ _ODDS_FLOOR, _ODDS_MORE, _AROUND_PX = float(np.log(0.0002)), 1.0, 21
 def trace_lines(mask: NDArray[np.bool_], likely: Plane, picture: Plane, patience_px: float) -> NDArray[np.bool_]:
     """A mask ``h w`` with its lines followed as far as the likelihood ``h w`` or the picture ``h w 3`` speaks for them.
 
-    Slim pieces that lie on one parabola are one line. It is followed along a strip about that parabola by the best path
-    (Viterbi, 1967): a pixel counts for the line or against it, by one at most; to begin and to end costs
-    ``patience_px``, but not at the frame's edge. So a gap with nothing in it is twice that at most, and one where
-    something can be seen has no limit. The picture speaks for it where it stands out from its sides as its pieces do
+    Slim pieces that lie on one parabola are one line, and a piece of lines that cross is several. One that is known
+    over 30 px is followed along a strip about that parabola by the best path (Viterbi, 1967): a pixel counts for the
+    line or against it, by one at most; to begin and to end costs ``patience_px``, and a third of it at the frame's
+    edge. So a gap with nothing in it is twice that at most, and one where something can be seen has no limit. The
+    picture speaks for it where it stands out from its sides as its pieces do
     (:func:`~interpositive.motion.line_contrast.contrast_speaks`). What is drawn is as broad as the pieces are; the rest
     of the mask stays.
     """
-    found = list(_curves(mask))
+    found = [line for line in lines_of(mask) if line.curve.last - line.curve.first >= _LEAST_PX]
     if not found:
         return mask
     odds = np.asarray(logit(np.clip(likely, 1e-6, 1.0 - 1e-6)), np.float32)
@@ -50,7 +49,7 @@ def trace_lines(mask: NDArray[np.bool_], likely: Plane, picture: Plane, patience
     ground = _Ground(evidence, mask.astype(np.float32), brightness_of(picture))
     paths = _followed(ground, found, patience_px)
     # What was followed says better where it goes on.
-    again = [replace(line, curve=_fitted(path) or line.curve) for path, line in zip(paths, found, strict=True)]
+    again = [replace(line, curve=fitted(path) or line.curve) for path, line in zip(paths, found, strict=True)]
     paths = _followed(ground, again, patience_px)
     traced = mask.copy()
     for path, line in zip(paths, found, strict=True):
@@ -64,90 +63,6 @@ def trace_lines(mask: NDArray[np.bool_], likely: Plane, picture: Plane, patience
 
 
 @dataclass(frozen=True)
-class _Curve:
-    """A parabola about an axis of its own, in pixels; from ``first`` to ``last`` along the axis it was seen."""
-
-    origin: Points
-    along: Points
-    bends: Points
-    first: float
-    last: float
-
-    @property
-    def aside(self) -> Points:
-        return np.array([-self.along[1], self.along[0]])
-
-    def placed(self, points: Points) -> tuple[Points, Points]:
-        """How far along the axis points ``n xy`` are, and how far beside the curve."""
-        u = (points - self.origin) @ self.along
-        return u, (points - self.origin) @ self.aside - np.polyval(self.bends, u)
-
-
-@dataclass(frozen=True)
-class _Line:
-    curve: _Curve
-    width_px: float
-
-
-def _curves(mask: NDArray[np.bool_]) -> Iterator[_Line]:
-    """What the slim pieces of a mask lie on, the longest first; a piece that lies on a longer one's has none."""
-    _, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    length = np.hypot(boxes[:, cv2.CC_STAT_WIDTH], boxes[:, cv2.CC_STAT_HEIGHT])
-    slim = (length >= _LEAST_PX) & (boxes[:, cv2.CC_STAT_AREA] < _SLIM_PX * length)
-    slim[0] = False
-    ys, xs = np.nonzero(slim[np.asarray(labels)])
-    points, owners = np.stack((xs, ys), 1).astype(np.float64), np.asarray(labels)[ys, xs]
-    told = np.zeros(len(points), bool)
-    for piece in sorted(np.flatnonzero(slim).tolist(), key=lambda number: -length[number]):
-        own = owners == piece
-        if told[own].mean() < 0.7:
-            curve, near = _consensus(points, own)
-            if curve is not None:
-                told |= near
-                covered = len(np.unique(np.rint(curve.placed(points[near])[0])))
-                yield _Line(curve, float(near.sum()) / covered)
-
-
-def _consensus(points: Points, own: NDArray[np.bool_]) -> tuple[_Curve | None, NDArray[np.bool_]]:
-    """The curve of a piece and of all that continues it, and what that is; none if the piece itself is not on it."""
-    near = own
-    curve = _fitted(points[near])
-    for _ in range(8):
-        if curve is None:
-            return None, near
-        u, v = curve.placed(points)
-        beyond = np.maximum(0.0, np.maximum(curve.first - u, u - curve.last))
-        now = (np.abs(v) < _NEAR_PX + 0.03 * beyond) & (beyond < max(40.0, curve.last - curve.first))
-        if (now == near).all():
-            break
-        near = now
-        curve = _fitted(points[near])
-    if curve is None or (np.abs(curve.placed(points[own])[1]) < _NEAR_PX).mean() < 0.6:
-        return None, near
-    return curve, near
-
-
-def _fitted(points: Points) -> _Curve | None:
-    """The parabola through points ``n xy``, or the straight line if they are near each other; None if too near."""
-    if len(points) < 10:
-        return None
-    origin = points.mean(0)
-    along = np.linalg.eigh(np.cov((points - origin).T))[1][:, -1]
-    u, v = (points - origin) @ along, (points - origin) @ np.array([-along[1], along[0]])
-    span = float(np.ptp(u))
-    kept = np.ones(len(u), bool)
-    bends = np.zeros(1)
-    for _ in range(2):
-        if span < 0.7 * _LEAST_PX or kept.sum() < 8:
-            return None
-        bends = np.polyfit(u[kept], v[kept], 2 if span > _BENT_PX else 1)
-        kept = np.abs(v - np.polyval(bends, u)) < 1.5 * _NEAR_PX
-    if kept.sum() < 8:
-        return None
-    return _Curve(origin, along, bends, float(u[kept].min()), float(u[kept].max()))
-
-
-@dataclass(frozen=True)
 class _Ground:
     """What lines are followed in, planes ``h w``: what speaks for one, what was found, and brightness."""
 
@@ -155,7 +70,7 @@ class _Ground:
     found: Plane
     brightness: Plane
 
-    def along(self, line: _Line, strip: NDArray[np.float32]) -> Plane:
+    def along(self, line: Line, strip: NDArray[np.float32]) -> Plane:
         """What speaks for a line, -1 to 1, along its strip."""
         speaks = _sampled(self.evidence, strip, -1.0)
         known = _sampled(self.found, strip, 0.0) > 0.5
@@ -168,7 +83,7 @@ class _Ground:
         return both
 
 
-def _followed(ground: _Ground, lines: Sequence[_Line], patience_px: float) -> list[Points]:
+def _followed(ground: _Ground, lines: Sequence[Line], patience_px: float) -> list[Points]:
     """Of each line the places ``n xy`` where there is one."""
     strips = [_strip(line.curve, ground.evidence.shape) for line in lines]
     seen = np.zeros((max(1, max(map(len, strips))), len(strips), 2 * _ASIDE_PX + 1), np.float32)
@@ -192,7 +107,7 @@ def _sampled(plane: Plane, strip: NDArray[np.float32], beyond: float | None = No
     return np.asarray(sampled, np.float32)
 
 
-def _strip(curve: _Curve, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _strip(curve: Curve, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Places ``step offset xy`` along a curve and beside it, as far as it is followed and within the frame."""
     reach = max(_REACH_PX, _REACH * (curve.last - curve.first))
     u = np.arange(curve.first - reach, curve.last + reach + 1.0)
@@ -217,7 +132,8 @@ def _best_paths(seen: Plane, patience_px: float) -> NDArray[np.int64]:
     num_steps, num, wide = seen.shape
     turn = _TURN * np.abs(np.arange(wide)[:, None] - np.arange(wide))
     came, left = np.full((num_steps, num, wide), -1), np.full((num_steps, num), -1)
-    on, off = seen[0].astype(np.float64), np.zeros(num)
+    at_edge = _AT_THE_EDGE * patience_px
+    on, off = seen[0] - at_edge, np.zeros(num)
     for step in range(1, num_steps):
         ways = on[:, None] - turn
         score, enter = ways.max(2), (off - patience_px)[:, None]
@@ -225,7 +141,7 @@ def _best_paths(seen: Plane, patience_px: float) -> NDArray[np.int64]:
         gone = on.max(1) - patience_px
         left[step] = np.where(gone > off, on.argmax(1), -1)
         off, on = np.maximum(off, gone), np.maximum(score, enter) + seen[step]
-    at, rows = np.where(on.max(1) > off, on.argmax(1), -1), np.arange(num)
+    at, rows = np.where(on.max(1) - at_edge > off, on.argmax(1), -1), np.arange(num)
     path = np.empty((num_steps, num), np.int64)
     for step in range(num_steps - 1, -1, -1):
         path[step] = at

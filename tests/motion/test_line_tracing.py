@@ -83,6 +83,46 @@ def test_a_wire_goes_on_where_the_picture_shows_it_alike(shade: float, further: 
     assert not (traced & ~grown(wire, 2)).any()
 
 
+def test_wires_that_cross_are_each_followed() -> None:
+    # One piece, bent at their crossing like no wire; both go on where only the likelihood tells.
+    wires = [np.zeros((HEIGHT, WIDTH), np.uint8) for _ in range(3)]
+    for wire, ends in zip(wires, [((0, 40), (383, 150)), ((40, 215), (300, 0)), ((230, 215), (90, 0))], strict=True):
+        cv2.line(wire, *ends, 1, 3)
+    drawn = np.max(wires, 0) > 0
+    found = drawn.copy()
+    found[:, :70] = found[:, 280:] = found[:25] = found[170:] = False
+    assert cv2.connectedComponents(found.astype(np.uint8))[0] == 2
+    likely = unlikely(drawn.shape)
+    likely[drawn] = 0.03
+    likely[found] = 0.9
+    traced = trace_lines(found, likely, grey(likely.shape), patience_px=24.0)
+    for wire in wires:
+        assert ((wire > 0) & grown(traced)).sum() > 0.97 * (wire > 0).sum()
+    assert not (traced & ~grown(drawn, 2)).any()
+
+
+@pytest.mark.parametrize(("end", "reaches"), [(374, True), (364, False)])
+def test_a_wire_that_ends_near_the_frames_edge_is_not_drawn_to_it(end: int, reaches: bool) -> None:
+    wire = np.zeros((HEIGHT, WIDTH), bool)
+    wire[100:103, :end] = True
+    likely = unlikely(wire.shape)
+    likely[wire] = 0.9
+    traced = trace_lines(wire, likely, grey(likely.shape), patience_px=24.0)
+    assert traced[:, 383].any() == reaches
+
+
+def test_short_pieces_are_not_followed() -> None:
+    wire = np.zeros((HEIGHT, WIDTH), bool)
+    wire[100:103, 100:200] = True
+    likely = unlikely(wire.shape)
+    likely[wire] = 0.03
+    for length, goes_on in ((25, False), (40, True)):
+        found = wire.copy()
+        found[:, 100 + length :] = False
+        traced = trace_lines(found, likely, grey(likely.shape), patience_px=24.0)
+        assert traced[101, 100:195].all() == goes_on and (traced == found).all() != goes_on
+
+
 def test_what_is_no_line_stays_as_it_is() -> None:
     mask = np.zeros((HEIGHT, WIDTH), bool)
     mask[100, 20:140:10] = True

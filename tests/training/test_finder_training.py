@@ -130,7 +130,7 @@ def drawn_on(place: tuple[slice, slice], margin: tuple[slice, slice]) -> HeldOut
     return HeldOutWindow("1A", Example(frames, judged, target, {"judged": judged}), range(2), Fraction(24))
 
 
-def test_it_calls_what_finds_most_while_it_is_right_often_enough() -> None:
+def test_it_calls_what_finds_and_is_right_most() -> None:
     line = drawn_on((slice(10, 90), slice(20, 22)), (slice(8, 92), slice(16, 26)))
     likely = np.zeros((2, 96, 96), np.float32)
     likely[0, 10:60, 20:22], likely[0, 60:90, 20:22] = 0.9, 0.3
@@ -144,6 +144,16 @@ def test_it_calls_what_finds_most_while_it_is_right_often_enough() -> None:
     boom = drawn_on((slice(60, 90), slice(50, 80)), (slice(59, 91), slice(49, 81)))
     settling, counts, _ = choose_settling(Says(likely), [boom])
     assert settling.broad < 0.9 and counts.recall == 1.0
+
+
+@pytest.mark.parametrize(("faint_rows", "is_called"), [(2, False), (8, True)])
+def test_of_likelihoods_as_good_as_the_best_the_most_precise(faint_rows: int, is_called: bool) -> None:
+    line = drawn_on((slice(10, 90), slice(20, 22)), (slice(8, 92), slice(16, 26)))
+    likely = np.zeros((2, 96, 96), np.float32)
+    likely[0, 10 : 90 - faint_rows, 20:22] = 0.9
+    likely[0, 90 - faint_rows : 90, 20:22] = likely[0, 50:52, 22:24] = 0.2
+    settling, counts, _ = choose_settling(Says(likely), [line])
+    assert [settling.above < 0.2, counts.recall == 1.0, counts.precision < 1.0] == [is_called] * 3
 
 
 def test_a_finder_that_is_never_right_often_enough_is_set_to_where_both_are_best() -> None:
