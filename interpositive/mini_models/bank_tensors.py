@@ -54,8 +54,10 @@ def choose_candidates(condition: Mapping[str, Tensor], num_shown: int, generator
     return {**condition, **chosen}
 
 
-def add_lent(lent: Tensor, bank: Bank, weight: Tensor, hole: NDArray[np.bool_]) -> None:
-    """Add to ``lent`` (``m``) how many pixels of a hole each lent frame gave, of candidates' weights ``n h w``."""
-    is_lent = torch.from_numpy(bank.lent >= 0)
-    pixels = (weight[is_lent] * torch.from_numpy(hole)).sum((1, 2)).float()
-    lent.index_add_(0, torch.from_numpy(bank.lent)[is_lent], pixels)
+def add_lent(lent: Tensor, of_candidates: NDArray[np.int64], weight: Tensor) -> None:
+    """Add to ``lent`` (``m``) how many pixels each lent frame gave, of candidates' weights ``n ...`` in a hole.
+
+    ``of_candidates`` (``n``) says which frame each candidate shows, -1 for those of the shot itself.
+    """
+    is_lent = torch.from_numpy(of_candidates >= 0)
+    lent.index_add_(0, torch.from_numpy(of_candidates)[is_lent], weight[is_lent].flatten(1).sum(1).float())

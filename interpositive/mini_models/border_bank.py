@@ -13,6 +13,7 @@ from torch import Tensor
 
 from interpositive.motion.beyond_borders import Seen, edge_extended, smoothly_filled
 from interpositive.motion.camera_motion import Homography
+from interpositive.motion.pooling import pooled_by_gaussian
 from interpositive.motion.spatial_fill import telea_fill
 from interpositive.motion.window_motion import Boolean, Plane, channel_mean
 
@@ -56,11 +57,19 @@ def levelled(target: Plane, hole: Boolean, seen: Seen, offset: int, source: int,
 
 
 def border_bank(
-    target: Plane, hole: Boolean, views: Sequence[View], num_own: int, num_lent: int, *, half: bool
+    target: Plane,
+    hole: Boolean,
+    views: Sequence[View],
+    num_own: int,
+    num_lent: int,
+    *,
+    half: bool,
+    pooled: bool = False,
 ) -> dict[str, Tensor]:
     """The candidates of a frame, padded with invalid ones to a fixed number; see :class:`EvidenceFusion`.
 
     There is room for ``num_own`` of the shot's own, and for ``num_lent`` that are lent, or for as many as there are.
+    With ``pooled``, how they fit is averaged on a smaller raster.
     """
     # One number for all frames, so that examples make a batch.
     num = NUM_MADE_UP + num_own + max(num_lent, sum(view.lent is not None for view in views))
@@ -77,7 +86,7 @@ def border_bank(
     for index, view in zip(places(views, num), views, strict=True):
         picture, seen, offset = view[:3]
         candidates[index], valid[index] = np.where(seen[..., None] > 0, picture, target), seen
-        error[index], overall = _misfit(picture, seen, target, hole)
+        error[index], overall = _misfit(picture, seen, target, hole, pooled_by_gaussian if pooled else _blurred)
         weight[index] = float((1.0 + offset) ** -_FARNESS)
         words[index, 2:] = 1.0, float(np.log2(1.0 + offset)) / 4.0, 10.0 * overall
         joined.add(picture, seen > 0, error[index])
@@ -140,15 +149,21 @@ def expected_error(picture: Plane, hole: Boolean) -> Plane:
     return np.asarray(mean * np.sqrt(np.minimum(1.0, depth / mean_depth)), np.float32)
 
 
-def _misfit(picture: Plane, seen: Plane, target: Plane, hole: Boolean) -> tuple[Plane, float]:
+def _misfit(
+    picture: Plane, seen: Plane, target: Plane, hole: Boolean, blur: Callable[[Plane, float], Plane]
+) -> tuple[Plane, float]:
     """How badly a view fits what a frame shows itself: ``h w``, and its mean over the frame."""
     overlap = seen * ~hole
     miss = channel_mean(np.abs(picture - target)) * overlap
     # How it fits beside the border tells little further out; there its mean over the frame stands in.
-    support = cv2.GaussianBlur(overlap, (0, 0), hole.shape[0] / 20.0)
+    sigma_px = hole.shape[0] / 20.0
     overall = float(miss.sum() / max(1.0, float(overlap.sum()))) if overlap.any() else _ERROR_WHERE_UNKNOWN
-    pooled = (cv2.GaussianBlur(miss, (0, 0), hole.shape[0] / 20.0) + 0.05 * overall) / (support + 0.05)
+    pooled = (blur(miss, sigma_px) + 0.05 * overall) / (blur(overlap, sigma_px) + 0.05)
     return np.asarray(pooled, np.float32), overall
+
+
+def _blurred(plane: Plane, sigma_px: float) -> Plane:
+    return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma_px), np.float32)
 
 
 def camera_median(target: Plane, views: Sequence[View]) -> Plane:

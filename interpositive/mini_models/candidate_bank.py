@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -31,7 +31,7 @@ from interpositive.motion.propagation import Sweeps, sweep
 from interpositive.motion.window_motion import Boolean, Plane, WindowMotion, channel_mean
 
 KINDS = ("spatial", "flow", "recursive", "camera")
-_, _FLOW, _RECURSIVE, _CAMERA = range(len(KINDS))
+_, FLOW, RECURSIVE, CAMERA = range(len(KINDS))
 
 LOOKED_AT_PX = 24
 """What a network sees around a hole."""
@@ -94,7 +94,7 @@ class Bank:
 
 
 @dataclass(frozen=True)
-class _View:
+class View:
     """One way to see a region of a frame: its picture ``h w 3`` and where that is of use, ``h w``.
 
     ``lent`` is which frame of other takes it shows, -1 if none.
@@ -115,7 +115,7 @@ class BankBuilder:
         self._wanted = wanted
         self.recipe = recipe
         self._sweeps: Sweeps | None = None
-        self._lent_ways = cache(motion.lent_ways)
+        self.lent_ways = cache(motion.lent_ways)
 
     @property
     def sweeps(self) -> Sweeps:
@@ -153,84 +153,103 @@ class BankBuilder:
             shown = [view for view in self._views(frame, place) if (view.usable[inner] & hole).any()]
             yield region, self._assemble(frame, region, shown, NUM_SPATIAL + len(shown))
 
-    def _views(self, frame: int, place: int) -> Iterator[_View]:
+    def _views(self, frame: int, place: int) -> Iterator[View]:
         """The views of one of a frame's regions."""
         recipe, lent = self.recipe, self.motion.lent
         for offset in recipe.flow_offsets:
-            for source in self._sources(frame, offset):
+            for source in self.sources(frame, offset):
                 flow, consistent = self.motion.way(frame, source, place)
-                yield self._warped(frame, source, place, flow, consistent, _FLOW, offset)
+                yield self._warped(frame, source, place, flow, consistent, FLOW, offset)
         if recipe.recursive:
             for side in self.sweeps:
                 if (part := side.part(frame, place)).known.any():
-                    yield _View(part.picture, part.known, _RECURSIVE, side.mean_age(frame) or 1.0)
+                    yield View(part.picture, part.known, RECURSIVE, side.mean_age(frame) or 1.0)
         for offset in recipe.camera_offsets:
-            for source in self._sources(frame, offset):
+            for source in self.sources(frame, offset):
                 flow = self.motion.way_by_camera(frame, source, place)
                 inside = self.motion.inside(flow, self.motion.regions(frame)[place].box)
-                yield self._warped(frame, source, place, flow, inside, _CAMERA, offset)
+                yield self._warped(frame, source, place, flow, inside, CAMERA, offset)
         for number in () if lent is None else lent.lent_to(frame):
             yield from self._by_loan(frame, number, place)
 
     def _warped(
         self, frame: int, source: int, place: int, flow: Plane, usable: Boolean, kind: int, offset: int
-    ) -> _View:
+    ) -> View:
         motion, box = self.motion, self.motion.regions(frame)[place].box
         seen = motion.read(motion.prefilled(source), flow, box, cubic=True)
-        return _View(seen, usable & motion.clear(source, flow, box), kind, float(offset))
+        return View(seen, usable & motion.clear(source, flow, box), kind, float(offset))
 
-    def _by_loan(self, frame: int, number: int, place: int) -> Iterator[_View]:
+    def _by_loan(self, frame: int, number: int, place: int) -> Iterator[View]:
         """What a frame of another take shows. To a network it is a far view by the camera's motion, which it is."""
         motion, box = self.motion, self.motion.regions(frame)[place].box
         assert motion.lent is not None
         picture, distance = motion.lent.frames[number], float(max((*self.recipe.camera_offsets, 1)))
-        for flow_of in self._lent_ways(frame, number):
+        for flow_of in self.lent_ways(frame, number):
             flow = flow_of(box)
-            yield _View(
-                motion.read(picture, flow, box, cubic=True), motion.inside(flow, box), _CAMERA, distance, number
-            )
+            yield View(motion.read(picture, flow, box, cubic=True), motion.inside(flow, box), CAMERA, distance, number)
 
-    def _sources(self, frame: int, offset: int) -> list[int]:
+    def sources(self, frame: int, offset: int) -> list[int]:
+        """The frames so far before and after one."""
         return [s for s in (frame - offset, frame + offset) if 0 <= s < self.motion.num_frames]
 
-    def _assemble(self, frame: int, region: Region, views: list[_View], num: int | None = None) -> Bank:
+    def _assemble(self, frame: int, region: Region, views: list[View], num: int | None = None) -> Bank:
         motion, box = self.motion, region.box
         sigma_px = pool_sigma_px(min(motion.height, motion.width))
         num = max(self.recipe.num_candidates, NUM_SPATIAL + len(views)) if num is None else num
-        pictures = np.zeros((num, *region.shape, 3), np.float32)
-        valid = np.zeros((num, *region.shape), bool)
-        error = np.full((num, *region.shape), ERROR_WHERE_UNKNOWN, np.float32)
-        kinds = np.zeros(num, np.int64)
-        distances = np.zeros(num, np.float32)
-        lent = np.full(num, -1, np.int64)
-        for index, bridged in enumerate(motion.bridged(frame)):
-            pictures[index] = bridged(box)
-        valid[:NUM_SPATIAL] = True
-        error[:NUM_SPATIAL] = _bridge_error(motion.holes[frame][box], sigma_px)
-        # Both are of the spatial kind; the distance tells the slack one from the stiff one.
-        distances[1] = 1.0
-        around = ~motion.distrusted(frame)[box]
         target = np.ascontiguousarray(motion.frames[frame][box])
-        for index in range(NUM_SPATIAL, NUM_SPATIAL + len(views)):
-            # Together they take as much as the bank: none stays once it is in.
-            view = views.pop(0)
-            kinds[index], distances[index], lent[index] = view.kind, view.distance, view.lent
-            picture, usable = view.picture, view.usable
-            if view.lent >= 0:
-                # Whatever does not fit around the hole is of another place, or shows something else.
-                usable = usable & shows_the_same(picture, target, around & usable, sigma_px)
-                # A few specks of a hole fit any picture by chance.
-                hole = motion.holes[frame][box]
-                if (usable & hole).sum() < _LEAST_LENT * hole.sum():
-                    continue
-            if not usable.any():
+        around, hole = ~motion.distrusted(frame)[box], motion.holes[frame][box]
+        return assembled(
+            target, hole, around, [bridged(box) for bridged in motion.bridged(frame)], views, sigma_px, num
+        )
+
+
+def assembled(
+    target: Plane,
+    hole: Boolean,
+    around: Boolean,
+    bridged: Sequence[Plane],
+    views: list[View],
+    sigma_px: float,
+    num: int,
+    shifts: NDArray[np.float32] | None = None,
+) -> Bank:
+    """A bank of ``num`` candidates for a part of a frame ``h w 3``: how it was ``bridged``, and ``views``.
+
+    These are compared where ``around`` (``h w``) its ``hole`` the frame is to be trusted, and emptied. What brings each
+    to the frame's level is written to ``shifts`` (``n h w 3``).
+    """
+    pictures = np.zeros((num, *hole.shape, 3), np.float32)
+    valid = np.zeros((num, *hole.shape), bool)
+    error = np.full((num, *hole.shape), ERROR_WHERE_UNKNOWN, np.float32)
+    kinds = np.zeros(num, np.int64)
+    distances = np.zeros(num, np.float32)
+    lent = np.full(num, -1, np.int64)
+    pictures[:NUM_SPATIAL] = bridged
+    valid[:NUM_SPATIAL] = True
+    error[:NUM_SPATIAL] = _bridge_error(hole, sigma_px)
+    # Both are of the spatial kind; the distance tells the slack one from the stiff one.
+    distances[1] = 1.0
+    for index in range(NUM_SPATIAL, NUM_SPATIAL + len(views)):
+        # Together they take as much as the bank: none stays once it is in.
+        view = views.pop(0)
+        kinds[index], distances[index], lent[index] = view.kind, view.distance, view.lent
+        picture, usable = view.picture, view.usable
+        if view.lent >= 0:
+            # Whatever does not fit around the hole is of another place, or shows something else.
+            usable = usable & shows_the_same(picture, target, around & usable, sigma_px)
+            # A few specks of a hole fit any picture by chance.
+            if (usable & hole).sum() < _LEAST_LENT * hole.sum():
                 continue
-            compare = level_and_compare_throughout if view.kind == _CAMERA else level_and_compare
-            levelled, error[index] = compare(picture, target, around & usable, sigma_px)
-            pictures[index] = levelled * usable[..., None]
-            valid[index] = usable
-        _doubt_outsiders(pictures, valid, error, lent, motion.holes[frame][box])
-        return Bank(pictures, valid, error, kinds, distances, lent)
+        if not usable.any():
+            continue
+        compare = level_and_compare_throughout if view.kind == CAMERA else level_and_compare
+        levelled, error[index] = compare(picture, target, around & usable, sigma_px)
+        pictures[index] = levelled * usable[..., None]
+        valid[index] = usable
+        if shifts is not None:
+            np.subtract(levelled, picture, out=shifts[index])
+    _doubt_outsiders(pictures, valid, error, lent, hole)
+    return Bank(pictures, valid, error, kinds, distances, lent)
 
 
 def _bridge_error(hole: Boolean, sigma_px: float) -> Plane:

@@ -45,12 +45,13 @@ from interpositive.mini_models.chosen_once import chosen_once
 from interpositive.mini_models.classical_fills import CLASSICAL_FILLS, classical_fill
 from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restored
 from interpositive.mini_models.exportable import Exportable
-from interpositive.mini_models.fusing import Fused, fuse_large, network_factor
+from interpositive.mini_models.fusing import GIVEN_BACK_BYTES, Fused, LargeFusion, network_factor
 from interpositive.mini_models.fusion_export import fusion_exportables
 from interpositive.mini_models.hole_fills import Blend, Chosen, Picture, blend_along_flow, composed
 from interpositive.mini_models.kept_plate import Beside, KeptPlate, keeping_loss, thickest_px, thin_parts
 from interpositive.motion.hole_regions import Region
 from interpositive.motion.motion_memory import ShotMemory
+from interpositive.motion.motion_raster import MotionRaster
 from interpositive.motion.window_motion import WindowMotion
 from interpositive.objectives.pixel import absolute, charbonnier, gradient_difference
 from interpositive.records.bounds import Bounds, refuse_outside
@@ -63,11 +64,6 @@ _FOLDED_PX = 8
 _MOSTLY = 0.5
 _TILE_PX = 128
 """No more of a hole is looked at by the networks at a time: they hold some hundred numbers for each of its pixels."""
-_MOST_TILES = 2  # as many times as much, each way, of frames that they see on a smaller raster
-_SEEN_PX = 16
-"""What they see around that, on their own raster, as far as the choice looks: of a thin hole's tiles it is most."""
-_GIVEN_BACK_BYTES = 32 << 20
-"""Of banks, before what they took is given back: left to a large frame's end it comes to half a GiB a thread."""
 _BOUNDS: Bounds = {
     "flow_offsets": (1, 1000),
     "camera_offsets": (1, 1000),
@@ -349,17 +345,22 @@ class CandidateFusion(MiniModel):
         pixels = motion.pixels(frame)
         chosen = {name: Chosen.nothing(len(pixels), num_lent) for name in methods}
         never_seen = np.zeros(hole.shape, bool)
-        thin, factor = self._thin(hole), network_factor(motion.height)
+        thin = self._thin(hole)
+        if (factor := network_factor(motion.height)) > 1:
+            raster = MotionRaster(motion.height, motion.width, round(motion.height / factor))
+            large = LargeFusion(self.fuse, self._prior_weight, self._weight, self.device)
+            large.choose(builder, frame, raster, thin, chosen, never_seen)
+            return chosen, never_seen
         freed = 0
         for region, whole in builder.build_near(frame):
-            for tile in region.tiles(hole, min(factor, _MOST_TILES) * _TILE_PX):
+            for tile in region.tiles(hole, _TILE_PX):
                 core = tile.core
                 # What the network folds together is the same wherever its box begins.
-                box = tile.around_core(max(LOOKED_AT_PX, factor * _SEEN_PX), factor * _FOLDED_PX)
+                box = tile.around_core(LOOKED_AT_PX, _FOLDED_PX)
                 inner = Region(core, box).within(core)
                 bank = whole.part(region.within(box))
                 plate = motion.frames[frame][box]
-                found = self._fused(bank, motion.prefilled(frame)(box), hole[box], plate, thin[box], factor)
+                found = self._fused(bank, motion.prefilled(frame)(box), hole[box], plate, thin[box])
                 for name, one in chosen.items():
                     is_prior = name == "prior"
                     estimate, weight = (found.prior, found.prior_weight) if is_prior else (found.final, found.weight)
@@ -370,28 +371,19 @@ class CandidateFusion(MiniModel):
                         certainty, given = certainty + (1.0 - certainty) * kept, given * (1.0 - kept)
                         pixels.take(kept.cpu().numpy()[inner], one.kept, core)
                     pixels.take(certainty.cpu().numpy()[inner], one.sure, core)
-                    add_lent(one.lent, bank, given.cpu()[:, *inner], hole[core])
+                    add_lent(one.lent, bank.lent, given.cpu()[:, *inner] * torch.from_numpy(hole[core]))
                 never_seen[core] = ~np.logical_or.reduce(bank.valid[NUM_SPATIAL:], axis=0)[inner]
             freed += whole.pictures.nbytes
             del whole, bank, found
-            if freed > _GIVEN_BACK_BYTES:
+            if freed > GIVEN_BACK_BYTES:
                 give_back_freed_memory()
                 freed = 0
         return chosen, hole & never_seen
 
     def _fused(
-        self,
-        bank: Bank,
-        prefill: Picture,
-        hole: NDArray[np.bool_],
-        plate: Picture,
-        thin: NDArray[np.bool_],
-        factor: int,
+        self, bank: Bank, prefill: Picture, hole: NDArray[np.bool_], plate: Picture, thin: NDArray[np.bool_]
     ) -> Fused:
         device = self.device
         told = {**bank_tensors(bank, half=False), "plate": picture_tensor(plate)[0], "thin": plane_tensor(thin)}
         condition = {name: value[None].to(device) for name, value in told.items()}
-        given = picture_tensor(prefill).to(device), plane_tensor(hole)[None].to(device), condition
-        if factor == 1:
-            return self.fuse(*given)
-        return fuse_large(self.fuse, self._prior_weight, self._weight, *given, factor)
+        return self.fuse(picture_tensor(prefill).to(device), plane_tensor(hole)[None].to(device), condition)

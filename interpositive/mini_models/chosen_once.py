@@ -33,8 +33,7 @@ def chosen_once(
     motion = builder.motion
     if num_lent or not motion.is_shared or network_factor(motion.height) == 1:
         return lambda frame: choose(builder, frame, methods, num_lent)
-    weights = hashlib.sha256(b"".join(each.detach().cpu().numpy().tobytes() for each in networks.state_dict().values()))
-    asked = weights.digest(), tuple(methods), builder.recipe
+    asked = weights_digest(networks), tuple(methods), builder.recipe
 
     def find(frame: int) -> tuple[NDArray[Any], ...]:
         found, never_seen = choose(builder, frame, methods, num_lent)
@@ -51,3 +50,9 @@ def chosen_once(
         return {name: Chosen(picture, sure, kept, torch.zeros(0)) for name, picture, sure, kept in each}, never_seen
 
     return choice
+
+
+def weights_digest(networks: nn.Module) -> bytes:
+    """Of networks' weights: the same if these are."""
+    parts = (each.detach().cpu().numpy().tobytes() for each in networks.state_dict().values())
+    return hashlib.sha256(b"".join(parts)).digest()

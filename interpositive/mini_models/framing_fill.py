@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
+import cv2
 import numpy as np
 import torch
 from einops import rearrange
@@ -16,6 +17,7 @@ from torch import Tensor
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
 from interpositive.functional.freed_memory import give_back_freed_memory
+from interpositive.functional.threads import in_turn
 from interpositive.mini_models.border_bank import (
     FROM_ITSELF,
     FROM_VIEWS,
@@ -28,25 +30,28 @@ from interpositive.mini_models.border_bank import (
     places,
 )
 from interpositive.mini_models.candidate_bank import lent_frames_of
+from interpositive.mini_models.chosen_once import weights_digest
 from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restored
 from interpositive.mini_models.evidence_fusion import EvidenceFusion, Shares, crop_corners, crop_example, turned
 from interpositive.mini_models.fusing import network_factor
 from interpositive.motion.beyond_borders import BorderMotion, edge_extended
 from interpositive.motion.hole_pixels import HolePixels
-from interpositive.motion.hole_regions import Box, whole_frame
-from interpositive.motion.motion_memory import MotionMemory
+from interpositive.motion.hole_regions import Box, Region, hole_regions, whole_frame
+from interpositive.motion.motion_memory import BorderMemory
 from interpositive.motion.window_motion import Plane
 from interpositive.records.bounds import Bounds, refuse_outside
 from interpositive.tasks.contract import Lack
 
 _BASELINES = (*FROM_ITSELF, *FROM_VIEWS)
-_BAND_ROWS, _BAND_MARGIN = 256, 16
+_BAND_ROWS, _MARGIN_PX = 256, 16
+_BESIDE_PX = 2
+"""What is enlarged is read between pixels, beside the hole too."""
+_STEP_PX = 16
 _TILE_PX = 256
 _LENT_SHARE, _MOST_LENT, _FAR_ENOUGH = 0.5, 4, 4
 """In how many examples up to so many frames, all that far off, lend what lies beyond the border."""
 _MOST_SWING = 2.0
 """By how much what learned may move log odds: where other takes lend it has met few of their likes."""
-_MEMORY_MIB = 192.0
 _BOUNDS: Bounds = {
     "offsets": (1, 1000),
     "scorer_width": (1, 1024),
@@ -101,7 +106,7 @@ class FramingFill(MiniModel):
         self.methods = (*_BASELINES, "prior", self.trained_method)
         self.crop_px, self.crops_per_frame, self.frames_per_window = crop_px, crops_per_frame, frames_per_window
         self.motion_rows = motion_rows
-        self._memory = MotionMemory(_MEMORY_MIB)
+        self._memory = BorderMemory()
         guesses = range(NUM_MADE_UP)
         self.fusion = EvidenceFusion(
             NUM_WORDS, scorer_width, (), temperature, (), most_swing=_MOST_SWING, made_up=guesses
@@ -145,8 +150,9 @@ class FramingFill(MiniModel):
         motion = self._motion_of(example)
         fills: dict[str, list[_Filled]] = {name: [] for name in wanted}
         seen = torch.zeros(len(keep), dtype=torch.int64)
-        for place, number in enumerate(keep):
-            filled, seen[place] = self._frame(motion, number, wanted)
+        motion.find_shared()
+        for place, (filled, num_seen) in enumerate(in_turn(self._once(motion, wanted), keep)):
+            seen[place] = num_seen
             for name in wanted:
                 fills[name].append(filled[name])
             if not motion.shown.is_full:
@@ -181,6 +187,26 @@ class FramingFill(MiniModel):
             memory=self._memory,
         )
 
+    def _once(self, motion: BorderMotion, methods: Sequence[str]) -> Callable[[int], tuple[Mapping[str, _Filled], int]]:
+        """:meth:`_frame`; of a large frame, to which no other take lends, what a window before found is taken again."""
+        if motion.lent is not None or not motion.is_shared or motion.shown.is_full:
+            return lambda number: self._frame(motion, number, methods)
+        asked = weights_digest(self), tuple(methods)
+
+        def find(number: int) -> tuple[NDArray[Any], ...]:
+            found, num_seen = self._frame(motion, number, methods)
+            parts = [each for name in methods for each in (found[name].picture, found[name].sure)]
+            return np.array(num_seen), *parts
+
+        def once(number: int) -> tuple[Mapping[str, _Filled], int]:
+            key = *asked, motion.names_around(number, self.reach_frames), min(number, self.reach_frames)
+            num_seen, *parts = self._memory.choices.of(key, lambda: find(number))
+            each = zip(methods, parts[0::2], parts[1::2], strict=True)
+            return {name: _Filled(picture, sure, torch.zeros(0)) for name, picture, sure in each}, int(num_seen)
+
+        return once
+
+    @torch.no_grad()
     def _frame(self, motion: BorderMotion, number: int, methods: Sequence[str]) -> tuple[dict[str, _Filled], int]:
         """A frame's hole by each method, and how many of its pixels any view shows; part by part."""
         hole, raster = motion.holes[number], motion.shown
@@ -195,7 +221,8 @@ class FramingFill(MiniModel):
         views, found, bank = self._views(motion, number), None, {}
         if any(name not in _BASELINES for name in methods):
             bank = self._bank(motion, number, views, half=False)
-            found = self._fused(bank)
+            seen_hole = motion.hole(number)
+            found = self._fused(bank, _bands(hole.shape) if raster.is_full else _parts_near(seen_hole))
         extended = motion.picture(number) if raster.is_full else edge_extended(np.asarray(motion.frames[number]), hole)
         for name in set(methods) & set(FROM_ITSELF):
             pixels.take(FROM_ITSELF[name](extended, hole), results[name].picture, whole_frame(hole.shape).core)
@@ -268,18 +295,18 @@ class FramingFill(MiniModel):
         )
         return weighed.to("cpu"), [view.lent for view in near if view.lent is not None]
 
-    def _fused(self, bank: Mapping[str, Tensor]) -> Shares:
-        """Fuse a frame by bands of rows, so that a tall raster needs no more memory than a low one."""
-        device = self.device
-        height = bank["candidates"].shape[-2]
-        bands = []
-        for top in range(0, height, _BAND_ROWS):
-            # As far as a score looks, so that bands meet without a seam.
-            first, last = max(0, top - _BAND_MARGIN), min(height, top + _BAND_ROWS + _BAND_MARGIN)
-            band = {k: (v[..., first:last, :] if v.ndim > 2 else v)[None].to(device) for k, v in bank.items()}
-            rows = slice(top - first, min(height, top + _BAND_ROWS) - first)
-            bands.append([part[..., rows, :].cpu() for part in self.fusion.weigh(band).parts])
-        return Shares(*(torch.cat(rows_of, -2) for rows_of in zip(*bands, strict=True)))
+    def _fused(self, bank: Mapping[str, Tensor], parts: Sequence[Region]) -> Shares:
+        """Fuse a frame part by part, in each by what a box around it shows; 0 beyond all parts."""
+        device, size = self.device, bank["candidates"].shape[-2:]
+        whole: list[Tensor] = []
+        for part in parts:
+            seen = {k: (v[..., *part.box] if v.ndim > 2 else v)[None].to(device) for k, v in bank.items()}
+            found = self.fusion.weigh(seen).parts
+            whole = whole or [torch.zeros(*each.shape[:-2], *size) for each in found]
+            inner = part.within(part.core)
+            for each, one in zip(whole, found, strict=True):
+                each[..., *part.core] = one[..., *inner].cpu()
+        return Shares(*whole)
 
     def _views(self, motion: BorderMotion, frame: int) -> list[View]:
         """Every frame that is there, brought over and level-matched; those that other takes lend come last."""
@@ -298,7 +325,34 @@ class FramingFill(MiniModel):
         self, motion: BorderMotion, frame: int, views: Sequence[View], *, half: bool, num_lent: int = 0
     ) -> dict[str, Tensor]:
         picture, hole = motion.picture(frame), motion.hole(frame)
-        return border_bank(picture, hole, views, 2 * len(self.offsets), num_lent, half=half)
+        pooled = not motion.shown.is_full
+        return border_bank(picture, hole, views, 2 * len(self.offsets), num_lent, half=half, pooled=pooled)
+
+
+def _bands(shape: Sequence[int]) -> list[Region]:
+    """All of a raster by bands of rows, so that a tall one needs no more memory than a low one."""
+    height, columns, bands = shape[0], slice(0, shape[1]), []
+    for top in range(0, height, _BAND_ROWS):
+        bottom = min(height, top + _BAND_ROWS)
+        # As far as a score looks, so that bands meet without a seam.
+        rows = slice(max(0, top - _MARGIN_PX), min(height, bottom + _MARGIN_PX))
+        bands.append(Region((slice(top, bottom), columns), (rows, columns)))
+    return bands
+
+
+def _parts_near(hole: NDArray[np.bool_]) -> list[Region]:
+    """What is near a hole ``h w`` by parts, as far as a score looks; sides are multiples of a step, where that fits."""
+    beside = cv2.dilate(hole.view(np.uint8), np.ones((3, 3), np.uint8), iterations=_BESIDE_PX) > 0
+
+    def seen(core: slice, length: int) -> slice:
+        first = max(0, core.start - _MARGIN_PX) // _STEP_PX * _STEP_PX
+        return slice(first, min(length, first - (first - core.stop - _MARGIN_PX) // _STEP_PX * _STEP_PX))
+
+    parts = []
+    for region in hole_regions(beside, _MARGIN_PX):
+        rows, columns = (seen(core, length) for core, length in zip(region.core, hole.shape, strict=True))
+        parts.append(Region(region.core, (rows, columns)))
+    return parts
 
 
 def _read(motion: BorderMotion, view: View, box: Box) -> View:

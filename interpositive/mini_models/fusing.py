@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
+import torch
 import torch.nn.functional as F
+from einops import rearrange
+from numpy.typing import NDArray
 from torch import Tensor
 
+from interpositive.functional.freed_memory import give_back_freed_memory
+from interpositive.mini_models.bank_tensors import add_lent, bank_tensors, picture_tensor, plane_tensor
+from interpositive.mini_models.candidate_bank import NUM_SPATIAL, BankBuilder
+from interpositive.mini_models.hole_fills import Chosen
 from interpositive.mini_models.kept_plate import Kept
+from interpositive.mini_models.large_bank import LargeBank, build_large
+from interpositive.motion.motion_raster import MotionRaster
+from interpositive.motion.reading import read_at
 
 _NETWORK_ROWS = 270
 """Networks learn on proxies of some 200 rows; on a raster several times as large they see little of what they know."""
 
-_STEP_AREAS = 16
+_STEP_PX = 16
 """Tiles' sides are multiples of it: oneDNN writes code for each size that it meets, and keeps it (80 MiB for 240)."""
+_TILE_PX = 128
+_SEEN_PX, _FOLDED_PX = 16, 8
+"""What networks see around a tile, as far as the choice looks; what they fold together begins at multiples of 8."""
+_MOSTLY = 0.5
+GIVEN_BACK_BYTES = 32 << 20
+"""Of banks, before what they took is given back: left to a large frame's end it comes to half a GiB a thread."""
+_AT_ONCE = 4
+"""OpenCV reads pictures of up to four channels."""
 
 
 @dataclass(frozen=True)
@@ -47,76 +67,154 @@ def network_factor(height: int) -> int:
     return max(1, round(height / _NETWORK_ROWS))
 
 
-def fuse_large(
-    fuse: Fuse,
-    prior_weight: Callable[[Tensor, Tensor], Tensor],
-    weight: Callable[[Tensor, Tensor, Tensor], Tensor],
-    prefill: Tensor,
-    hole: Tensor,
-    condition: Mapping[str, Tensor],
-    factor: int,
-) -> Fused:
-    """As ``fuse`` does it, but that what the networks say is found on areas of ``factor`` pixels squared.
+class FusedPixels(NamedTuple):
+    """What fusion comes to at pixels of a region of a large frame, ``which`` (``m``) of the region's.
 
-    Candidates are compared, weighed and copied at their own size: it is their scores, the residual, and what is kept
-    of the plate and how, that are enlarged. ``prior_weight`` of errors and where candidates are valid, and ``weight``
-    of these and scores, are the choices.
+    ``prior`` and ``final`` are ``m 3``, ``certainty`` and the plate's share ``kept`` are ``m``, ``prior_weight`` and
+    ``weight`` of each candidate ``n m``.
     """
-    size = (prefill.shape[-2], prefill.shape[-1])
-    candidates, valid, error = (condition[name].float() for name in ("candidates", "valid", "error"))
-    plate, thin = condition["plate"].float(), condition["thin"].float()
-    shown = _reduced(valid, factor)
-    reduced = {
-        **condition,
-        # Where they are not valid they are 0.
-        "candidates": _reduced(candidates, factor) / shown.clamp(min=1e-6),
-        "valid": (shown > 0.5).float(),
-        "error": _reduced(error, factor),
-        "plate": _reduced(plate, factor),
-        "thin": (_reduced(thin, factor) > 0.5).float(),
-    }
-    found = fuse(_reduced(prefill, factor), (_reduced(hole, factor) > 0.0).float(), reduced)
 
-    def enlarged(planes: Tensor) -> Tensor:
-        return _enlarged(planes, factor, size)
-
-    of_prior, of_choice = prior_weight(error, valid), weight(error, valid, enlarged(found.score))
-    fused = (of_choice * candidates).sum(1)
-    residual = enlarged(found.residual)
-    filled = fused + residual * hole
-    share = enlarged(found.kept.share) * thin
-    mended = plate + enlarged(found.kept.mended - reduced["plate"])
-    return Fused(
-        prior=(of_prior * candidates).sum(1),
-        fused=fused,
-        filled=filled,
-        final=filled + share * (mended - filled),
-        certainty=enlarged(found.certainty),
-        kept=Kept(share, mended, enlarged(found.kept.logit)),
-        weight=of_choice,
-        prior_weight=of_prior,
-        score=enlarged(found.score),
-        residual=residual,
-    )
+    which: NDArray[np.int64]
+    prior: Tensor
+    final: Tensor
+    certainty: Tensor
+    kept: Tensor
+    prior_weight: Tensor
+    weight: Tensor
 
 
-def _reduced(planes: Tensor, factor: int) -> Tensor:
-    """Means over areas, ``... h w``, whole steps of these high and wide: the last pixels go on downward and right."""
-    flat = planes.reshape(-1, 1, *planes.shape[-2:])
-    down, right = (-side % (factor * _STEP_AREAS) for side in flat.shape[-2:])
-    if down or right:
-        flat = F.pad(flat, (0, right, 0, down), mode="replicate")
-    # Rows first, which lie side by side: half the time of pooling.
-    rows = flat.reshape(*flat.shape[:-2], -1, factor, flat.shape[-1]).sum(-2)
-    small = rows[..., ::factor].clone()
-    for first in range(1, factor):
-        small += rows[..., first::factor]
-    small /= factor**2
-    return small.reshape(*planes.shape[:-2], *small.shape[-2:])
+@dataclass(frozen=True)
+class LargeFusion:
+    """Fusion of large frames: candidates are weighed at their own size by what networks say on a smaller raster.
+
+    Their scores, the residual, and what is kept of the plate and how are enlarged. ``fuse``, ``prior_weight`` of errors
+    and where candidates are valid, and ``weight`` of these and scores are those of frames that networks see as they
+    are; ``device`` is where the networks are.
+    """
+
+    fuse: Fuse
+    prior_weight: Callable[[Tensor, Tensor], Tensor]
+    weight: Callable[[Tensor, Tensor, Tensor], Tensor]
+    device: torch.device
+
+    def choose(
+        self,
+        builder: BankBuilder,
+        frame: int,
+        raster: MotionRaster,
+        thin: NDArray[np.bool_],
+        chosen: Mapping[str, Chosen],
+        never_seen: NDArray[np.bool_],
+    ) -> None:
+        """Fuse a frame's candidates by each method, and note which pixels of its hole none shows (``h w``).
+
+        They are seen on a ``raster``; ``thin`` (``h w``) is where the plate may be looked at.
+        """
+        motion, pixels = builder.motion, builder.motion.pixels(frame)
+        thin_seen = raster.reduced(thin.astype(np.float32)) > _MOSTLY
+        freed = 0
+        for bank in build_large(builder, frame, raster):
+            places = pixels.ys[bank.at.which], pixels.xs[bank.at.which]
+            plate = pixels.plate(motion.frames[frame], motion.regions(frame)[bank.at.place].core)
+            never_seen[places] = ~bank.valid[NUM_SPATIAL:].any(0)
+            for found in self.of_region(bank, plate, thin[places], thin_seen[bank.at.region.box]):
+                at = bank.at.which[found.which]
+                for name, one in chosen.items():
+                    is_prior = name == "prior"
+                    kept = torch.zeros_like(found.kept) if is_prior else found.kept
+                    one.picture[at], one.kept[at] = found.prior if is_prior else found.final, kept
+                    one.sure[at] = found.certainty + (1.0 - found.certainty) * kept
+                    weight = found.prior_weight if is_prior else found.weight
+                    add_lent(one.lent, bank.seen.lent, weight * (1.0 - kept))
+            freed += bank.seen.pictures.nbytes + bank.copied.nbytes
+            if freed > GIVEN_BACK_BYTES:
+                give_back_freed_memory()
+                freed = 0
+
+    def of_region(
+        self, bank: LargeBank, plate: NDArray[np.float32], thin: NDArray[np.bool_], thin_seen: NDArray[np.bool_]
+    ) -> Iterator[FusedPixels]:
+        """The pixels of a region, tile by tile, given the ``plate`` (``m 3``) there, and where it may be looked at:
+        ``m``, and ``h w`` of the region's box on the smaller raster.
+        """
+        at, todo = bank.at, np.ones(len(bank.at.x), bool)
+        rows, columns = at.region.box
+        # The pixel of the smaller raster that each lies in.
+        row, column = (np.rint(each).astype(np.int64) for each in (at.y, at.x))
+        for tile in at.region.tiles(at.whole_hole, _TILE_PX):
+            down, across = at.region.within(tile.core)
+            inside = (row >= down.start) & (row < down.stop) & (column >= across.start) & (column < across.stop)
+            which = np.flatnonzero(inside & todo)
+            if len(which):
+                todo[which] = False
+                box = at.region.within(tile.around_core(_SEEN_PX, _FOLDED_PX))
+                yield self._at_pixels(bank, box, which, plate[which], thin[which], thin_seen[box])
+        assert not todo.any(), f"{todo.sum()} pixels of a region at {rows}, {columns} are in no tile of it"
+
+    def _at_pixels(
+        self,
+        bank: LargeBank,
+        box: tuple[slice, slice],
+        which: NDArray[np.int64],
+        plate: NDArray[np.float32],
+        thin: NDArray[np.bool_],
+        thin_seen: NDArray[np.bool_],
+    ) -> FusedPixels:
+        device, part = self.device, bank.seen.part(box)
+        told = {
+            **bank_tensors(part, half=False),
+            "plate": picture_tensor(bank.plate[box])[0],
+            "thin": plane_tensor(thin_seen),
+        }
+        condition = {
+            name: _padded(value[None].float() if value.ndim > 2 else value[None]) for name, value in told.items()
+        }
+        condition = {name: value.to(device) for name, value in condition.items()}
+        prefill, hole = _padded(picture_tensor(bank.prefilled[box])), _padded(plane_tensor(bank.hole[box])[None])
+        seen = self.fuse(prefill.to(device), hole.to(device), condition)
+        num = len(part.kinds)
+        planes = torch.cat(
+            (
+                seen.score[0, :, 0],
+                seen.residual[0],
+                seen.kept.share[0],
+                (seen.kept.mended - condition["plate"])[0],
+                seen.certainty[0],
+            )
+        )
+        x, y = bank.at.x[which] - np.float32(box[1].start), bank.at.y[which] - np.float32(box[0].start)
+        size = thin_seen.shape
+        enlarged = _between(planes[:, : size[0], : size[1]].cpu().numpy(), x, y)
+        score, residual, share, mended, certainty = torch.split(torch.from_numpy(enlarged), (num, 3, 1, 3, 1))
+        candidates = rearrange(torch.from_numpy(bank.copied[:, which]), "n m c -> n c m")
+        valid, error = (torch.from_numpy(each[:, which]).float()[None, :, None] for each in (bank.valid, bank.error))
+        given = error.to(device), valid.to(device)
+        of_prior = self.prior_weight(*given).cpu()[0]
+        of_choice = self.weight(*given, score[None, :, None].to(device)).cpu()[0]
+        filled = (of_choice * candidates).sum(0) + residual
+        share = share * torch.from_numpy(thin)
+        final = filled + share * (torch.from_numpy(plate).T + mended - filled)
+        prior = (of_prior * candidates).sum(0)
+        return FusedPixels(which, prior.T, final.T, certainty[0], share[0], of_prior[:, 0], of_choice[:, 0])
 
 
-def _enlarged(planes: Tensor, factor: int, size: tuple[int, int]) -> Tensor:
-    """The way back, ``... h w`` of a ``size``, linear between areas' centres."""
-    flat = planes.reshape(-1, 1, *planes.shape[-2:])
-    large = F.interpolate(flat, scale_factor=float(factor), mode="bilinear", align_corners=False)
-    return large[..., : size[0], : size[1]].reshape(*planes.shape[:-2], *size)
+def _padded(planes: Tensor) -> Tensor:
+    """Planes ``... h w`` whose last pixels go on downward and right, whole steps high and wide."""
+    if planes.ndim < 4:
+        return planes
+    down, right = (-side % _STEP_PX for side in planes.shape[-2:])
+    if not (down or right):
+        return planes
+    flat = F.pad(planes.reshape(-1, 1, *planes.shape[-2:]), (0, right, 0, down), mode="replicate")
+    return flat.reshape(*planes.shape[:-2], *flat.shape[-2:])
+
+
+def _between(planes: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What planes ``c h w`` have at points ``m``, ``c m``, linear between pixels."""
+    shape = (planes.shape[1], planes.shape[2])
+    some = (planes[first : first + _AT_ONCE] for first in range(0, len(planes), _AT_ONCE))
+    read = [
+        read_at(np.ascontiguousarray(rearrange(each, "c h w -> h w c")), x, y, shape).reshape(len(x), -1)
+        for each in some
+    ]
+    return np.ascontiguousarray(np.concatenate(read, 1).T)

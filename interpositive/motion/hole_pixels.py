@@ -30,16 +30,24 @@ class HolePixels:
         """Write the values ``m`` or ``m c`` of a whole hole into a part of a picture, where that shows the hole."""
         which, ys, xs = self._within(box)
         if values.ndim > 1:
-            # A pixel as one thing: numpy moves these several times faster than an axis of three.
-            pixel = np.dtype((np.void, part.itemsize * part.shape[-1]))
-            values = np.ascontiguousarray(values, part.dtype).view(pixel)[:, 0]
-            part = part.view(pixel)[..., 0]
+            values = _as_pixels(np.ascontiguousarray(values, part.dtype))
+            part = _as_pixels(part)
         part[ys, xs] = values[which]
 
     def take(self, part: NDArray[Any], values: NDArray[Any], box: Box) -> None:
         """The other way: what a part of a picture has for pixels of the hole, written to the values of all."""
         which, ys, xs = self._within(box)
         values[which] = part[ys, xs]
+
+    def plate(self, picture: Picture, box: Box) -> NDArray[np.float32]:
+        """What a picture ``h w c`` has itself for the pixels that lie in a box, ``m c``."""
+        _, ys, xs = self._within(box)
+        found: NDArray[np.float32] = picture[box][ys, xs]
+        return found
+
+    def within(self, box: Box) -> NDArray[np.int64]:
+        """Which pixels lie in a box."""
+        return self._within(box)[0]
 
     def _within(self, box: Box) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
         """Which pixels lie in a box, and where in it."""
@@ -61,6 +69,21 @@ class HolePixels:
 
         return look
 
+    def filling_midway(self, picture: Picture, values: NDArray[np.float32], others: NDArray[np.float32]) -> Look:
+        """The same with what lies midway between two values."""
+        pixels, channels = [_as_pixels(each) for each in (values, others)], values.shape[-1]
+
+        def look(box: Box) -> NDArray[np.float32]:
+            part = picture[box]
+            if not isinstance(picture, CodedPicture):
+                part = part.copy(order="C")
+            which, ys, xs = self._within(box)
+            one, other = (each[which].view(np.float32).reshape(-1, channels) for each in pixels)
+            _as_pixels(part)[ys, xs] = _as_pixels((0.5 * (one + other)).astype(part.dtype, copy=False))
+            return part
+
+        return look
+
     def over(self, outside: float, values: NDArray[Any]) -> Look:
         """A plane that is ``outside`` beyond the hole, with values ``m`` in it."""
 
@@ -70,3 +93,8 @@ class HolePixels:
             return part
 
         return look
+
+
+def _as_pixels(values: NDArray[Any]) -> NDArray[Any]:
+    """Values ``... c`` with a pixel as one thing: numpy moves these several times faster than an axis of three."""
+    return values.view(np.dtype((np.void, values.itemsize * values.shape[-1])))[..., 0]

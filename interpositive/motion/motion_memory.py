@@ -55,7 +55,7 @@ class ShotMemory:
 
     Of 1080 lines 38 frames with holes in a twelfth of them fit into the former: once one has to be found again, all
     have. What is left by the camera's motion (``camera``) is asked for by one frame alone, and ``choices`` by the next
-    window alone: they drive nothing else out.
+    window alone: they drive nothing else out. ``seen`` are large frames on a smaller raster.
     """
 
     def __init__(
@@ -64,9 +64,19 @@ class ShotMemory:
         regions_mib: float = 128.0,
         camera_mib: float = 32.0,
         choices_mib: float = 24.0,
+        seen_mib: float = 96.0,
     ) -> None:
+        self.seen = MotionMemory(seen_mib)
         self.frames, self.regions = MotionMemory(frames_mib), MotionMemory(regions_mib)
         self.camera, self.choices = MotionMemory(camera_mib), MotionMemory(choices_mib)
+
+
+class BorderMemory:
+    """The same of what is seen beyond borders: ``pictures``, the camera's ``ways`` between them, and ``choices``."""
+
+    def __init__(self, pictures_mib: float = 192.0, ways_mib: float = 1.0, choices_mib: float = 24.0) -> None:
+        self.pictures, self.ways = MotionMemory(pictures_mib), MotionMemory(ways_mib)
+        self.choices = MotionMemory(choices_mib)
 
 
 def fingerprint(frame: Picture, hole: NDArray[np.bool_]) -> bytes:

@@ -32,7 +32,7 @@ class MotionRaster:
         self._to_full = area_scale(*self._scale)
 
     def reduced(self, plane: Plane) -> Plane:
-        """A plane ``h w`` of the picture's raster, by area."""
+        """A plane ``h w``, or picture ``h w c``, of the picture's raster, by area."""
         if self.is_full:
             return plane
         return np.asarray(cv2.resize(plane, self.shape[::-1], interpolation=cv2.INTER_AREA), np.float32)
@@ -55,6 +55,39 @@ class MotionRaster:
             return matrix
         return np.asarray(self._to_full @ matrix @ np.linalg.inv(self._to_full))
 
+    def places(self, x: Plane, y: Plane) -> tuple[Plane, Plane]:
+        """Where pixels of the picture's raster lie on the smaller one."""
+        across, down = (np.float32(scale) for scale in self._scale)
+        half = np.float32(0.5)
+        return (x + half) / across - half, (y + half) / down - half
+
+    def picture_places(self, x: Plane, y: Plane) -> tuple[Plane, Plane]:
+        """The other way."""
+        across, down = (np.float32(scale) for scale in self._scale)
+        half = np.float32(0.5)
+        return (x + half) * across - half, (y + half) * down - half
+
+    @property
+    def full_from_own(self) -> Homography:
+        """From pixels of the smaller raster to the picture's own."""
+        return self._to_full
+
+    def covered(self, box: Box) -> Box:
+        """The pixels of the smaller raster that a part of the picture touches."""
+        rows, columns = (
+            slice(int(part.start / scale), min(size, int(np.ceil(part.stop / scale))))
+            for part, scale, size in zip(box, self._scale[::-1], self.shape, strict=True)
+        )
+        return rows, columns
+
+    def own_px(self, flow: Plane) -> Plane:
+        """Flow in pixels of the picture as it is in pixels of the smaller raster, ``... 2``."""
+        return np.asarray(flow / np.asarray(self._scale, np.float32), np.float32)
+
+    def picture_px(self, flow: Plane) -> Plane:
+        """The other way."""
+        return np.asarray(flow * np.asarray(self._scale, np.float32), np.float32)
+
     def footprint(self, box: Box) -> Box:
         """What of the smaller raster a part of the picture is enlarged from."""
         if self.is_full:
@@ -72,7 +105,7 @@ class MotionRaster:
         """Flow ``h w 2``, cut to the footprint of ``whole``, as a part of that has it: in its own pixels."""
         if self.is_full:
             return flow[_within(whole, part)]
-        return self._read(flow, whole, part) * np.asarray(self._scale, np.float32)
+        return self.picture_px(self._read(flow, whole, part))
 
     def enlarged_area(self, area: Boolean, whole: Box, part: Box) -> Boolean:
         """An area ``h w``, cut to the footprint of ``whole``, as a part of that has it."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from interpositive.motion.motion_raster import MotionRaster
 from interpositive.motion.reading import places_of
 from interpositive.motion.window_motion import Boolean, Plane, WindowMotion
 
@@ -46,6 +47,20 @@ class Swept:
             return state.brought_to(frame, place)
         picture = self._motion.prefilled(frame)(region.box)
         return Carried(picture, np.zeros(region.shape, bool), np.zeros(region.shape, np.float32))
+
+    def seen_before(self, frame: int, raster: MotionRaster) -> tuple[int, Plane, Plane] | None:
+        """The neighbour that a frame reads, as it is filled, and how much of it is known, on a raster; None if none."""
+        state = self._before[frame]
+        if state is None:
+            return None
+        pixels, everywhere = self._motion.pixels(state.frame), self._motion.everywhere
+        filled = pixels.filling(self._motion.frames[state.frame], state.values)
+        known = pixels.over(1.0, state.known)
+        return state.frame, raster.reduced(filled(everywhere)), raster.reduced(known(everywhere))
+
+    def brought(self, frame: int) -> tuple[Plane, Boolean]:
+        """What was brought to the pixels ``m`` of the frame's hole, and which of them are known."""
+        return self._own[frame].values, self._own[frame].known
 
     def mean_age(self, frame: int) -> float | None:
         """Of the pixels of the frame's hole that are known; None if none is."""

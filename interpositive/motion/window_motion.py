@@ -154,19 +154,21 @@ class WindowMotion:
     def bridged(self, frame: int) -> tuple[Look, Look]:
         """The hole bridged by a stiff surface, good on smooth picture, and by a slack one, good on texture."""
         pixels, picture = self.pixels(frame), self.frames[frame]
-        stiff, slack = self._bridges(frame)
+        stiff, slack = self.bridges(frame)
         return pixels.filling(picture, stiff), pixels.filling(picture, slack)
 
     def prefilled(self, frame: int) -> Look:
         """The frame with its hole bridged midway between the two."""
-        return self.pixels(frame).filling(self.frames[frame], self.prefill(frame))
+        return self.pixels(frame).filling_midway(self.frames[frame], *self.bridges(frame))
 
     def prefill(self, frame: int) -> Plane:
         """The pixels ``m 3`` of the hole bridged so."""
-        stiff, slack = self._bridges(frame)
+        stiff, slack = self.bridges(frame)
         return 0.5 * (stiff + slack)
 
-    def _bridges(self, frame: int) -> tuple[Plane, Plane]:
+    def bridges(self, frame: int) -> tuple[Plane, Plane]:
+        """The pixels ``m 3`` of the hole as either of the two has them."""
+
         def bridge() -> tuple[Plane, Plane]:
             picture, nested = np.asarray(self.frames[frame]), not self.raster.is_full
             stiff, slack = thin_plate_values(picture, self.holes[frame], _TENSIONS, nested=nested)
@@ -244,16 +246,20 @@ class WindowMotion:
 
     def way(self, target: int, source: int, place: int, part: Box | None = None) -> Way:
         """The way from one of the regions of ``target`` to ``source``: of its box, or a part of that."""
+        flow, agreed = self.found_way(target, source, place)
+        box = self.regions(target)[place].box
+        part = part or box
+        return Way(self.raster.enlarged(flow, box, part), self.raster.enlarged_area(agreed, box, part))
+
+    def found_way(self, target: int, source: int, place: int) -> tuple[Plane, Boolean]:
+        """The same as it was found: of the footprint of the region's box on the raster that motion is found on."""
         first, second = sorted((target, source))
         names = self._name(first), self._name(second)
         found = self._memory.regions.of(
             ("near", *names), lambda: (*self._ways(first, second), *self._ways(second, first))
         )
         at = 2 * (place if target == first else len(self.regions(first)) + place)
-        box = self.regions(target)[place].box
-        part = part or box
-        flow = found[at].astype(np.float32, copy=False)
-        return Way(self.raster.enlarged(flow, box, part), self.raster.enlarged_area(found[at + 1], box, part))
+        return found[at].astype(np.float32, copy=False), found[at + 1]
 
     def _ways(self, target: int, source: int) -> list[NDArray[Any]]:
         # Twice as many stay in memory; of a flow of eight pixels a half float keeps 1/256.
@@ -310,15 +316,29 @@ class WindowMotion:
 
     def way_by_camera(self, target: int, source: int, place: int) -> Plane:
         """Camera flow of a region plus what it leaves: parallax, lens, moving things; completed in the hole."""
+        box = self.regions(target)[place].box
+        rest = self.raster.enlarged(self.found_rest(target, source, place), box, box)
+        return rest + carried_by(self.camera(target, source), *places_of(rest, box))
+
+    def found_rest(self, target: int, source: int, place: int) -> Plane:
+        """What the camera's flow of a region leaves, as it was found: see :meth:`found_way`."""
         key = ("camera", self._name(target), self._name(source))
 
         def find() -> tuple[Plane, ...]:
             rest = self._rest(target, source)
             return tuple(rest[self.raster.footprint(region.box)].copy() for region in self.regions(target))
 
-        box = self.regions(target)[place].box
-        rest = self.raster.enlarged(self._memory.camera.of(key, find)[place], box, box)
-        return rest + carried_by(self.camera(target, source), *places_of(rest, box))
+        return self._memory.camera.of(key, find)[place]
+
+    def hole_on(self, raster: MotionRaster, frame: int) -> Boolean:
+        """Where a frame's hole covers any of a pixel of a smaller raster."""
+        return self._of_frame(f"hole on {raster.shape}", frame, lambda: raster.touched(self.holes[frame]))
+
+    def seen_on(self, raster: MotionRaster, frame: int) -> Plane:
+        """The prefilled frame ``h w 3`` on a smaller raster, remembered; it is not to be written to."""
+        return self._memory.seen.of(
+            (raster.shape, self._name(frame)), lambda: raster.reduced(self.prefilled(frame)(self.everywhere))
+        )
 
     def _rest(self, target: int, source: int) -> Plane:
         """What is left when the source has been brought over by the camera's motion, found by dense flow."""

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import pytest
 import torch
 from productions import panning_shot, textured_wall
 
 from interpositive.functional.examples import Example
 from interpositive.mini_models.border_bank import View, expected_error, made_up
-from interpositive.mini_models.framing_fill import FramingFill
+from interpositive.mini_models.evidence_fusion import Shares
+from interpositive.mini_models.framing_fill import FramingFill, _parts_near
 from interpositive.motion.beyond_borders import BorderMotion
+from interpositive.motion.hole_regions import Region, whole_frame
+from interpositive.motion.motion_memory import BorderMemory
 
 
 def psnr_under(mask: torch.Tensor, one: torch.Tensor, other: torch.Tensor) -> float:
@@ -67,9 +74,10 @@ def test_bands_of_a_tall_raster_meet_without_a_seam() -> None:
         model.fusion.scorer.last.weight.normal_(0, 10.0)
     motion_bank = {}
 
-    def seen(bank: dict[str, torch.Tensor]) -> object:
+    def seen(bank: dict[str, torch.Tensor], parts: Sequence[Region]) -> Shares:
         motion_bank.update(bank)
-        return original(bank)
+        assert len(parts) == 2
+        return original(bank, parts)
 
     original = model._fused
     model._fused = seen  # type: ignore[method-assign,assignment]
@@ -104,6 +112,73 @@ def test_large_frames_are_copied_at_their_own_size_and_read_as_codes() -> None:
     prior = found["prior"]
     assert prior.seen is not None and (prior.seen.float() > 0.95 * mask[4].sum()).all()
     assert torch.equal(prior.frames, found["trained"].frames), "untrained, it is its prior"
+
+
+def large_shot(num_frames: int = 8) -> Example:
+    shot = panning_shot(6, num_frames, 432, 128, (6.0, 0.0), actor=False).transpose(0, 3, 1, 2).copy()
+    mask = torch.zeros(num_frames, 1, 432, 128, dtype=torch.bool)
+    mask[..., :20] = mask[..., -20:] = True
+    return Example(torch.from_numpy((shot * 255).round().astype(np.uint8)) * ~mask, mask)
+
+
+def asked_frames(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The frames that mini-models look at, noted as they do."""
+    asked: list[int] = []
+    look = FramingFill._frame
+
+    def noting(self: FramingFill, motion: BorderMotion, number: int, *rest: Any) -> Any:
+        asked.append(number)
+        return look(self, motion, number, *rest)
+
+    monkeypatch.setattr(FramingFill, "_frame", noting)
+    return asked
+
+
+def test_of_large_frames_windows_look_once_at_those_that_they_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    shot, asked = large_shot(), asked_frames(monkeypatch)
+    monkeypatch.setattr("interpositive.mini_models.framing_fill.network_factor", lambda height: 2)
+    model = FramingFill(offsets=(1, 2))
+    first = model.restore(shot, range(2, 5), ["trained"])["trained"]
+    second = model.restore(shot, range(4, 6), ["trained"])["trained"]
+    assert sorted(asked) == [2, 3, 4, 5]
+    assert torch.equal(first.frames[2], second.frames[0]) and torch.equal(first.confidence[2], second.confidence[0])
+    assert first.seen is not None and second.seen is not None and first.seen[2] == second.seen[0] > 0
+    alone = FramingFill(offsets=(1, 2)).restore(shot, range(4, 5), ["trained"])["trained"]
+    assert torch.equal(alone.frames[0], second.frames[0])
+    # Other methods, other weights and other neighbours are looked at anew.
+    model.restore(shot, range(4, 5), ["prior"])
+    model.fusion.log_temperature.data += 0.1
+    model.restore(shot, range(4, 5), ["trained"])
+    model.restore(Example(shot.input[:6], shot.mask[:6]), range(4, 5), ["trained"])
+    assert sorted(asked[4:]) == [4, 4, 4, 4]
+
+
+def test_what_is_near_a_hole_says_of_it_what_the_whole_frame_does() -> None:
+    shot = large_shot(4)
+    frames, holes = shot.input.numpy().transpose(0, 2, 3, 1), shot.mask[:, 0].numpy()
+    motion = BorderMotion(frames, holes, motion_rows=432, shown_rows=216)
+    model = FramingFill(offsets=(1, 2)).eval()
+    torch.manual_seed(0)
+    with torch.no_grad():
+        model.fusion.scorer.last.weight.normal_(0, 3.0)
+        bank = model._bank(motion, 1, model._views(motion, 1), half=False)
+        parts = _parts_near(motion.hole(1))
+        near, whole = (model._fused(bank, each) for each in (parts, [whole_frame((216, 64))]))
+    hole = torch.from_numpy(motion.hole(1))
+    assert whole.score[..., hole].std() > 0.1
+    for one, other in zip(near.parts, whole.parts, strict=True):
+        assert (one - other)[..., hole].abs().max() < 1e-4
+    assert all(side % 16 == 0 or side in (216, 64) for part in parts for side in part.shape)
+
+
+def test_the_way_between_large_frames_is_measured_once_for_both_directions() -> None:
+    shot = large_shot(4)
+    frames, holes = shot.input.numpy().transpose(0, 2, 3, 1), shot.mask[:, 0].numpy()
+    motion = BorderMotion(frames, holes, motion_rows=216, shown_rows=216, memory=BorderMemory())
+    there, back = motion.brought(1, 3).way, motion.brought(3, 1).way
+    assert np.allclose(there @ back, np.eye(3), atol=1e-6)
+    # The wall moves by six pixels a frame.
+    assert np.allclose((there @ (64.0, 200.0, 1.0))[:2], (64.0 - 12.0, 200.0), atol=0.3)
 
 
 def test_what_the_shot_never_shows_is_lent_by_another_take() -> None:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from shots import small_model, waken, wired_example
+from numpy.typing import NDArray
+from productions import panning_shot
+from shots import small_model, tensor, waken, wired_example
 from torch import Tensor
 
 from interpositive.functional.examples import Example
 from interpositive.mini_models import chosen_once
-from interpositive.mini_models.candidate_bank import BankBuilder
+from interpositive.mini_models.candidate_bank import Bank, BankBuilder, BankRecipe, motion_near_holes
 from interpositive.mini_models.candidate_fusion import CandidateFusion
-from interpositive.mini_models.fusing import Fused, fuse_large, network_factor
+from interpositive.mini_models.fusing import Fused, LargeFusion, network_factor
+from interpositive.mini_models.large_bank import LargeBank, build_large
+from interpositive.motion.motion_memory import ShotMemory
+from interpositive.motion.motion_raster import MotionRaster
+from interpositive.motion.region_seen import RegionSeen
+from interpositive.motion.window_motion import WindowMotion
 
 FACTOR = 2
 
@@ -37,12 +45,59 @@ def given(height: int = 32, width: int = 46) -> tuple[Tensor, Tensor, dict[str, 
 
 
 def twice_as_large(planes: Tensor) -> Tensor:
-    return planes.repeat_interleave(FACTOR, -1).repeat_interleave(FACTOR, -2) if planes.ndim > 2 else planes
+    return planes.repeat_interleave(FACTOR, -1).repeat_interleave(FACTOR, -2)
 
 
-def large(model: CandidateFusion, prefill: Tensor, hole: Tensor, condition: dict[str, Tensor]) -> Fused:
+def fusion_of(model: CandidateFusion) -> LargeFusion:
+    return LargeFusion(model.fuse, model._prior_weight, model._weight, model.device)
+
+
+def large(fusion: LargeFusion, prefill: Tensor, hole: Tensor, condition: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What fusion of a frame twice as large comes to, whose candidates are the given ones enlarged; 0 elsewhere."""
+    whole = twice_as_large(hole)[0, 0].numpy() > 0
+    motion = WindowMotion(np.zeros((1, *whole.shape, 3), np.float32), whole[None])
+    at = RegionSeen(motion, MotionRaster(*whole.shape, hole.shape[-2]), 0, 0)
+    pixels = motion.pixels(0)
+
+    def as_pictures(planes: Tensor) -> NDArray[np.float32]:
+        return planes[0].movedim(-3, -1).contiguous().numpy()
+
+    def of_pixels(planes: Tensor) -> NDArray[np.float32]:
+        return np.ascontiguousarray(twice_as_large(planes)[..., pixels.ys, pixels.xs].numpy())
+
+    valid = condition["valid"][0, :, 0].numpy() > 0
+    seen = Bank(
+        as_pictures(condition["candidates"]),
+        valid,
+        condition["error"][0, :, 0].numpy(),
+        condition["kinds"][0].numpy(),
+        condition["distances"][0].numpy(),
+        np.full(5, -1, np.int64),
+    )
+    bank = LargeBank(
+        at,
+        as_pictures(condition["plate"]),
+        as_pictures(prefill),
+        hole[0, 0].numpy() > 0,
+        seen,
+        np.ascontiguousarray(of_pixels(condition["candidates"][0]).transpose(0, 2, 1)),
+        of_pixels(condition["valid"][0, :, 0]) > 0,
+        of_pixels(condition["error"][0, :, 0]),
+    )
+    thin = condition["thin"][0, 0].numpy() > 0
+    results = {"final": torch.zeros(3, *whole.shape), "prior": torch.zeros(3, *whole.shape)}
+    results["kept"] = torch.zeros(whole.shape)
     with torch.no_grad():
-        return fuse_large(model.fuse, model._prior_weight, model._weight, prefill, hole, condition, FACTOR)
+        plate, own_thin = np.ascontiguousarray(of_pixels(condition["plate"][0]).T), of_pixels(thin_plane(thin)) > 0
+        for found in fusion.of_region(bank, plate, own_thin, thin):
+            ys, xs = pixels.ys[found.which], pixels.xs[found.which]
+            results["final"][:, ys, xs], results["prior"][:, ys, xs] = found.final.T, found.prior.T
+            results["kept"][ys, xs] = found.kept
+    return results
+
+
+def thin_plane(thin: NDArray[np.bool_]) -> Tensor:
+    return torch.from_numpy(thin.astype(np.float32))
 
 
 def test_frames_like_those_that_were_learned_from_keep_their_raster() -> None:
@@ -50,43 +105,82 @@ def test_frames_like_those_that_were_learned_from_keep_their_raster() -> None:
 
 
 def test_untrained_it_is_its_prior_to_the_last_bit_at_the_frames_own_size() -> None:
-    model = small_model().eval()
-    with torch.no_grad():
-        whole = model.fuse(*given(33, 47))
-    found = large(model, *given(33, 47))
-    for picture in (found.fused, found.filled, found.final, found.prior):
-        assert torch.equal(picture, whole.prior)
+    found = large(fusion_of(small_model().eval()), *given())
+    assert torch.equal(found["final"], found["prior"]) and found["prior"].std() > 0.1
 
 
 def test_networks_say_of_a_large_frame_what_they_say_of_the_small_one() -> None:
     model, (prefill, hole, condition) = waken(small_model()).eval(), given()
     with torch.no_grad():
         small = model.fuse(prefill, hole, condition)
-    enlarged = {name: twice_as_large(value) for name, value in condition.items()}
-    found = large(model, twice_as_large(prefill), twice_as_large(hole), enlarged)
-    inside = hole.expand_as(small.final) > 0
-    for name in ("final", "filled", "fused"):
-        came = torch.nn.functional.avg_pool2d(getattr(found, name), FACTOR)
-        moved = (getattr(small, name) - small.prior)[inside].abs().mean()
-        # Bilinear enlarging evens out neighbours, which random last layers make unlike; anything unrelated is above 1.
-        assert (came - getattr(small, name))[inside].abs().mean() < 0.6 * moved, name
-    assert not torch.equal(found.kept.share, torch.zeros_like(found.kept.share))
-    # What is not in the hole, and what may not be looked at, is not touched.
-    assert torch.equal((found.kept.share * (1 - twice_as_large(hole))), torch.zeros_like(found.kept.share))
+    found = large(fusion_of(model), prefill, hole, condition)
+    inside = hole[0].expand(3, -1, -1) > 0
+    came = torch.nn.functional.avg_pool2d(found["final"][None], FACTOR)[0]
+    assert torch.allclose(
+        torch.nn.functional.avg_pool2d(found["prior"][None], FACTOR)[0][inside], small.prior[0][inside]
+    )
+    moved = (small.final - small.prior)[0][inside].abs().mean()
+    # Bilinear enlarging evens out neighbours, which random last layers make unlike; anything unrelated is above 1.
+    assert (came - small.final[0])[inside].abs().mean() < 0.6 * moved
+    assert found["kept"].max() > 0.1
+    condition["thin"] = torch.zeros_like(hole)
+    assert large(fusion_of(model), prefill, hole, condition)["kept"].max() == 0, "what may not be looked at is not kept"
 
 
 def test_networks_see_few_sizes() -> None:
     model, sizes = small_model().eval(), set()
 
     def noted(prefill: Tensor, hole: Tensor, condition: Any) -> Fused:
-        sizes.add(tuple(condition["candidates"].shape[-2:]))
+        sizes.add((*prefill.shape[-2:], *hole.shape[-2:], *condition["candidates"].shape[-2:]))
         return model.fuse(prefill, hole, condition)
 
-    for height, width in ((33, 47), (40, 58), (48, 64)):
-        with torch.no_grad():
-            found = fuse_large(noted, model._prior_weight, model._weight, *given(height, width), FACTOR)
-        assert found.final.shape[-2:] == (height, width)
-    assert sizes == {(32, 32)}
+    for height, width in ((33, 47), (40, 38), (48, 42)):
+        large(LargeFusion(noted, model._prior_weight, model._weight, model.device), *given(height, width))
+    assert sizes == {(48, 48) * 3}
+
+
+def fine_example(num_frames: int = 6) -> Example:
+    """A panning wall with detail of single pixels, of 432 rows, and an upright wire of 8 px before it."""
+    truth = panning_shot(5, num_frames, 432, 160, (6.0, 0.0), actor=False)
+    noise = np.random.default_rng(2).normal(0.0, 0.08, (432, 160 + 6 * num_frames, 1))
+    for number, frame in enumerate(truth):
+        frame += noise[:, 6 * number : 6 * number + 160].astype(np.float32)
+    mask = torch.zeros(num_frames, 1, 432, 160)
+    mask[..., 70:78] = 1.0
+    clean = tensor(truth.clip(0, 1))
+    return Example(torch.where(mask > 0, 0.05, clean), mask, clean)
+
+
+def test_candidates_of_large_frames_are_those_found_at_their_own_size() -> None:
+    motion = motion_near_holes(fine_example(), ShotMemory(), 216)
+    builder, raster = BankBuilder(motion, BankRecipe((1, 2), (2,))), MotionRaster(432, 160, 216)
+    pixels, num_near = motion.pixels(3), 0
+    pairs = zip(builder.build_near(3), build_large(builder, 3, raster), strict=True)
+    for (region, near), bank in pairs:
+        assert near.kinds.tolist() == bank.seen.kinds.tolist() and near.lent.tolist() == bank.seen.lent.tolist()
+        rows, columns = region.box
+        at = pixels.ys[bank.at.which] - rows.start, pixels.xs[bank.at.which] - columns.start
+        valid, pictures = near.valid[:, *at], near.pictures[:, *at]
+        assert (valid == bank.valid).mean() > 0.98
+        both = valid & bank.valid
+        assert np.abs(pictures - bank.copied)[both].mean() < 0.003
+        assert not bank.copied[~bank.valid].any()
+        num_near += len(bank.at.which)
+    assert num_near == len(pixels)
+
+
+def test_large_frames_are_copied_at_their_own_size() -> None:
+    example, keep = fine_example(), range(3, 4)
+    result = CandidateFusion(flow_offsets=(1, 2), camera_offsets=(2,), motion_rows=216).eval()
+    restored = result.restore(example, keep, ["prior", "telea"])
+    assert example.target is not None
+
+    def psnr(picture: Tensor) -> float:
+        return float(-10 * torch.log10((picture - example.target[3])[..., 70:78].square().mean()))
+
+    half = torch.nn.functional.avg_pool2d(example.target[3:4], 2)
+    best_on_half = psnr(torch.nn.functional.interpolate(half, scale_factor=2.0, mode="bilinear")[0])
+    assert psnr(restored["prior"].frames[0]) > max(best_on_half, psnr(restored["telea"].frames[0])) + 4
 
 
 def chosen_frames(monkeypatch: pytest.MonkeyPatch) -> list[int]:

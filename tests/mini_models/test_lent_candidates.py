@@ -13,9 +13,12 @@ from productions import HeldFrames, textured_wall
 
 from interpositive.functional.examples import Example
 from interpositive.media.plate_colour import PlateColour
-from interpositive.mini_models.candidate_bank import NUM_SPATIAL, BankBuilder, BankRecipe, motion_of
+from interpositive.mini_models.candidate_bank import NUM_SPATIAL, BankBuilder, BankRecipe, motion_near_holes, motion_of
 from interpositive.mini_models.candidate_fusion import CandidateFusion
+from interpositive.mini_models.large_bank import build_large
 from interpositive.motion.lent_frames import fit_level
+from interpositive.motion.motion_memory import ShotMemory
+from interpositive.motion.motion_raster import MotionRaster
 from interpositive.tasks.laying_out import Condition
 from interpositive.tasks.other_takes import LentByTakes, OtherTake, looked_at, take_likeness
 
@@ -110,6 +113,28 @@ def test_lent_candidates_lie_where_the_shot_has_the_same(shot: NDArray[np.float3
     assert len(lent) >= 2 and (lent >= NUM_SPATIAL).all()
     best = min(np.abs(bank.pictures[i] - shot[1])[HOLE].mean() for i in lent)
     assert best < 0.012
+
+
+def test_large_frames_are_lent_pixels_at_their_own_size(shot: NDArray[np.float32], other: NDArray[np.float32]) -> None:
+    motion = motion_near_holes(example(shot, lent_by(shot, other)), ShotMemory(), HEIGHT * 3 // 4)
+    banks = list(build_large(BankBuilder(motion, BankRecipe()), 1, MotionRaster(HEIGHT, WIDTH, HEIGHT // 2)))
+    pixels, shown = motion.pixels(1), 0
+    for bank in banks:
+        truth = shot[1][pixels.ys[bank.at.which], pixels.xs[bank.at.which]]
+        lent = np.flatnonzero(bank.seen.lent >= 0)
+        best = min(lent, key=lambda i: np.abs(bank.copied[i] - truth)[bank.valid[i]].mean())
+        assert np.abs(bank.copied[best] - truth)[bank.valid[best]].mean() < 0.012
+        shown += int(bank.valid[best].sum())
+    assert shown > 0.85 * len(pixels)
+
+
+def test_a_stranger_lends_nothing_to_large_frames(shot: NDArray[np.float32], other: NDArray[np.float32]) -> None:
+    condition = lent_by(shot, other)
+    stranger = torch.from_numpy(textured_wall(np.random.default_rng(8), HEIGHT, WIDTH)).permute(2, 0, 1)
+    wrong = {**condition, "lent_frames": stranger.expand_as(condition["lent_frames"])}
+    motion = motion_near_holes(example(shot, wrong), ShotMemory(), HEIGHT)
+    for bank in build_large(BankBuilder(motion, BankRecipe()), 2, MotionRaster(HEIGHT, WIDTH, HEIGHT // 2)):
+        assert bank.valid[bank.seen.lent >= 0].mean() < 0.02
 
 
 def test_what_is_lent_does_not_depend_on_the_windows_that_were_asked_for(
