@@ -150,7 +150,8 @@ class FramingFill(MiniModel):
         motion = self._motion_of(example)
         fills: dict[str, list[_Filled]] = {name: [] for name in wanted}
         seen = torch.zeros(len(keep), dtype=torch.int64)
-        motion.find_shared()
+        if any(motion.holes[number].any() for number in keep):
+            motion.find_shared()
         for place, (filled, num_seen) in enumerate(in_turn(self._once(motion, wanted), keep)):
             seen[place] = num_seen
             for name in wanted:
