@@ -141,7 +141,7 @@ class LargeFusion:
         rows, columns = at.region.box
         # The pixel of the smaller raster that each lies in.
         row, column = (np.rint(each).astype(np.int64) for each in (at.y, at.x))
-        for tile in at.region.tiles(at.whole_hole, _TILE_PX):
+        for tile in at.region.tiles(bank.hole, _TILE_PX):
             down, across = at.region.within(tile.core)
             inside = (row >= down.start) & (row < down.stop) & (column >= across.start) & (column < across.stop)
             which = np.flatnonzero(inside & todo)
@@ -170,7 +170,10 @@ class LargeFusion:
             name: _padded(value[None].float() if value.ndim > 2 else value[None]) for name, value in told.items()
         }
         condition = {name: value.to(device) for name, value in condition.items()}
-        prefill, hole = _padded(picture_tensor(bank.prefilled[box])), _padded(plane_tensor(bank.hole[box])[None])
+        prefill, hole = (
+            _padded(picture_tensor(bank.prefilled[box])),
+            _padded(plane_tensor(bank.hole[bank.at.region.box][box])[None]),
+        )
         seen = self.fuse(prefill.to(device), hole.to(device), condition)
         num = len(part.kinds)
         planes = torch.cat(

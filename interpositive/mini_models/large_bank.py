@@ -25,8 +25,6 @@ from interpositive.motion.reading import inside, read_at
 from interpositive.motion.region_seen import Aim, RegionSeen
 from interpositive.motion.window_motion import Boolean, Plane
 
-_CLEAR = 0.05
-_KNOWN = 0.95
 _MOSTLY = 0.5
 
 
@@ -34,9 +32,10 @@ _MOSTLY = 0.5
 class LargeBank:
     """The candidates for a region of a large frame, ``n`` of them.
 
-    ``seen`` is their bank on a smaller raster, beside the ``plate``, how it is ``prefilled`` (``h w 3``), and its
-    ``hole`` (``h w``). ``copied`` (``n m 3``) are their pixels of the hole at the frame's own size, of which they show
-    those ``valid`` (``n m``); ``error`` (``n m``) is that of ``seen``, enlarged. Which pixels these are, ``at`` says.
+    ``seen`` is their bank on a smaller raster, beside the ``plate`` and how it is ``prefilled`` (``h w 3``); ``hole``
+    is where any of that raster's pixels is the frame's hole (``h w`` of all of it). ``copied`` (``n m 3``) are their
+    pixels of the hole at the frame's own size, of which they show those ``valid`` (``n m``); ``error`` (``n m``) is
+    that of ``seen``, enlarged. Which pixels these are, ``at`` says.
     """
 
     at: RegionSeen
@@ -72,7 +71,7 @@ class _FrameSeen:
         self.plate = raster.reduced(np.asarray(motion.frames[frame]))
         self.prefilled = motion.seen_on(raster, frame)
         self.stiff = raster.reduced(motion.bridged(frame)[0](motion.everywhere))
-        self.hole = motion.hole_on(raster, frame)
+        self.hole = raster.touched(motion.holes[frame])
         self.around = ~raster.touched(motion.distrusted(frame))
         self.before = [side.seen_before(frame, raster) for side in builder.sweeps] if builder.recipe.recursive else []
 
@@ -106,7 +105,7 @@ class _Region:
             if view.seen.lent >= 0:
                 valid[index] &= at.between(seen.valid[index].astype(np.float32)) > _MOSTLY
         copied[~valid] = 0.0
-        return LargeBank(at, plate, prefilled, hole, seen, copied, valid, error)
+        return LargeBank(at, plate, prefilled, shown.hole, seen, copied, valid, error)
 
     def _views(self) -> Iterator[_LargeView]:
         recipe, motion, frame = self._builder.recipe, self._motion, self._at.frame
@@ -130,8 +129,8 @@ class _Region:
         copied = motion.read_at(motion.prefilled(source), aim.own_x, aim.own_y, cubic=True)
         x, y = at.raster.places(aim.x, aim.y)
         picture = read_at(motion.seen_on(at.raster, source), x, y, at.raster.shape, cubic=True)
-        hole = at.hole(source)
-        clear = read_at(lambda part: hole[part].astype(np.float32), x, y, at.raster.shape) <= _CLEAR
+        # Of what is seen most is to be clear; of what is copied all.
+        clear = read_at(motion.hole_share(at.raster, source), x, y, at.raster.shape) < _MOSTLY
         yield _LargeView(View(picture, aim.usable & clear, kind, float(offset)), copied, shows)
 
     def _by_sweep(self, number: int) -> Iterator[_LargeView]:
@@ -143,7 +142,7 @@ class _Region:
         aim = at.by_flow(source)
         x, y = at.raster.places(aim.x, aim.y)
         picture = read_at(filled, x, y, at.raster.shape, cubic=True)
-        usable = aim.usable & (read_at(share, x, y, at.raster.shape) > _KNOWN)
+        usable = aim.usable & (read_at(share, x, y, at.raster.shape) > _MOSTLY)
         view = View(picture, usable, RECURSIVE, side.mean_age(at.frame) or 1.0)
         yield _LargeView(view, values[at.which], known[at.which])
 

@@ -54,15 +54,6 @@ class RegionSeen:
         across, down = raster.picture_places(across, down)
         self._across, self._down = (np.ascontiguousarray(each) for each in np.meshgrid(across, down))
 
-    def hole(self, frame: int) -> Boolean:
-        """Where any of a pixel of the smaller raster is a frame's hole, ``h w`` of all of it."""
-        return self._motion.hole_on(self.raster, frame)
-
-    @property
-    def whole_hole(self) -> Boolean:
-        """Where any of a pixel of the smaller raster is the frame's hole, ``h w`` of all of it."""
-        return self.hole(self.frame)
-
     def between(self, planes: Plane) -> Plane:
         """What planes ``h w`` or ``h w c`` (up to four) of the box have at the hole's own pixels, ``m`` or ``m c``."""
         return read_at(planes, self.x, self.y, self._shape)

@@ -32,7 +32,6 @@ from interpositive.motion.window_frames import CodedFrames
 Plane = NDArray[np.float32]
 Boolean = NDArray[np.bool_]
 
-
 Found = TypeVar("Found")
 
 STIFF_TENSION = 0.02
@@ -330,9 +329,10 @@ class WindowMotion:
 
         return self._memory.camera.of(key, find)[place]
 
-    def hole_on(self, raster: MotionRaster, frame: int) -> Boolean:
-        """Where a frame's hole covers any of a pixel of a smaller raster."""
-        return self._of_frame(f"hole on {raster.shape}", frame, lambda: raster.touched(self.holes[frame]))
+    def hole_share(self, raster: MotionRaster, frame: int) -> Plane:
+        """How much of each pixel of a smaller raster is a frame's hole."""
+        name = f"share of {raster.shape}"
+        return self._of_frame(name, frame, lambda: raster.reduced(self.holes[frame].astype(np.float32)))
 
     def seen_on(self, raster: MotionRaster, frame: int) -> Plane:
         """The prefilled frame ``h w 3`` on a smaller raster, remembered; it is not to be written to."""
