@@ -188,7 +188,7 @@ class LargeFusion:
         x, y = bank.at.x[which] - np.float32(box[1].start), bank.at.y[which] - np.float32(box[0].start)
         size = thin_seen.shape
         enlarged = _between(planes[:, : size[0], : size[1]].cpu().numpy(), x, y)
-        score, residual, share, mended, certainty = torch.split(torch.from_numpy(enlarged), (num, 3, 1, 3, 1))
+        score, residual, share, mended, certainty = torch.split(torch.from_numpy(enlarged), [num, 3, 1, 3, 1])
         candidates = rearrange(torch.from_numpy(bank.copied[:, which]), "n m c -> n c m")
         valid, error = (torch.from_numpy(each[:, which]).float()[None, :, None] for each in (bank.valid, bank.error))
         given = error.to(device), valid.to(device)
