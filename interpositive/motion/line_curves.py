@@ -42,8 +42,10 @@ class Curve:
 
     def placed(self, points: Points) -> tuple[Points, Points]:
         """How far along the axis points ``n xy`` are, and how far beside the curve."""
-        u = (points - self.origin) @ self.along
-        return u, (points - self.origin) @ self.aside - np.polyval(self.bends, u)
+        # Spelt out, as BLAS would take threads for so many points.
+        x, y = (points - self.origin).T
+        u = x * self.along[0] + y * self.along[1]
+        return u, y * self.along[0] - x * self.along[1] - np.polyval(self.bends, u)
 
     def covered_px(self, points: Points) -> int:
         """Over how much of it there are points."""
