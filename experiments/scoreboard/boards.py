@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "soundstage_base"))
 
 from held_out_footage import HeldOut
-from own_measures import GainJitter, GainLeft, MiddleFrames, Sharpness
+from own_measures import CoverLeft, GainJitter, GainLeft, MiddleFrames, Sharpness
 
 from interpositive.metrics.contract import MakeMetric
 from interpositive.tasks.flicker import DRAWS
@@ -72,6 +72,7 @@ BOARDS = (
         # Wires of 1.5 px and more at the judged size.
         found=("task.width_px_at_1080=[7.5,24]", "task.shadow_share=0"),
         finder_steps=700,
+        own=(CoverLeft,),
     ),
     Board(
         "plate_cleaning",
@@ -85,6 +86,7 @@ BOARDS = (
         frozenset({OTHER_TAKE}),
         found=("task.kinds=[0.5,0.2,0.3,0,0]",),
         finder_steps=700,
+        own=(CoverLeft,),
     ),
     Board(
         "deflicker",

@@ -1,4 +1,4 @@
-"""What only the scoreboard measures: light that is left, sharpness, middles of gaps, and how a grade trembles."""
+"""What only the scoreboard measures: light or wire that is left, sharpness, middles of gaps, how a grade trembles."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ _CELLS = (16, 12)
 _POWER, _TOE = 2.2, 0.09
 _BRIGHT, _DARK = 0.95, 0.08
 _COARSE_PX, _FLAT = 4.0, 1e-7
+
+_COVERED, _STILL_COVER = 0.06, 0.6
 
 Cells = NDArray[np.float64]
 
@@ -95,6 +97,44 @@ class Sharpness(ShotMetric):
     def shot_values(self) -> dict[str, float]:
         """The share over the open shot."""
         return {"sharpness": self._totals[0] / self._totals[1] if self._totals[1] else math.nan}
+
+
+class CoverLeft(ShotMetric):
+    """``cover_left``: pixels that still show what was to go, per thousand of those that it covered.
+
+    Covered is a pixel of the mask where the plate is further than 0.06 (RMS over channels) from the clean reference.
+    It still shows the cover if more than 0.6 of that difference is in the result. A fill that comes out like the cover
+    by chance counts too: the untrained prior says how many those are.
+    """
+
+    group = FIDELITY
+    needs = frozenset({"reference", "plate", "mask"})
+
+    def __init__(self, **kwargs: Any) -> None:
+        info = MetricInfo(
+            name="cover_left",
+            unit="‰",
+            direction="lower",
+            meaning="Pixels of what was to be removed that are still there, as dashes of a wire, per thousand of it.",
+        )
+        super().__init__([info], **kwargs)
+
+    def _begin_shot(self) -> None:
+        self._left = self._covered = 0
+
+    def _add(self, frame: JudgedFrame) -> None:
+        reference, plate, hole = frame.beside.reference, frame.beside.plate, frame.beside.hole
+        assert reference is not None and plate is not None and hole is not None
+        cover = plate - reference
+        energy = cover.square().mean(0)
+        covered = hole[0] & (energy > _COVERED**2)
+        share = ((frame.result - reference) * cover).mean(0) / energy.clamp(min=1e-9)
+        self._covered += int(covered.sum())
+        self._left += int((covered & (share > _STILL_COVER)).sum())
+
+    def shot_values(self) -> dict[str, float]:
+        """Over the open shot; not defined where nothing is covered."""
+        return {"cover_left": 1000.0 * self._left / self._covered if self._covered else math.nan}
 
 
 class MiddleFrames(ShotMetric):

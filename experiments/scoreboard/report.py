@@ -29,6 +29,7 @@ COLUMNS = (
     ("lpips_alex_hole", "LPIPS", "{:.3f}"),
     ("e_warp_rel_dis_hole", "warp error, clean shot = 1", "{:.2f}"),
     ("local_flicker_dis_hole", "flicker", "{:.2f}"),
+    ("cover_left", "left of what was to go, ‰", "{:.1f}"),
 )
 HEADLINES = {
     "psnr_hole": ("hole PSNR, dB", "{:.2f}"),

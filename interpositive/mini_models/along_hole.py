@@ -5,6 +5,8 @@ A wire before dark ground looks as clean there as the ground, and is told from i
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,8 +17,68 @@ from interpositive.functional.unmixing import level, unmix
 NUM_ALONG = 14
 _SAMPLES, _STEP_PX = 13, 2.0
 _REACH_PX = round(_STEP_PX * (_SAMPLES // 2))
+_NEAR, _ASIDE_PX = 2, (2.0, 3.0)
+"""How many samples to either side a line's brightness is the mean of, and how far beside it its sides are."""
+_COVERED_SHARE, _STANDS_OUT, _ROUNDS = 0.4, 0.015, 4
 _DIRECTION_PX, _ACROSS_PX = 13, 11
 _LEAST_TOP = 0.01
+
+
+class _Along(NamedTuple):
+    """The pixels of a hole ``b 1 h w``, ``m`` in all, and the way that it takes at each, ``m 1``."""
+
+    hole: Tensor
+    batch: Tensor
+    row: Tensor
+    column: Tensor
+    cos: Tensor
+    sin: Tensor
+
+    @classmethod
+    def of(cls, hole: Tensor, depth: Tensor) -> _Along:
+        """How deep in the hole a pixel lies, ``b 1 h w``, says which way that is."""
+        batch, row, column = (hole[:, 0] > 0).nonzero().unbind(1)
+        cos, sin = (each[batch, 0, row, column][:, None] for each in _direction(depth))
+        return cls(hole, batch, row, column, cos, sin)
+
+    def __call__(self, planes: Tensor, reach: int = _SAMPLES // 2, aside_px: float = 0.0) -> Tensor:
+        """Planes ``b c h w`` along the hole, as many places to either side of each of its pixels, ``m n c``."""
+        steps_px = _STEP_PX * torch.arange(-reach, reach + 1, device=planes.device)
+        around = F.pad(planes, (_REACH_PX,) * 4)
+        down = (steps_px * self.sin + aside_px * self.cos).round().long() + _REACH_PX
+        right = (steps_px * self.cos - aside_px * self.sin).round().long() + _REACH_PX
+        rows = self.batch[:, None] * around.shape[-2] + self.row[:, None] + down
+        flat = rows * around.shape[-1] + self.column[:, None] + right
+        pixels = around.permute(0, 2, 3, 1).reshape(-1, planes.shape[1])
+        return pixels.index_select(0, flat.reshape(-1)).reshape(-1, 2 * reach + 1, planes.shape[1])
+
+    def whole(self, values: Tensor) -> Tensor:
+        """Values ``m c`` of the pixels as planes ``b c h w``, 0 outside the hole."""
+        planes = torch.zeros_like(self.hole[:, 0, ..., None]).expand(-1, -1, -1, values.shape[1]).contiguous()
+        planes[self.batch, self.row, self.column] = values
+        return planes.permute(0, 3, 1, 2)
+
+
+def goes_on(covered: Tensor, plate: Tensor, hole: Tensor, depth: Tensor) -> Tensor:
+    """Where a line that is ``covered`` in other places along a hole goes on, as 1; all ``b 1 h w``, 0 or 1.
+
+    A line is brighter than both of its sides, 2 or 3 px away, or darker, by 0.015 of the code range in the mean over
+    nine pixels of the ``plate`` ``b 3 h w``. It goes on where more than 0.4 of what lies along the hole is covered, in
+    up to four rounds, so that a gap closes from its ends.
+    """
+    along, grey = _Along.of(hole, depth), plate.mean(1, keepdim=True)
+    line = along(grey, _NEAR).mean(1)
+    out = torch.zeros_like(line)
+    for aside_px in _ASIDE_PX:
+        one, other = (line - along(grey, _NEAR, sign * aside_px).mean(1) for sign in (1.0, -1.0))
+        out = torch.maximum(out, torch.maximum(torch.minimum(one, other), torch.minimum(-one, -other)))
+    inside = along(hole).sum(1).clamp(min=1.0)
+    more = torch.zeros_like(covered)
+    for _ in range(_ROUNDS):
+        known = torch.maximum(covered, more)
+        share = along(known * hole).sum(1) / inside
+        more = torch.maximum(more, along.whole(((share > _COVERED_SHARE) & (out > _STANDS_OUT)).to(plate.dtype)))
+    return more * (1.0 - covered)
 
 
 def measures_along(plate: Tensor, hole: Tensor, filled: Tensor, prefill: Tensor, depth: Tensor) -> list[Tensor]:
@@ -27,15 +89,8 @@ def measures_along(plate: Tensor, hole: Tensor, filled: Tensor, prefill: Tensor,
     it: how far the plate is from what is behind, in the mean and at most, and how unevenly; how much of the pixel is
     of the colour that the plate has wherever it is far from that; and how much plate and filling change along it.
     """
-    batch, row, column = (hole[:, 0] > 0).nonzero().unbind(1)
-    cos, sin = (each[batch, 0, row, column][:, None] for each in _direction(depth))
-    steps_px = _STEP_PX * (torch.arange(_SAMPLES, device=hole.device) - _SAMPLES // 2)
-    planes = torch.cat((hole, plate, filled, prefill), 1)
-    around = F.pad(planes, (_REACH_PX,) * 4)
-    down, right = ((steps_px * each).round().long() + _REACH_PX for each in (sin, cos))
-    flat = (batch[:, None] * around.shape[-2] + row[:, None] + down) * around.shape[-1] + column[:, None] + right
-    pixels = around.permute(0, 2, 3, 1).reshape(-1, planes.shape[1])
-    along = pixels.index_select(0, flat.reshape(-1)).reshape(-1, _SAMPLES, planes.shape[1])
+    of_hole = _Along.of(hole, depth)
+    along = of_hole(torch.cat((hole, plate, filled, prefill), 1))
     inside, there, behind, bridged = along[..., :1], along[..., 1:4], along[..., 4:7], along[..., 7:]
     count = inside.sum(1, keepdim=True) + 1e-4
 
@@ -57,10 +112,9 @@ def measures_along(plate: Tensor, hole: Tensor, filled: Tensor, prefill: Tensor,
         ),
         -1,
     )
-    whole = torch.zeros_like(planes[:, : found.shape[-1]]).permute(0, 2, 3, 1).contiguous()
-    whole[batch, row, column] = found[:, 0]
-    far, bridged_far, unevenness, most, of_plate, of_filling = (whole[..., i][:, None] for i in range(6))
-    cover = whole[..., 6:].permute(0, 3, 1, 2)
+    whole = of_hole.whole(found[:, 0])
+    far, bridged_far, unevenness, most, of_plate, of_filling = (whole[:, i : i + 1] for i in range(6))
+    cover = whole[:, 6:]
     by_filling, by_bridge = (unmix(plate - each, each, cover) for each in (filled, prefill))
     top = box_max(far, _ACROSS_PX)
     measures = (

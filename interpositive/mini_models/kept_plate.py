@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from interpositive.backbones.plate_judge import PlateJudge
 from interpositive.functional.boxes import box_max, box_mean
 from interpositive.functional.unmixing import level, unmix
-from interpositive.mini_models.along_hole import NUM_ALONG, measures_along
+from interpositive.mini_models.along_hole import NUM_ALONG, goes_on, measures_along
 from interpositive.objectives.pixel import charbonnier, weighted_mean
 
 _MARGIN_PX = 3
@@ -37,7 +37,8 @@ _CORE = 0.7
 class Kept(NamedTuple):
     """How much of the plate is kept (``b 1 h w`` in [0, 1]), and the plate with its light mended, ``b 3 h w``.
 
-    ``logit`` is what the former follows from: none is kept where it is 0.5 or less, and none of a hole's core.
+    ``logit`` is what the former follows from: none is kept where it is 1.5 or less, none of a hole's core, and none of
+    a line that is not kept elsewhere along the hole.
     """
 
     share: Tensor
@@ -97,6 +98,10 @@ class KeptPlate(nn.Module):
         found, cover, relative_depth = measures(plate, hole, beside)
         logit, gain, uncovered = self.judge(torch.cat((*found, thin), 1))
         share = torch.tanh(0.5 * (logit - _SURER)).clamp(min=0.0) * thin * (relative_depth < _CORE)
+        if not self.training:
+            # A wire that is known elsewhere along its hole is not to come back as dashes; while it learns, the judge
+            # answers for them itself.
+            share = share * (1.0 - goes_on((share <= 0.0).to(share.dtype), plate, hole, _depth(hole)))
         # Out of a mixture with what covers it, the picture is had by going on away from that.
         mended = plate * (1.0 + gain) + uncovered.clamp(0.0, _MOST_UNCOVERED) * (plate - cover)
         return Kept(share, mended, logit)

@@ -20,7 +20,7 @@ from asked import BARS
 from bars import CLASSICAL, Bar, Measured, gain, real, stage, worst_gain
 from boards import BOARDS
 from judging import lending, seconds_to_train
-from own_measures import GainJitter, GainLeft, MiddleFrames, Sharpness
+from own_measures import CoverLeft, GainJitter, GainLeft, MiddleFrames, Sharpness
 
 from interpositive.dailies.catalogue import Catalogue
 from interpositive.dailies.ingest import ingest
@@ -67,6 +67,20 @@ def test_the_middle_of_a_gap_is_judged_alone() -> None:
     assert found["psnr_middle"] == pytest.approx(20.0, abs=0.01) and found["gradient_middle"] == pytest.approx(
         0, abs=1e-3
     )
+
+
+def test_what_is_left_of_a_wire_is_counted_and_a_soft_fill_is_not() -> None:
+    plate = CLEAN.clone()
+    plate[..., 4:6] = (CLEAN[..., 4:6] + 0.5).clamp(0, 1)
+    mask = torch.zeros_like(WHOLE)
+    mask[..., 2:8] = 1
+    result = CLEAN.clone()
+    result[..., 2:8] = CLEAN[..., 2:8] + 0.2 * (plate - CLEAN)[..., 2:8]
+    assert values(CoverLeft(), result, plate, mask)["cover_left"] == 0.0
+    assert values(CoverLeft(), plate, plate, mask)["cover_left"] == 1000.0
+    result[0, ..., 4:6] = plate[0, ..., 4:6]
+    assert values(CoverLeft(), result, plate, mask)["cover_left"] == pytest.approx(1000.0 / len(CLEAN), rel=0.2)
+    assert math.isnan(values(CoverLeft(), CLEAN, CLEAN, mask)["cover_left"]), "nothing is covered"
 
 
 def test_a_blur_of_half_a_pixel_is_softer_and_a_gain_is_not() -> None:

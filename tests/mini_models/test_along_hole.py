@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from interpositive.mini_models.along_hole import NUM_ALONG, measures_along
+from interpositive.mini_models.along_hole import NUM_ALONG, goes_on, measures_along
 from interpositive.mini_models.kept_plate import Kept, keeping_loss
 
 FAR, SHARE, CHANGE_OF_PLATE, CHANGE_OF_FILLING, RELATIVE = 0, 4, 9, 10, 11
@@ -69,3 +69,29 @@ def test_mending_learns_where_nothing_is_kept_but_not_from_what_nothing_can_mend
     assert mended.grad is not None
     shaded, covered = mended.grad[0, 0, 0].tolist()
     assert shaded > 100 * covered > 0
+
+
+def test_a_line_that_is_covered_elsewhere_along_the_hole_goes_on() -> None:
+    behind = torch.full((1, 3, 60, 80), 0.5)
+    plate, hole, depth = level_hole(behind)
+    wire = torch.zeros_like(hole)
+    wire[..., 30:32, :] = 1
+    seen = wire.clone()
+    seen[..., 36:44] = 0
+    assert torch.equal(goes_on(seen, plate, hole, depth), wire - seen), "the dash goes, and no pixel of the margins"
+    assert not goes_on(seen, behind, hole, depth).any(), "where nothing stands out there is no line"
+    assert not goes_on(0 * seen, plate, hole, depth).any(), (
+        "a line of which nothing is covered may be the picture's own"
+    )
+    # Whichever way the hole goes.
+    upright = goes_on(*(each.mT for each in (seen, plate, hole, depth)))
+    assert torch.equal(upright.mT[..., 12:-12], (wire - seen)[..., 12:-12])
+
+
+def test_of_a_wide_gap_the_ends_close() -> None:
+    behind = torch.full((1, 3, 60, 120), 0.5)
+    plate, hole, depth = level_hole(behind)
+    seen = torch.zeros_like(hole)
+    seen[..., 30:32, :30] = seen[..., 30:32, 90:] = 1
+    found = goes_on(seen, plate, hole, depth)[0, 0, 30]
+    assert found[30:34].all() and found[86:90].all() and not found[45:75].any()

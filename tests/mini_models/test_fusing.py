@@ -122,7 +122,7 @@ def test_networks_say_of_a_large_frame_what_they_say_of_the_small_one() -> None:
     moved = (small.final - small.prior)[0][inside].abs().mean()
     # Bilinear enlarging evens out neighbours, which random last layers make unlike; anything unrelated is above 1.
     assert (came - small.final[0])[inside].abs().mean() < 0.6 * moved
-    assert found["kept"].max() > 0.1
+    assert found["kept"].max() > 0.02
     condition["thin"] = torch.zeros_like(hole)
     assert large(fusion_of(model), prefill, hole, condition)["kept"].max() == 0, "what may not be looked at is not kept"
 
