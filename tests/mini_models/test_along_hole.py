@@ -80,9 +80,7 @@ def test_a_line_that_is_covered_elsewhere_along_the_hole_goes_on() -> None:
     seen[..., 36:44] = 0
     assert torch.equal(goes_on(seen, plate, hole, depth), wire - seen), "the dash goes, and no pixel of the margins"
     assert not goes_on(seen, behind, hole, depth).any(), "where nothing stands out there is no line"
-    assert not goes_on(0 * seen, plate, hole, depth).any(), (
-        "of the picture's own lines nothing is covered"
-    )
+    assert not goes_on(0 * seen, plate, hole, depth).any(), "of the picture's own lines nothing is covered"
     # Whichever way the hole goes.
     upright = goes_on(*(each.mT for each in (seen, plate, hole, depth)))
     assert torch.equal(upright.mT[..., 12:-12], (wire - seen)[..., 12:-12])
