@@ -45,8 +45,11 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    workspaces = [given.output / "productions" / production.name for production in PRODUCTIONS if production.is_stage]
-    for workspace in (each for each in workspaces if (each / "catalogue.sqlite").is_file()):
+    stages = [given.output / "productions" / production.name for production in PRODUCTIONS if production.is_stage]
+    workspaces = [stage for stage in stages if (stage / "catalogue.sqlite").is_file()]
+    if not workspaces:
+        parser.error(f"{given.output} has no stage of the scoreboard: run bench_quality.py --output there first")
+    for workspace in workspaces:
         for take in held_out(workspace):
             if take.slate.scene not in given.scenes:
                 continue

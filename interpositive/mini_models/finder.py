@@ -325,11 +325,10 @@ class Counts:
         """Share of what was found that is right; 1 where nothing was."""
         return self.right / self.named if self.named else 1.0
 
-    def f_score(self, beta: float = 1.0) -> float:
-        """Van Rijsbergen's F, in which recall counts ``beta`` times as much as precision."""
-        weight = beta * beta
-        total = weight * self.precision + self.recall
-        return (1.0 + weight) * self.precision * self.recall / total if total else 0.0
+    def f_score(self) -> float:
+        """F1, the harmonic mean of precision and recall."""
+        total = self.precision + self.recall
+        return 2.0 * self.precision * self.recall / total if total else 0.0
 
 
 def count(mask: NDArray[np.bool_], wanted: NDArray[np.bool_], drawn: NDArray[np.bool_]) -> Counts:

@@ -95,19 +95,20 @@ class KeptPlate(nn.Module):
         """Judge the plate ``b 3 h w`` where its hole ``b 1 h w`` is thin (``b 1 h w``)."""
         if not (self.training or torch.jit.is_tracing() or thin.any()):  # type: ignore[attr-defined, no-untyped-call]
             return Kept(thin, plate, thin)
-        found, cover, relative_depth = measures(plate, hole, beside)
+        depth = _depth(hole)
+        found, cover, relative_depth = measures(plate, hole, depth, beside)
         logit, gain, uncovered = self.judge(torch.cat((*found, thin), 1))
         share = torch.tanh(0.5 * (logit - _SURER)).clamp(min=0.0) * thin * (relative_depth < _CORE)
         if not self.training:
             # A wire that is known elsewhere along its hole is not to come back as dashes; while it learns, the judge
             # answers for them itself.
-            share = share * (1.0 - goes_on((share <= 0.0).to(share.dtype), plate, hole, _depth(hole)))
+            share = share * (1.0 - goes_on((share <= 0.0).to(share.dtype), plate, hole, depth))
         # Out of a mixture with what covers it, the picture is had by going on away from that.
         mended = plate * (1.0 + gain) + uncovered.clamp(0.0, _MOST_UNCOVERED) * (plate - cover)
         return Kept(share, mended, logit)
 
 
-def measures(plate: Tensor, hole: Tensor, beside: Beside) -> tuple[list[Tensor], Tensor, Tensor]:
+def measures(plate: Tensor, hole: Tensor, depth: Tensor, beside: Beside) -> tuple[list[Tensor], Tensor, Tensor]:
     """What tells a clean pixel of a hole from a covered one, ``b 1 h w`` each, and what covers it there, ``b 3 h w``.
 
     Last, how deep it lies, as a share of the deepest pixel's near it, ``b 1 h w``; 1 in the core.
@@ -119,7 +120,6 @@ def measures(plate: Tensor, hole: Tensor, beside: Beside) -> tuple[list[Tensor],
     """
     filled, prefill = beside.filled, beside.prefill
     outside = 1.0 - hole
-    depth = _depth(hole)
     rings = [hole * ((depth > at / _DEPTH_PX) & (depth <= (at + 1.5) / _DEPTH_PX)).to(hole.dtype) for at in (0.5, 1.5)]
     top = box_max(depth, _ACROSS_PX)
     relative = depth / (top + 1e-4)

@@ -80,12 +80,8 @@ class MotionRaster:
         )
         return rows, columns
 
-    def own_px(self, flow: Plane) -> Plane:
-        """Flow in pixels of the picture as it is in pixels of the smaller raster, ``... 2``."""
-        return np.asarray(flow / np.asarray(self._scale, np.float32), np.float32)
-
     def picture_px(self, flow: Plane) -> Plane:
-        """The other way."""
+        """Flow ``... 2`` in pixels of the smaller raster as it is in pixels of the picture."""
         return np.asarray(flow * np.asarray(self._scale, np.float32), np.float32)
 
     def footprint(self, box: Box) -> Box:

@@ -83,3 +83,19 @@ def test_the_core_of_a_hole_is_never_kept() -> None:
         share = keeper(plate, hole, hole, beside).share[0, 0]
     assert (share[[8, 9, 13, 14]] > 0.9).all(), "its edges are, if they are judged to be clean"
     assert not share[10:13].any()
+
+
+def test_a_wire_that_is_seen_elsewhere_along_its_hole_is_not_kept_as_a_dash(monkeypatch: pytest.MonkeyPatch) -> None:
+    hole = torch.zeros(1, 1, 40, 80)
+    hole[..., 14:25, :] = 1
+    plate = torch.full((1, 3, 40, 80), 0.4)
+    plate[..., 16, :] = 0.8
+    sure = torch.full_like(hole, 9.0)
+    sure[..., 16, :30] = sure[..., 16, 36:] = -9.0
+    keeper, nothing = KeptPlate(), torch.zeros_like(hole)
+    monkeypatch.setattr(keeper.judge, "forward", lambda found: (sure, nothing, nothing))
+    beside = Beside(plate, plate, plate, nothing, nothing, plate[:, None], nothing[:, None])
+    dash = (slice(None), slice(None), 16, slice(30, 36))
+    assert keeper.train()(plate, hole, hole, beside).share[dash].min() > 0.9, "while it learns the judge answers for it"
+    kept = keeper.eval()(plate, hole, hole, beside).share
+    assert not kept[dash].any() and kept[..., 14, 20:60].min() > 0.9
