@@ -168,14 +168,14 @@ BARS: Sequence[Bar] = (
             (
                 "pan, wires on performers",
                 ON_PERFORMERS,
-                "0.56 to 0.89 of the holes show in other frames: without any error there, and else as Telea, it would "
-                "be +3.3 to +8.9 dB over Telea (`scripts/study_coverage.py`)",
+                "0.56 to 0.89 of the masks show in other frames: without any error there, and else as Telea, it would "
+                "be +3.3 to +8.9 dB over Telea (`scripts/study_coverage.py`); the masks' clean margins add to that",
             ),
             (
                 "pan, wires on performers, set and frame",
                 "",
-                "0.26 to 0.53 of the holes show in other frames: without any error there, and else as Telea, it would "
-                "be +0.6 to +2.1 dB over Telea (`scripts/study_coverage.py`)",
+                "0.26 to 0.53 of the masks show in other frames: without any error there, and else as Telea, it would "
+                "be +0.6 to +2.1 dB over Telea (`scripts/study_coverage.py`); the rest is the masks' clean margins",
             ),
             ("pan, the same, another take lends", OTHER_TAKE, ""),
         )
@@ -200,8 +200,8 @@ BARS: Sequence[Bar] = (
         summary(WARP, CHOSEN, as_learned),
         0.9,
         1.3,
-        why="a tripod's clean shot has hardly any (27, sam2_juggle: to 3.4 of it); below 0.9, a mean of views has less "
-        "grain than each of them",
+        why="a mean of views has less grain than each of them: steadier than the clean shot on pans (to 0.5 of it); a "
+        "tripod's clean shot has hardly any (27: 2.1)",
     ),
     Bar(
         "wire_removal",
@@ -226,7 +226,7 @@ BARS: Sequence[Bar] = (
         for where, name in (("stage", "soundstage"), ("real", "drawn over real footage"))
         for key, least in (("recall", 0.9), ("precision", 0.8))
     ),
-    *times("wire_removal", "motion is found on as many rows as at 1080 lines"),
+    *times("wire_removal", "holes are looked at before they are filled: 0.4 s of it"),
     Bar(
         "plate_cleaning",
         "another take lends: ≥ +5 dB over Telea in holes > 40 px",

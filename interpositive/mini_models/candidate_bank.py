@@ -46,11 +46,16 @@ NUM_SPATIAL = 2
 
 @dataclass(frozen=True)
 class BankRecipe:
-    """Which views are gathered: flow and camera offsets in frames, and whether recursive sweeps join."""
+    """Which views are gathered: flow and camera offsets in frames, and whether recursive sweeps and loans join."""
 
     flow_offsets: tuple[int, ...] = (1, 2, 4, 8)
     camera_offsets: tuple[int, ...] = (2, 4, 8, 16)
     recursive: bool = True
+    lent: bool = True
+
+    def few(self) -> BankRecipe:
+        """The few views of this shot's frames that tell what of a plate is clean; the same in whatever window."""
+        return BankRecipe(self.flow_offsets[:2][-1:], (), recursive=False, lent=False)
 
     @property
     def reach_frames(self) -> int:
@@ -115,6 +120,7 @@ class BankBuilder:
         self._wanted = wanted
         self.recipe = recipe
         self._sweeps: Sweeps | None = None
+        self.lent = motion.lent if recipe.lent else None
         self.lent_ways = cache(motion.lent_ways)
 
     @property
@@ -131,7 +137,8 @@ class BankBuilder:
         """Find what the banks of all frames share, so that these can be built side by side."""
         # Each by one thread: two that look at neighbours would both bridge the frame between them.
         deque(in_turn(self.motion.prefill, range(self.motion.num_frames)), maxlen=0)
-        deque(in_turn(self.motion.link, range(self.motion.num_frames - 1)), maxlen=0)
+        if self.recipe.recursive or self.recipe.camera_offsets:
+            deque(in_turn(self.motion.link, range(self.motion.num_frames - 1)), maxlen=0)
         if self.recipe.camera_offsets:
             self.motion.camera(0, 0)
         if self.recipe.recursive:
@@ -143,19 +150,27 @@ class BankBuilder:
         assert self.motion.regions(frame) == [whole], "its motion is found near holes alone"
         return self._assemble(frame, whole, list(self._views(frame, 0)))
 
-    def build_near(self, frame: int) -> Iterator[tuple[Region, Bank]]:
-        """The bank of each region of a frame: the spatial candidates, and those that show a pixel of its hole.
+    def places(self, frame: int, where: Boolean | None = None) -> Iterator[int]:
+        """The regions of a frame that hold a pixel of its hole, or of ``where`` (``h w``)."""
+        wanted = self.motion.holes[frame] if where is None else where
+        for place, region in enumerate(self.motion.regions(frame)):
+            if wanted[region.core].any():
+                yield place
+
+    def build_near(self, frame: int, where: Boolean | None = None) -> Iterator[tuple[Region, Bank]]:
+        """The bank of each of a frame's :meth:`places`: spatial candidates, and those that show a pixel of its hole.
 
         One at a time, for what banks are made of is larger than the frame.
         """
-        for place, region in enumerate(self.motion.regions(frame)):
+        for place in self.places(frame, where):
+            region = self.motion.regions(frame)[place]
             inner, hole = region.within(region.core), self.motion.holes[frame][region.core]
             shown = [view for view in self._views(frame, place) if (view.usable[inner] & hole).any()]
             yield region, self._assemble(frame, region, shown, NUM_SPATIAL + len(shown))
 
     def _views(self, frame: int, place: int) -> Iterator[View]:
         """The views of one of a frame's regions."""
-        recipe, lent = self.recipe, self.motion.lent
+        recipe, lent = self.recipe, self.lent
         for offset in recipe.flow_offsets:
             for source in self.sources(frame, offset):
                 flow, consistent = self.motion.way(frame, source, place)
@@ -169,7 +184,7 @@ class BankBuilder:
                 flow = self.motion.way_by_camera(frame, source, place)
                 inside = self.motion.inside(flow, self.motion.regions(frame)[place].box)
                 yield self._warped(frame, source, place, flow, inside, CAMERA, offset)
-        for number in () if lent is None else lent.lent_to(frame):
+        for number in [] if lent is None else lent.lent_to(frame):
             yield from self._by_loan(frame, number, place)
 
     def _warped(
@@ -182,8 +197,8 @@ class BankBuilder:
     def _by_loan(self, frame: int, number: int, place: int) -> Iterator[View]:
         """What a frame of another take shows. To a network it is a far view by the camera's motion, which it is."""
         motion, box = self.motion, self.motion.regions(frame)[place].box
-        assert motion.lent is not None
-        picture, distance = motion.lent.frames[number], float(max((*self.recipe.camera_offsets, 1)))
+        assert self.lent is not None
+        picture, distance = self.lent.frames[number], float(max((*self.recipe.camera_offsets, 1)))
         for flow_of in self.lent_ways(frame, number):
             flow = flow_of(box)
             yield View(motion.read(picture, flow, box, cubic=True), motion.inside(flow, box), CAMERA, distance, number)
@@ -297,10 +312,15 @@ def motion_near_holes(example: Example, memory: ShotMemory, motion_rows: int | N
     The frames are not copied; windows share the memory. Of frames of more than ``motion_rows`` it is found at that
     height.
     """
-    margin_px = max(LOOKED_AT_PX, round(2.0 * pool_sigma_px(min(example.input.shape[-2:]))))
+    margin_px = motion_margin_px(*example.input.shape[-2:])
     frames, masks = _frames_and_masks(example)
     lent = lent_frames_of(example)
     return WindowMotion(frames, masks, margin_px=margin_px, motion_rows=motion_rows, memory=memory, lent=lent)
+
+
+def motion_margin_px(height: int, width: int) -> int:
+    """How far around holes of frames of a size views are compared and looked at."""
+    return max(LOOKED_AT_PX, round(2.0 * pool_sigma_px(min(height, width))))
 
 
 def lent_frames_of(example: Example) -> LentFrames | None:

@@ -14,7 +14,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -24,7 +23,6 @@ from interpositive.functional.examples import Example
 from interpositive.functional.freed_memory import give_back_freed_memory
 from interpositive.functional.threads import in_turn
 from interpositive.mini_models.bank_tensors import (
-    add_lent,
     bank_tensors,
     choose_candidates,
     describe,
@@ -33,9 +31,7 @@ from interpositive.mini_models.bank_tensors import (
 )
 from interpositive.mini_models.candidate_bank import (
     KINDS,
-    LOOKED_AT_PX,
     NUM_SPATIAL,
-    Bank,
     BankBuilder,
     BankRecipe,
     motion_near_holes,
@@ -45,11 +41,12 @@ from interpositive.mini_models.chosen_once import chosen_once
 from interpositive.mini_models.classical_fills import CLASSICAL_FILLS, classical_fill
 from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restored
 from interpositive.mini_models.exportable import Exportable
-from interpositive.mini_models.fusing import GIVEN_BACK_BYTES, Fused, LargeFusion, network_factor
+from interpositive.mini_models.fusing import Fused, LargeFusion, network_factor
 from interpositive.mini_models.fusion_export import fusion_exportables
-from interpositive.mini_models.hole_fills import Blend, Chosen, Picture, blend_along_flow, composed
+from interpositive.mini_models.hole_fills import Blend, Chosen, Filled, blend_along_flow, composed
 from interpositive.mini_models.kept_plate import Beside, KeptPlate, keeping_loss, thickest_px, thin_parts
-from interpositive.motion.hole_regions import Region
+from interpositive.mini_models.narrowing import CleanPart, Looked, clean_parts, narrowed
+from interpositive.mini_models.near_fusion import NearFusion
 from interpositive.motion.motion_memory import ShotMemory
 from interpositive.motion.motion_raster import MotionRaster
 from interpositive.motion.window_motion import WindowMotion
@@ -61,7 +58,6 @@ _NUM_SCORER_WORDS = len(KINDS) + 1
 _NUM_RESIDUAL_FEATURES = 3 + 3 + 1 + 1 + 1 + 1
 _INVALID_LOGIT = -30.0
 _FOLDED_PX = 8
-_MOSTLY = 0.5
 _TILE_PX = 128
 """No more of a hole is looked at by the networks at a time: they hold some hundred numbers for each of its pixels."""
 _BOUNDS: Bounds = {
@@ -131,7 +127,8 @@ class CandidateFusion(MiniModel):
         self.keeper = KeptPlate()
         self.blend = Blend()
         self.motion_rows = motion_rows
-        self._memory = ShotMemory()
+        # What networks see of large frames is a sixteenth of these.
+        self._memory, self._looks = ShotMemory(), ShotMemory(96.0, 64.0, 8.0, 16.0, 1.0)
         self.log_temperature = nn.Parameter(torch.tensor(float(np.log(temperature))))
         self._initial_log_temperature = float(np.log(temperature))
 
@@ -287,103 +284,83 @@ class CandidateFusion(MiniModel):
         The latter is known if a method looks at the bank, and else as if the bank were empty.
         """
         wanted = self.wanted(methods)
-        learned = [name for name in wanted if name not in CLASSICAL_FILLS]
+        clean = self._clean_parts(motion) if self.trained_method in wanted else {}
+        narrow = narrowed(motion, clean) if clean else motion
+        moving = {name: narrow if name == self.trained_method else motion for name in wanted}
+        filled, never_seen = self._fill(motion, keep, [name for name in wanted if moving[name] is motion])
+        if clean:
+            of_trained, never_seen = self._fill(narrow, keep, [self.trained_method])
+            filled |= of_trained
+
+        def whole(name: str) -> Restored:
+            found = filled[name]
+            restored = composed(moving[name], keep, found.pictures, found.certainty)
+            for place, frame in enumerate(keep):
+                if name == self.trained_method and frame in clean:
+                    pixels = clean[frame].pixels
+                    restored.confidence[place, 0][pixels.ys, pixels.xs] = torch.from_numpy(clean[frame].sure)
+            if found.num_unseen is None:
+                return restored
+            masked = torch.tensor([int(motion.holes[frame].sum()) for frame in keep])
+            lent = None if motion.lent is None else found.lent
+            return replace(restored, seen=masked - torch.tensor(found.num_unseen), lent=lent)
+
+        return MadeWhenAsked({name: partial(whole, name) for name in wanted}), never_seen
+
+    def _clean_parts(self, motion: WindowMotion) -> dict[int, CleanPart]:
+        return clean_parts(motion, self.recipe, self._thin, self._look, self, self._looks)
+
+    def _fill(
+        self, motion: WindowMotion, keep: range, names: Sequence[str]
+    ) -> tuple[dict[str, Filled], Sequence[NDArray[np.bool_]]]:
+        """The holes of a window's frames filled by methods, and where each shows in no other frame, ``h w``."""
+        learned = [name for name in names if name not in CLASSICAL_FILLS]
         builder = BankBuilder(motion, self.recipe, keep)
-        never_seen = [motion.holes[frame] for frame in keep]
-        fills: dict[str, list[Picture]] = {name: [] for name in wanted}
-        certainty: dict[str, list[Picture]] = {name: [] for name in wanted}
-        kept: dict[str, list[Picture]] = {name: [] for name in learned}
-        num_lent = 0 if motion.lent is None else len(motion.lent.frames)
-        lent = {name: torch.zeros(len(keep), num_lent) for name in learned}
-        seen = {name: torch.zeros(len(keep), dtype=torch.int64) for name in learned}
+        filled = {}
         if learned and any(motion.holes[frame].any() for frame in keep):
             builder.find_shared()
             give_back_freed_memory()
-        for name in wanted:
+        for name in names:
             if name in CLASSICAL_FILLS:
-                found = [classical_fill(name, motion, lambda: builder.sweeps, frame) for frame in keep]
-                fills[name], certainty[name] = [fill for fill, _ in found], [sure for _, sure in found]
+                fills = [classical_fill(name, motion, lambda: builder.sweeps, frame) for frame in keep]
+                filled[name] = Filled([fill for fill, _ in fills], [sure for _, sure in fills])
+        if not learned:
+            return filled, [motion.holes[frame] for frame in keep]
+        num_lent = 0 if motion.lent is None else len(motion.lent.frames)
         once = chosen_once(self._choose, self, builder, learned, num_lent, self._memory)
-        chosen = in_turn(once, keep if learned else ())
-        for index, (of_methods, unseen) in enumerate(chosen):
-            for name, one in of_methods.items():
-                fills[name].append(one.picture)
-                certainty[name].append(one.sure)
-                kept[name].append(one.kept)
-                lent[name][index] = one.lent
-                still_unseen = unseen.copy()
-                still_unseen[motion.holes[keep[index]]] &= one.kept < _MOSTLY
-                seen[name][index] = int(motion.holes[keep[index]].sum() - still_unseen.sum())
-                if name == self.trained_method or self.trained_method not in learned:
-                    never_seen[index] = still_unseen
+        chosen, never_seen = [], []
+        for of_methods, unseen in in_turn(once, keep):
+            chosen.append(of_methods)
+            never_seen.append(unseen)
             give_back_freed_memory()
         for name in learned:
-            fills[name] = blend_along_flow(motion, keep, fills[name], certainty[name], self.blend, kept[name])
-
-        def whole(name: str) -> Restored:
-            restored = composed(motion, keep, fills[name], certainty[name])
-            if name not in learned:
-                return restored
-            return replace(restored, seen=seen[name], lent=lent[name] if num_lent else None)
-
-        return MadeWhenAsked({name: partial(whole, name) for name in wanted}), never_seen
+            ones = [of_methods[name] for of_methods in chosen]
+            certainty = [one.sure for one in ones]
+            pictures = blend_along_flow(motion, keep, [one.picture for one in ones], certainty, self.blend)
+            num_unseen = [int(unseen.sum()) for unseen in never_seen]
+            filled[name] = Filled(pictures, certainty, num_unseen, torch.stack([one.lent for one in ones]))
+        return filled, never_seen
 
     def exportable(self, plate_height: int) -> Sequence[Exportable]:
         """The fusion of candidates that are lined up, as it is and as a node of a compositing program."""
         return fusion_exportables(self, plate_height)
 
     @torch.no_grad()
+    def _look(self, builder: BankBuilder, frame: int, thin: NDArray[np.bool_]) -> Looked:
+        return NearFusion(self.fuse, self.device).look(builder, frame, thin)
+
+    @torch.no_grad()
     def _choose(
         self, builder: BankBuilder, frame: int, methods: Sequence[str], num_lent: int
     ) -> tuple[dict[str, Chosen], NDArray[np.bool_]]:
-        """Fuse a frame's banks, by each of the methods, for its hole's pixels; and where no bank shows it, ``h w``.
-
-        The networks look at each region's core, tile by tile, and at what is near; a pixel of the hole is taken from
-        one tile.
-        """
+        """Fuse a frame's banks, by each of the methods, for its hole's pixels; and where no bank shows it, ``h w``."""
         motion, hole = builder.motion, builder.motion.holes[frame]
-        pixels = motion.pixels(frame)
-        chosen = {name: Chosen.nothing(len(pixels), num_lent) for name in methods}
+        chosen = {name: Chosen.nothing(len(motion.pixels(frame)), num_lent) for name in methods}
         never_seen = np.zeros(hole.shape, bool)
-        thin = self._thin(hole)
         if (factor := network_factor(motion.height)) > 1:
             raster = MotionRaster(motion.height, motion.width, round(motion.height / factor))
             large = LargeFusion(self.fuse, self._prior_weight, self._weight, self.device)
-            large.choose(builder, frame, raster, thin, chosen, never_seen)
-            return chosen, never_seen
-        freed = 0
-        for region, whole in builder.build_near(frame):
-            for tile in region.tiles(hole, _TILE_PX):
-                core = tile.core
-                # What the network folds together is the same wherever its box begins.
-                box = tile.around_core(LOOKED_AT_PX, _FOLDED_PX)
-                inner = Region(core, box).within(core)
-                bank = whole.part(region.within(box))
-                plate = motion.frames[frame][box]
-                found = self._fused(bank, motion.prefilled(frame)(box), hole[box], plate, thin[box])
-                for name, one in chosen.items():
-                    is_prior = name == "prior"
-                    estimate, weight = (found.prior, found.prior_weight) if is_prior else (found.final, found.weight)
-                    pixels.take(rearrange(estimate[0].cpu().numpy(), "c h w -> h w c")[inner], one.picture, core)
-                    certainty, given = found.certainty[0, 0], weight[0, :, 0]
-                    if not is_prior:
-                        kept = found.kept.share[0, 0]
-                        certainty, given = certainty + (1.0 - certainty) * kept, given * (1.0 - kept)
-                        pixels.take(kept.cpu().numpy()[inner], one.kept, core)
-                    pixels.take(certainty.cpu().numpy()[inner], one.sure, core)
-                    add_lent(one.lent, bank.lent, given.cpu()[:, *inner] * torch.from_numpy(hole[core]))
-                never_seen[core] = ~np.logical_or.reduce(bank.valid[NUM_SPATIAL:], axis=0)[inner]
-            freed += whole.pictures.nbytes
-            del whole, bank, found
-            if freed > GIVEN_BACK_BYTES:
-                give_back_freed_memory()
-                freed = 0
+            large.choose(builder, frame, raster, chosen, never_seen)
+        else:
+            NearFusion(self.fuse, self.device).choose(builder, frame, chosen, never_seen)
         return chosen, hole & never_seen
-
-    def _fused(
-        self, bank: Bank, prefill: Picture, hole: NDArray[np.bool_], plate: Picture, thin: NDArray[np.bool_]
-    ) -> Fused:
-        device = self.device
-        told = {**bank_tensors(bank, half=False), "plate": picture_tensor(plate)[0], "thin": plane_tensor(thin)}
-        condition = {name: value[None].to(device) for name, value in told.items()}
-        return self.fuse(picture_tensor(prefill).to(device), plane_tensor(hole)[None].to(device), condition)

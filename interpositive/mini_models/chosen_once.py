@@ -39,15 +39,15 @@ def chosen_once(
         found, never_seen = choose(builder, frame, methods, num_lent)
         parts: list[NDArray[Any]] = [never_seen]
         for name in methods:
-            parts += [found[name].picture, found[name].sure, found[name].kept]
+            parts += [found[name].picture, found[name].sure]
         return tuple(parts)
 
     def choice(frame: int) -> Choice:
         reach = builder.recipe.reach_frames
         key = *asked, motion.names_around(frame, reach), min(frame, reach)
         never_seen, *parts = memory.choices.of(key, lambda: find(frame))
-        each = zip(methods, parts[0::3], parts[1::3], parts[2::3], strict=True)
-        return {name: Chosen(picture, sure, kept, torch.zeros(0)) for name, picture, sure, kept in each}, never_seen
+        each = zip(methods, parts[0::2], parts[1::2], strict=True)
+        return {name: Chosen(picture, sure, torch.zeros(0)) for name, picture, sure in each}, never_seen
 
     return choice
 

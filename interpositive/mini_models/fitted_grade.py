@@ -25,7 +25,7 @@ from interpositive.media.grade_files import cdl_text, cube_lattice, cube_text
 from interpositive.mini_models.colour_transfer import TRANSFERS
 from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restored
 from interpositive.motion.colour_pairs import ColourPairs, colour_pairs
-from interpositive.motion.window_motion import value_range
+from interpositive.motion.window_frames import value_range
 from interpositive.objectives.pixel import charbonnier
 from interpositive.records.bounds import Bounds, refuse_outside
 from interpositive.records.cdl import Cdl

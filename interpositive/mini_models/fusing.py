@@ -30,7 +30,6 @@ _STEP_PX = 16
 _TILE_PX = 128
 _SEEN_PX, _FOLDED_PX = 16, 8
 """What networks see around a tile, as far as the choice looks; what they fold together begins at multiples of 8."""
-_MOSTLY = 0.5
 GIVEN_BACK_BYTES = 32 << 20
 """Of banks, before what they took is given back: left to a large frame's end it comes to half a GiB a thread."""
 _AT_ONCE = 4
@@ -70,15 +69,14 @@ def network_factor(height: int) -> int:
 class FusedPixels(NamedTuple):
     """What fusion comes to at pixels of a region of a large frame, ``which`` (``m``) of the region's.
 
-    ``prior`` and ``final`` are ``m 3``, ``certainty`` and the plate's share ``kept`` are ``m``, ``prior_weight`` and
-    ``weight`` of each candidate ``n m``.
+    ``prior`` and ``final`` are ``m 3``, ``certainty`` is ``m``, ``prior_weight`` and ``weight`` of each candidate
+    ``n m``.
     """
 
     which: NDArray[np.int64]
     prior: Tensor
     final: Tensor
     certainty: Tensor
-    kept: Tensor
     prior_weight: Tensor
     weight: Tensor
 
@@ -87,9 +85,9 @@ class FusedPixels(NamedTuple):
 class LargeFusion:
     """Fusion of large frames: candidates are weighed at their own size by what networks say on a smaller raster.
 
-    Their scores, the residual, and what is kept of the plate and how are enlarged. ``fuse``, ``prior_weight`` of errors
-    and where candidates are valid, and ``weight`` of these and scores are those of frames that networks see as they
-    are; ``device`` is where the networks are.
+    Their scores and the residual are enlarged. ``fuse``, ``prior_weight`` of errors and where candidates are valid, and
+    ``weight`` of these and scores are those of frames that networks see as they are, none of whose plate is looked at;
+    ``device`` is where the networks are.
     """
 
     fuse: Fuse
@@ -102,41 +100,30 @@ class LargeFusion:
         builder: BankBuilder,
         frame: int,
         raster: MotionRaster,
-        thin: NDArray[np.bool_],
         chosen: Mapping[str, Chosen],
         never_seen: NDArray[np.bool_],
     ) -> None:
         """Fuse a frame's candidates by each method, and note which pixels of its hole none shows (``h w``).
 
-        They are seen on a ``raster``; ``thin`` (``h w``) is where the plate may be looked at.
+        They are seen on a ``raster``.
         """
-        motion, pixels = builder.motion, builder.motion.pixels(frame)
-        thin_seen = raster.reduced(thin.astype(np.float32)) > _MOSTLY
-        freed = 0
+        pixels, freed = builder.motion.pixels(frame), 0
         for bank in build_large(builder, frame, raster):
             places = pixels.ys[bank.at.which], pixels.xs[bank.at.which]
-            plate = pixels.plate(motion.frames[frame], motion.regions(frame)[bank.at.place].core)
             never_seen[places] = ~bank.valid[NUM_SPATIAL:].any(0)
-            for found in self.of_region(bank, plate, thin[places], thin_seen[bank.at.region.box]):
+            for found in self.of_region(bank):
                 at = bank.at.which[found.which]
                 for name, one in chosen.items():
                     is_prior = name == "prior"
-                    kept = torch.zeros_like(found.kept) if is_prior else found.kept
-                    one.picture[at], one.kept[at] = found.prior if is_prior else found.final, kept
-                    one.sure[at] = found.certainty + (1.0 - found.certainty) * kept
-                    weight = found.prior_weight if is_prior else found.weight
-                    add_lent(one.lent, bank.seen.lent, weight * (1.0 - kept))
+                    one.picture[at], one.sure[at] = found.prior if is_prior else found.final, found.certainty
+                    add_lent(one.lent, bank.seen.lent, found.prior_weight if is_prior else found.weight)
             freed += bank.seen.pictures.nbytes + bank.copied.nbytes
             if freed > GIVEN_BACK_BYTES:
                 give_back_freed_memory()
                 freed = 0
 
-    def of_region(
-        self, bank: LargeBank, plate: NDArray[np.float32], thin: NDArray[np.bool_], thin_seen: NDArray[np.bool_]
-    ) -> Iterator[FusedPixels]:
-        """The pixels of a region, tile by tile, given the ``plate`` (``m 3``) there, and where it may be looked at:
-        ``m``, and ``h w`` of the region's box on the smaller raster.
-        """
+    def of_region(self, bank: LargeBank) -> Iterator[FusedPixels]:
+        """The pixels of a region, tile by tile."""
         at, todo = bank.at, np.ones(len(bank.at.x), bool)
         rows, columns = at.region.box
         # The pixel of the smaller raster that each lies in.
@@ -148,23 +135,15 @@ class LargeFusion:
             if len(which):
                 todo[which] = False
                 box = at.region.within(tile.around_core(_SEEN_PX, _FOLDED_PX))
-                yield self._at_pixels(bank, box, which, plate[which], thin[which], thin_seen[box])
+                yield self._at_pixels(bank, box, which)
         assert not todo.any(), f"{todo.sum()} pixels of a region at {rows}, {columns} are in no tile of it"
 
-    def _at_pixels(
-        self,
-        bank: LargeBank,
-        box: tuple[slice, slice],
-        which: NDArray[np.int64],
-        plate: NDArray[np.float32],
-        thin: NDArray[np.bool_],
-        thin_seen: NDArray[np.bool_],
-    ) -> FusedPixels:
+    def _at_pixels(self, bank: LargeBank, box: tuple[slice, slice], which: NDArray[np.int64]) -> FusedPixels:
         device, part = self.device, bank.seen.part(box)
         told = {
             **bank_tensors(part, half=False),
             "plate": picture_tensor(bank.plate[box])[0],
-            "thin": plane_tensor(thin_seen),
+            "thin": torch.zeros_like(plane_tensor(bank.hole[bank.at.region.box][box])),
         }
         condition = {
             name: _padded(value[None].float() if value.ndim > 2 else value[None]) for name, value in told.items()
@@ -180,25 +159,21 @@ class LargeFusion:
             (
                 seen.score[0, :, 0],
                 seen.residual[0],
-                seen.kept.share[0],
-                (seen.kept.mended - condition["plate"])[0],
                 seen.certainty[0],
             )
         )
         x, y = bank.at.x[which] - np.float32(box[1].start), bank.at.y[which] - np.float32(box[0].start)
-        size = thin_seen.shape
+        size = bank.plate[box].shape
         enlarged = _between(planes[:, : size[0], : size[1]].cpu().numpy(), x, y)
-        score, residual, share, mended, certainty = torch.split(torch.from_numpy(enlarged), [num, 3, 1, 3, 1])
+        score, residual, certainty = torch.split(torch.from_numpy(enlarged), [num, 3, 1])
         candidates = rearrange(torch.from_numpy(bank.copied[:, which]), "n m c -> n c m")
         valid, error = (torch.from_numpy(each[:, which]).float()[None, :, None] for each in (bank.valid, bank.error))
         given = error.to(device), valid.to(device)
         of_prior = self.prior_weight(*given).cpu()[0]
         of_choice = self.weight(*given, score[None, :, None].to(device)).cpu()[0]
-        filled = (of_choice * candidates).sum(0) + residual
-        share = share * torch.from_numpy(thin)
-        final = filled + share * (torch.from_numpy(plate).T + mended - filled)
+        final = (of_choice * candidates).sum(0) + residual
         prior = (of_prior * candidates).sum(0)
-        return FusedPixels(which, prior.T, final.T, certainty[0], share[0], of_prior[:, 0], of_choice[:, 0])
+        return FusedPixels(which, prior.T, final.T, certainty[0], of_prior[:, 0], of_choice[:, 0])
 
 
 def _padded(planes: Tensor) -> Tensor:

@@ -31,21 +31,32 @@ class Blend:
 
 
 class Chosen(NamedTuple):
-    """What a method puts into a frame's hole (``n 3``), how surely, and how much of it is the plate's (``n``).
+    """What a method puts into a frame's hole (``n 3``), and how surely (``n``).
 
     ``lent`` (``m``) is how many pixels each frame of other takes gives.
     """
 
     picture: Picture
     sure: Picture
-    kept: Picture
     lent: Tensor
 
     @classmethod
     def nothing(cls, num_pixels: int, num_lent: int) -> Self:
         """Nothing yet."""
-        empty = np.zeros(num_pixels, np.float32)
-        return cls(np.zeros((num_pixels, 3), np.float32), empty, empty.copy(), torch.zeros(num_lent))
+        return cls(np.zeros((num_pixels, 3), np.float32), np.zeros(num_pixels, np.float32), torch.zeros(num_lent))
+
+
+class Filled(NamedTuple):
+    """A window's holes filled by a method: pixels ``m 3`` of each, and how surely (``m``).
+
+    Of what looks at views: how many pixels of each hole none shows, and how many each frame of other takes gives each
+    frame, ``t m``.
+    """
+
+    pictures: Sequence[Picture]
+    certainty: Sequence[Picture]
+    num_unseen: Sequence[int] | None = None
+    lent: Tensor | None = None
 
 
 def blend_along_flow(
@@ -54,13 +65,11 @@ def blend_along_flow(
     fills: list[Picture],
     certainty: list[Picture],
     blend: Blend,
-    kept: list[Picture] | None = None,
 ) -> list[Picture]:
     """Blend the fill ``m 3`` of each hole with its flow-warped neighbour's, forward and then backward in time.
 
     Where real pixels were copied with certainty (``m``) only what agrees is blended, and edges stay; a guess
-    takes more of its neighbour, for it must at least hold still. What of a pixel is ``kept`` of the plate (``m``)
-    takes nothing.
+    takes more of its neighbour, for it must at least hold still.
     """
     blended = list(fills)
     passes = (range(1, len(fills)), range(len(fills) - 2, -1, -1))
@@ -78,8 +87,6 @@ def blend_along_flow(
                 for copied, guessed in zip(blend.copied, blend.guessed, strict=True)
             )
             share = weight * np.exp(-difference / tolerance) * consistent
-            if kept is not None:
-                share = share * (1.0 - kept[index])
             mixed = blended[index] + share[:, None] * (brought - blended[index])
             blended[index] = mixed.astype(np.float32)
     return blended

@@ -59,7 +59,7 @@ class _LargeView(NamedTuple):
 def build_large(builder: BankBuilder, frame: int, raster: MotionRaster) -> Iterator[LargeBank]:
     """The bank of each region of a large frame, whose views are seen on a raster: the candidates of ``build_near``."""
     shown = _FrameSeen(builder, frame, raster)
-    for place in range(len(builder.motion.regions(frame))):
+    for place in builder.places(frame):
         yield _Region(builder, shown, RegionSeen(builder.motion, raster, frame, place)).bank()
 
 

@@ -20,7 +20,7 @@ from interpositive.functional.examples import Example
 from interpositive.mini_models.contract import MiniModel, Restored
 from interpositive.mini_models.evidence_fusion import crop_corners
 from interpositive.motion.spatial_fill import telea_fill
-from interpositive.motion.window_motion import value_range
+from interpositive.motion.window_frames import value_range
 from interpositive.objectives.pixel import charbonnier, gradient_difference
 from interpositive.records.bounds import Bounds, refuse_outside
 from interpositive.tasks.contract import Lack

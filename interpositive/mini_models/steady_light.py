@@ -24,7 +24,7 @@ from interpositive.mini_models.contract import MadeWhenAsked, MiniModel, Restore
 from interpositive.mini_models.light_equalising import EQUALISERS
 from interpositive.motion.flicker_shot import SOLVE_FIELDS, solve_tensors
 from interpositive.motion.flicker_solve import solve_flicker
-from interpositive.motion.window_motion import value_range
+from interpositive.motion.window_frames import value_range
 from interpositive.objectives.pixel import absolute, charbonnier
 from interpositive.records.bounds import Bounds, refuse_outside
 from interpositive.tasks.contract import Lack

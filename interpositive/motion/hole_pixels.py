@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpositive.motion.hole_regions import Box
-from interpositive.motion.window_frames import CodedPicture, Picture
+from interpositive.motion.window_frames import Picture
 
 Look = Callable[[Box], NDArray[np.float32]]
 """A picture ``h w`` or ``h w c`` by its parts: rows and columns to an array that may be read, never written to."""
@@ -62,7 +62,7 @@ class HolePixels:
 
         def look(box: Box) -> NDArray[np.float32]:
             part = picture[box]
-            if not isinstance(picture, CodedPicture):
+            if isinstance(picture, np.ndarray):
                 part = part.copy(order="C")
             self.put(values, part, box)
             return part
@@ -75,7 +75,7 @@ class HolePixels:
 
         def look(box: Box) -> NDArray[np.float32]:
             part = picture[box]
-            if not isinstance(picture, CodedPicture):
+            if isinstance(picture, np.ndarray):
                 part = part.copy(order="C")
             which, ys, xs = self._within(box)
             one, other = (each[which].view(np.float32).reshape(-1, channels) for each in pixels)

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from interpositive.motion.camera_motion import fit_homography, homography_flow
 from interpositive.motion.flow_completion import complete_flow
 from interpositive.motion.optical_flow import dis_flow, luma_u8
-from interpositive.motion.window_motion import Boolean, Plane, channel_mean, value_range
+from interpositive.motion.window_frames import value_range
+from interpositive.motion.window_motion import Boolean, Plane, channel_mean
 
 _FIT_SCALE = 0.03
 _LEAST_SUPPORT = 0.05

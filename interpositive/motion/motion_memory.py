@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from interpositive.motion.window_frames import CodedPicture, Picture
+from interpositive.motion.window_frames import CodedPicture, MendedPicture, Picture
 
 Found = TypeVar("Found", bound="NDArray[Any] | tuple[NDArray[Any], ...]")
 
@@ -81,6 +81,9 @@ class BorderMemory:
 
 def fingerprint(frame: Picture, hole: NDArray[np.bool_]) -> bytes:
     """Of a frame ``h w 3`` and its hole ``h w``: two that are equal have the same, others not."""
+    if isinstance(frame, MendedPicture):
+        mended = frame.pixels.ys, frame.pixels.xs, np.ascontiguousarray(frame.values)
+        return hashlib.sha256(fingerprint(frame.picture, hole) + b"".join(each.tobytes() for each in mended)).digest()
     digest = hashlib.sha256(repr(frame.shape).encode())
     stored: NDArray[Any] = frame.codes if isinstance(frame, CodedPicture) else frame
     # As it lies in memory: windows hold frames by channels, and a copy takes longer than the digest.

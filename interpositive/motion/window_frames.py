@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from interpositive.motion.hole_pixels import HolePixels
 
 
 class CodedPicture:
@@ -42,5 +46,59 @@ class CodedFrames:
         return CodedPicture(self._codes[frame])
 
 
-Picture = NDArray[np.float32] | CodedPicture
+class MendedPicture:
+    """A ``picture`` ``h w 3`` with ``values`` (``m 3``) at some ``pixels``, read by its parts as an array of values."""
+
+    def __init__(self, picture: NDArray[np.float32] | CodedPicture, pixels: HolePixels, values: NDArray[Any]) -> None:
+        self.picture, self.pixels, self.values = picture, pixels, values
+        self.shape: tuple[int, ...] = picture.shape
+
+    def __getitem__(self, part: Any) -> NDArray[np.float32]:
+        everything = slice(0, self.shape[0]), slice(0, self.shape[1])
+        look = self.pixels.filling(self.picture, self.values)
+        if isinstance(part, tuple) and all(isinstance(each, slice) and each.stop is not None for each in part):
+            return look(part)
+        some: NDArray[np.float32] = look(everything)[part]
+        return some
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[np.float32]:
+        if copy is False:
+            raise ValueError("the values of a mended picture are made anew")
+        return np.asarray(self[...], dtype)
+
+
+class MendedFrames:
+    """Frames ``t h w 3``, those in ``mended`` with other values at some pixels; each is read by its parts."""
+
+    def __init__(
+        self, frames: NDArray[np.float32] | CodedFrames, mended: Mapping[int, tuple[HolePixels, NDArray[Any]]]
+    ) -> None:
+        self.unmended, self._mended = frames, mended
+        self.shape: tuple[int, ...] = len(frames), *frames[0].shape
+
+    def __len__(self) -> int:
+        return len(self.unmended)
+
+    def __getitem__(self, frame: int) -> Picture:
+        picture = self.unmended[frame]
+        return MendedPicture(picture, *self._mended[frame]) if frame in self._mended else picture
+
+
+Frames = NDArray[np.float32] | CodedFrames | MendedFrames
+"""Frames ``t h w 3``, each of which is a picture."""
+Picture = NDArray[np.float32] | CodedPicture | MendedPicture
 """What is read as an array ``h w 3`` of values by its parts, or made one by ``np.asarray``."""
+
+
+def as_frames(frames: NDArray[Any]) -> NDArray[np.float32] | CodedFrames:
+    """Frames ``t h w 3`` of values as they are, and of codes by their parts."""
+    return CodedFrames(frames) if frames.dtype.kind == "u" else frames
+
+
+def value_range(frames: Frames) -> tuple[float, float]:
+    """Lowest and highest value that a fill of these frames may have: [0, 1], and as far beyond as they go."""
+    if isinstance(frames, MendedFrames):
+        return value_range(frames.unmended)
+    if isinstance(frames, CodedFrames):
+        return 0.0, 1.0
+    return min(0.0, float(frames.min())), max(1.0, float(frames.max()))

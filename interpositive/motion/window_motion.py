@@ -8,7 +8,7 @@ that windows of one shot can share.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeVar, cast
 
 import cv2
@@ -27,7 +27,7 @@ from interpositive.motion.motion_raster import MotionRaster
 from interpositive.motion.optical_flow import COARSE, Preset, dis_flow, luma_codes
 from interpositive.motion.reading import inside, places_of, read_at
 from interpositive.motion.spatial_fill import thin_plate_values
-from interpositive.motion.window_frames import CodedFrames
+from interpositive.motion.window_frames import Frames, MendedFrames, as_frames, value_range
 
 Plane = NDArray[np.float32]
 Boolean = NDArray[np.bool_]
@@ -47,13 +47,6 @@ def channel_mean(picture: Plane) -> Plane:
     """Mean over the channels of ``h w c``; far faster than a numpy reduction over a short last axis."""
     channels = picture.shape[-1]
     return np.asarray(cv2.transform(picture, np.full((1, channels), 1.0 / channels, np.float32)), np.float32)
-
-
-def value_range(frames: Plane | CodedFrames) -> tuple[float, float]:
-    """Lowest and highest value that a fill of these frames may have: [0, 1], and as far beyond as they go."""
-    if isinstance(frames, CodedFrames):
-        return 0.0, 1.0
-    return min(0.0, float(frames.min())), max(1.0, float(frames.max()))
 
 
 FlowOf = Callable[[Box], Plane]
@@ -79,7 +72,7 @@ class WindowMotion:
 
     def __init__(
         self,
-        frames: NDArray[Any],
+        frames: NDArray[Any] | MendedFrames,
         masks: Plane | Boolean,
         *,
         preset: Preset = "medium",
@@ -90,7 +83,7 @@ class WindowMotion:
     ) -> None:
         if frames.shape[:3] != masks.shape:
             raise MaskError("masks do not fit their frames", found=masks.shape, expected=frames.shape[:3])
-        self.frames: Plane | CodedFrames = CodedFrames(frames) if frames.dtype.kind == "u" else frames
+        self.frames: Frames = frames if isinstance(frames, MendedFrames) else as_frames(frames)
         self.lent = lent
         self.holes: Boolean = np.asarray(masks > 0)
         self.num_frames, self.height, self.width = masks.shape
@@ -100,6 +93,10 @@ class WindowMotion:
         self._memory = memory if memory is not None else ShotMemory()
         self.is_shared = memory is not None
         self._flows = MotionMemory(_FLOWS_MIB)
+        # With other frames and masks, and all else the same.
+        self.with_frames = partial(
+            WindowMotion, preset=preset, margin_px=margin_px, motion_rows=motion_rows, memory=memory, lent=lent
+        )
         self._of_frames: dict[tuple[str, int], Any] = {}
 
     @cached_property

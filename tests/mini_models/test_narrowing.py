@@ -1,0 +1,149 @@
+"""What a frame's plate shows clean is taken out of its hole, and serves its neighbours too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from shots import LEFT, RIGHT, small_model, tensor, wired_shot
+
+from interpositive.functional.examples import Example
+from interpositive.mini_models import candidate_fusion, chosen_once, narrowing
+from interpositive.mini_models.candidate_bank import BankBuilder
+from interpositive.mini_models.candidate_fusion import CandidateFusion
+from interpositive.mini_models.kept_plate import Beside, Kept
+from interpositive.motion.hole_pixels import HolePixels
+from interpositive.motion.motion_memory import fingerprint
+from interpositive.motion.window_frames import MendedPicture
+from interpositive.motion.window_motion import WindowMotion
+
+KEEP, MARGIN = range(2, 6), 2
+WIRE = slice(LEFT + MARGIN, RIGHT + MARGIN)
+
+
+def masked_wire(dtype: Any = np.float32) -> tuple[Example, torch.Tensor]:
+    """A thin dark wire whose mask is two pixels wider on both sides, and the shot without it."""
+    truth, _ = wired_shot(2, 8)
+    masks = np.zeros(truth.shape[:3], np.float32)
+    masks[:, :, LEFT : RIGHT + 2 * MARGIN] = 1.0
+    plate = truth.copy()
+    plate[:, :, WIRE] = 0.05
+    frames = tensor(plate)
+    if dtype != np.float32:
+        frames = torch.from_numpy(np.rint(frames.numpy() * np.iinfo(dtype).max).astype(dtype))
+    return Example(frames, torch.from_numpy(masks)[:, None]), tensor(truth)
+
+
+class KnowsTheWire(torch.nn.Module):
+    """Keeps the plate wherever it is not as dark as the wire, as if it had learned that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[int, ...]] = []
+
+    def forward(self, plate: torch.Tensor, thin: torch.Tensor, hole: torch.Tensor, beside: Beside) -> Kept:
+        if thin.any():
+            self.seen.append(tuple(plate.shape))
+        clean = ((plate - 0.05).abs().mean(1, keepdim=True) > 0.02).to(plate.dtype)
+        return Kept(clean * thin, plate, clean)
+
+
+def knowing_model(**changes: Any) -> CandidateFusion:
+    model = small_model(**changes).eval()
+    model.keeper = KnowsTheWire()  # type: ignore[assignment]
+    return model
+
+
+def error(frames: torch.Tensor, truth: torch.Tensor, columns: slice) -> float:
+    return float((frames - truth[KEEP.start : KEEP.stop])[..., columns].square().mean().sqrt())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_what_is_clean_comes_from_the_plate_and_the_rest_is_filled_better(dtype: Any) -> None:
+    example, truth = masked_wire(dtype)
+    model = knowing_model()
+    restored = model.restore(example, KEEP, ["prior", "trained"])
+    step = 0.0 if dtype == np.float32 else 0.5 / 255
+    for margin in (slice(LEFT, WIRE.start), slice(WIRE.stop, RIGHT + 2 * MARGIN)):
+        assert error(restored["trained"].frames, truth, margin) < 1e-6 + step
+        assert error(restored["prior"].frames, truth, margin) > 0.005
+    # Untrained but for that: what is left of the hole is filled as the prior fills, and it is less.
+    assert error(restored["trained"].frames, truth, WIRE) < 0.8 * error(restored["prior"].frames, truth, WIRE)
+    assert (restored["trained"].seen >= restored["prior"].seen).all()
+    assert restored["trained"].confidence[..., LEFT].min() > 0.99 > restored["trained"].confidence[..., WIRE].min()
+
+
+def test_the_same_at_a_size_that_networks_see_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    example, truth = masked_wire()
+    large = [
+        torch.nn.functional.interpolate(planes, scale_factor=4.0, mode="nearest")
+        for planes in (example.input, example.mask, truth)
+    ]
+    for module in (narrowing, chosen_once):
+        monkeypatch.setattr(module, "network_factor", lambda height: 4 if height > 200 else 1)
+    model = knowing_model(plate_px_at_1080=60.0)
+    restored = model.restore(Example(large[0], large[1]), KEEP, ["prior", "trained"])
+    assert model.keeper.seen and max(shape[-2] for shape in model.keeper.seen) <= 64, "looked at smaller"
+    # But for the row beside the wire, that a pixel between shares with it.
+    margin = slice(4 * LEFT, 4 * WIRE.start - 2)
+    assert (
+        error(restored["trained"].frames, large[2], margin) < 1e-5 < error(restored["prior"].frames, large[2], margin)
+    )
+
+
+def test_where_nothing_is_thin_or_clean_the_window_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    example, _ = masked_wire()
+    never = knowing_model(plate_px_at_1080=0.0)
+    monkeypatch.setattr(candidate_fusion, "narrowed", lambda *_: pytest.fail("narrowed by nothing"))
+    for model in (never, small_model().eval()):
+        restored = model.restore(example, KEEP, ["prior", "trained"])
+        assert torch.equal(restored["trained"].frames, restored["prior"].frames)
+
+
+def test_windows_of_a_shot_look_at_a_frame_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    example, _ = masked_wire()
+    model, looked = knowing_model(), []
+    look = CandidateFusion._look
+
+    def noted(self: CandidateFusion, builder: BankBuilder, frame: int, thin: NDArray[np.bool_]) -> narrowing.Looked:
+        looked.append(frame)
+        assert builder.lent is None and not builder.recipe.recursive
+        return look(self, builder, frame, thin)
+
+    monkeypatch.setattr(CandidateFusion, "_look", noted)
+    model.restore(example, range(3, 4), ["trained"])
+    assert looked == list(range(8)), "those that only lend too"
+    model.restore(Example(example.input[2:], example.mask[2:]), range(3, 4), ["trained"])
+    # Its first two have other neighbours there.
+    assert looked == [*range(8), 0, 1]
+    model.restore(example, range(4, 5), ["prior"])
+    assert looked == [*range(8), 0, 1]
+
+
+def test_a_narrowed_window_shows_more_and_is_another_window() -> None:
+    example, _ = masked_wire(np.uint8)
+    frames = np.ascontiguousarray(example.input.numpy().transpose(0, 2, 3, 1))
+    wide = WindowMotion(frames, example.mask[:, 0].numpy())
+    area = wide.holes[2].copy()
+    area[:, WIRE] = False
+    values = np.full((int(area.sum()), 3), 0.25, np.float32)
+    narrow = narrowing.narrowed(wide, {2: narrowing.CleanPart(HolePixels(area), values, values[:, 0])})
+    assert np.array_equal(narrow.holes[2], wide.holes[2] & ~area) and np.array_equal(narrow.holes[3], wide.holes[3])
+    mended = narrow.frames[2]
+    assert isinstance(mended, MendedPicture)
+    whole = np.asarray(mended)
+    assert (whole[area] == 0.25).all() and np.array_equal(whole[~area], np.asarray(wide.frames[2])[~area])
+    box = slice(4, 20), slice(LEFT - 2, LEFT + 4)
+    assert np.array_equal(mended[box], whole[box]) and np.array_equal(mended[3], whole[3])
+    assert narrow.value_range == (0.0, 1.0)
+    still = np.zeros((*area.shape, 2), np.float32)
+    assert narrow.clear(2, still).sum() > wide.clear(2, still).sum()
+    names = {fingerprint(motion.frames[2], motion.holes[2]) for motion in (wide, narrow)}
+    assert len(names) == 2 and fingerprint(mended, area) != fingerprint(
+        MendedPicture(wide.frames[2], HolePixels(area), values + 0.1), area
+    )
+    with pytest.raises(ValueError, match="made anew"):
+        np.asarray(mended, copy=False)
