@@ -71,7 +71,7 @@ BOARDS = (
         frozenset({OTHER_TAKE}),
         # Wires of 1.5 px and more at the judged size.
         found=("task.width_px_at_1080=[7.5,24]", "task.shadow_share=0"),
-        finder_steps=700,
+        finder_steps=1200,
         own=(CoverLeft,),
     ),
     Board(

@@ -53,7 +53,7 @@ class DailiesConfig(BaseModel):
     prepared_folder: Path | None = None
 
 
-_ENOUGH_STEPS = 700
+_ENOUGH_STEPS = 1200
 """Of a finder that nobody set: minutes of one core, which other processes of a long run wait for."""
 
 _HANGS_ANY_WAY = {"turned_share": 0.5, "negative_share": 0.25}
