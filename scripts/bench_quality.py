@@ -18,6 +18,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments" / "scoreboard"))
 
+from interpositive.cli.main import THREADS_SLEEP
+
+os.environ.update(THREADS_SLEEP)
+
 import interpositive.training  # noqa: F401  isort: skip
 import cv2
 import torch

@@ -26,6 +26,10 @@ VERBS = {
     "demo": "all of it, end to end, on the soundstage",
 }
 CONFIG_FOLDER_VARIABLE = "INTERPOSITIVE_CONFIG"
+THREADS_SLEEP = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000"}
+"""What has threads that wait for each other spin for some microseconds and then sleep, if torch finds it when it is
+imported. One that spins keeps its core from the one it waits for, wherever the machine has other work; to wake one that
+sleeps takes longer than most waits."""
 
 _USAGE = """interpositive {version}: mini-models from one production's own dailies
 
@@ -80,8 +84,8 @@ def main() -> None:
     rest.sort(key=lambda argument: argument not in ("--multirun", "-m"))
     sys.argv = [f"interpositive {verb}", *rest]
 
-    # A thread that waits spinning keeps its core from the thread it waits for, wherever the machine has other work.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.update(THREADS_SLEEP)
     stops = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2) if verb == "train" else ()
     before = {number: signal.signal(number, _leave_before_training) for number in stops}
     try:

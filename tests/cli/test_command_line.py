@@ -52,16 +52,20 @@ class TestDoor:
             ended = command(*ask)
             assert ended.code == 0 and all(f"  {verb}" in ended.out for verb in VERBS)
 
-    @pytest.mark.parametrize(("told", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+    @pytest.mark.parametrize(("told", "expected"), [(None, ("PASSIVE", "2000")), ("ACTIVE", ("ACTIVE", None))])
     def test_threads_sleep_while_they_wait_unless_told_otherwise(
-        self, monkeypatch: pytest.MonkeyPatch, told: str | None, expected: str
+        self, monkeypatch: pytest.MonkeyPatch, told: str | None, expected: tuple[str, str | None]
     ) -> None:
         monkeypatch.setattr(sys, "argv", ["interpositive", "inspect"])
-        monkeypatch.setenv("OMP_WAIT_POLICY", told or "")
-        if told is None:
-            monkeypatch.delenv("OMP_WAIT_POLICY")
-        seen = list[str | None]()
-        monkeypatch.setattr(hydra_app, "run_verb", lambda verb: seen.append(os.environ.get("OMP_WAIT_POLICY")))
+        names = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"
+        for name in names:
+            # Set first, so that what the command line sets is taken back too.
+            monkeypatch.setenv(name, "")
+            monkeypatch.delenv(name)
+        if told is not None:
+            monkeypatch.setenv("OMP_WAIT_POLICY", told)
+        seen = list[tuple[str | None, ...]]()
+        monkeypatch.setattr(hydra_app, "run_verb", lambda verb: seen.append(tuple(map(os.environ.get, names))))
         main()
         assert seen == [expected]
 
