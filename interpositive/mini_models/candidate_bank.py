@@ -33,12 +33,15 @@ from interpositive.motion.window_motion import Boolean, Plane, WindowMotion, cha
 KINDS = ("spatial", "flow", "recursive", "camera")
 _, FLOW, RECURSIVE, CAMERA = range(len(KINDS))
 
-LOOKED_AT_PX = 24
-"""What a network sees around a hole."""
+LOOKED_AT_PX, _COMPARED_PX = 16, 24
+"""What a network sees around a hole, and how far around it views are compared at least."""
+_MOST_CANDIDATES = 10
+"""As many as training shows at a time. More of them, most of which are much alike, change nothing but the time."""
 SPATIAL_ERROR = 0.03
 _DEEPER_IS_WORSE = 0.5
 _LEAST_LENT = 0.03
 """The share of a region's hole that another take must show."""
+_FITS = 0.02
 _ENOUGH_FOR_A_MAJORITY = 3
 NUM_SPATIAL = 2
 """The first candidates of a bank are bridged from the frame itself: stiff, then slack."""
@@ -91,6 +94,19 @@ class Bank:
         return replace(
             self, pictures=self.pictures[everything], valid=self.valid[everything], error=self.error[everything]
         )
+
+    def fitting(self, part: Box, hole: Boolean) -> NDArray[np.int64]:
+        """Its spatial candidates, and those of the others that fit best where a ``part`` of it has a ``hole``; ten."""
+        if len(self.kinds) <= _MOST_CANDIDATES:
+            return np.arange(len(self.kinds))
+        fit = np.where(self.valid, np.exp(-self.error / _FITS), 0.0)[:, *part][:, hole]
+        share = (fit / fit.sum(0)).sum(1)[NUM_SPATIAL:]
+        best = np.argsort(-share, kind="stable")[: _MOST_CANDIDATES - NUM_SPATIAL]
+        return np.concatenate((np.arange(NUM_SPATIAL), NUM_SPATIAL + np.sort(best)))
+
+    def only(self, which: NDArray[np.int64]) -> Bank:
+        """Some of its candidates."""
+        return Bank(*(each[which] for each in vars(self).values()))
 
     def coverage(self, hole: Boolean) -> float:
         """The share of the hole that any real view shows; 1 for an empty hole."""
@@ -158,7 +174,7 @@ class BankBuilder:
                 yield place
 
     def build_near(self, frame: int, where: Boolean | None = None) -> Iterator[tuple[Region, Bank]]:
-        """The bank of each of a frame's :meth:`places`: spatial candidates, and those that show a pixel of its hole.
+        """The bank of each of a frame's :meth:`places`: of candidates that show a pixel of its hole :meth:`Bank.fitting`.
 
         One at a time, for what banks are made of is larger than the frame.
         """
@@ -166,7 +182,8 @@ class BankBuilder:
             region = self.motion.regions(frame)[place]
             inner, hole = region.within(region.core), self.motion.holes[frame][region.core]
             shown = [view for view in self._views(frame, place) if (view.usable[inner] & hole).any()]
-            yield region, self._assemble(frame, region, shown, NUM_SPATIAL + len(shown))
+            bank = self._assemble(frame, region, shown, NUM_SPATIAL + len(shown))
+            yield region, bank.only(bank.fitting(inner, hole))
 
     def _views(self, frame: int, place: int) -> Iterator[View]:
         """The views of one of a frame's regions."""
@@ -320,7 +337,7 @@ def motion_near_holes(example: Example, memory: ShotMemory, motion_rows: int | N
 
 def motion_margin_px(height: int, width: int) -> int:
     """How far around holes of frames of a size views are compared and looked at."""
-    return max(LOOKED_AT_PX, round(2.0 * pool_sigma_px(min(height, width))))
+    return max(_COMPARED_PX, round(2.0 * pool_sigma_px(min(height, width))))
 
 
 def lent_frames_of(example: Example) -> LentFrames | None:

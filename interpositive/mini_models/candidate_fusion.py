@@ -57,9 +57,6 @@ _NUM_SCORER_FEATURES = 3 + 1 + 3
 _NUM_SCORER_WORDS = len(KINDS) + 1
 _NUM_RESIDUAL_FEATURES = 3 + 3 + 1 + 1 + 1 + 1
 _INVALID_LOGIT = -30.0
-_FOLDED_PX = 8
-_TILE_PX = 128
-"""No more of a hole is looked at by the networks at a time: they hold some hundred numbers for each of its pixels."""
 _BOUNDS: Bounds = {
     "flow_offsets": (1, 1000),
     "camera_offsets": (1, 1000),

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from interpositive.functional.freed_memory import give_back_freed_memory
 from interpositive.mini_models.bank_tensors import add_lent, bank_tensors, picture_tensor, plane_tensor
-from interpositive.mini_models.candidate_bank import NUM_SPATIAL, BankBuilder
+from interpositive.mini_models.candidate_bank import LOOKED_AT_PX, NUM_SPATIAL, BankBuilder
 from interpositive.mini_models.hole_fills import Chosen
 from interpositive.mini_models.kept_plate import Kept
 from interpositive.mini_models.large_bank import LargeBank, build_large
@@ -28,8 +28,8 @@ _NETWORK_ROWS = 270
 _STEP_PX = 16
 """Tiles' sides are multiples of it: oneDNN writes code for each size that it meets, and keeps it (80 MiB for 240)."""
 _TILE_PX = 128
-_SEEN_PX, _FOLDED_PX = 16, 8
-"""What networks see around a tile, as far as the choice looks; what they fold together begins at multiples of 8."""
+_FOLDED_PX = 8
+"""What networks fold together begins at multiples of it, so that a pixel is the same wherever its tile begins."""
 GIVEN_BACK_BYTES = 32 << 20
 """Of banks, before what they took is given back: left to a large frame's end it comes to half a GiB a thread."""
 _AT_ONCE = 4
@@ -134,7 +134,7 @@ class LargeFusion:
             which = np.flatnonzero(inside & todo)
             if len(which):
                 todo[which] = False
-                box = at.region.within(tile.around_core(_SEEN_PX, _FOLDED_PX))
+                box = at.region.within(tile.around_core(LOOKED_AT_PX, _FOLDED_PX))
                 yield self._at_pixels(bank, box, which)
         assert not todo.any(), f"{todo.sum()} pixels of a region at {rows}, {columns} are in no tile of it"
 

@@ -94,13 +94,16 @@ class _Region:
         sigma_px = pool_sigma_px(min(at.raster.shape))
         seen = assembled(plate, hole, shown.around[box], bridged, seen_views, sigma_px, num, levels[..., :3])
         levels[..., 3] = seen.error
-        copied = np.zeros((num, len(at.which), 3), np.float32)
-        valid = np.ones((num, len(at.which)), bool)
-        error = np.empty((num, len(at.which)), np.float32)
+        core = at.region.core
+        chosen = seen.fitting(at.region.within(core), shown.hole[core])
+        seen = seen.only(chosen)
+        copied = np.zeros((len(chosen), len(at.which), 3), np.float32)
+        valid = np.ones((len(chosen), len(at.which)), bool)
+        error = np.empty((len(chosen), len(at.which)), np.float32)
         for index, values in enumerate(self._motion.bridges(at.frame)):
             copied[index], error[index] = values[at.which], at.between(seen.error[index])
-        for index, view in enumerate(views, NUM_SPATIAL):
-            added = at.between(levels[index])
+        for index, number in enumerate(chosen[NUM_SPATIAL:], NUM_SPATIAL):
+            view, added = views[number - NUM_SPATIAL], at.between(levels[number])
             copied[index], error[index], valid[index] = view.copied + added[:, :3], added[:, 3], view.shows
             if view.seen.lent >= 0:
                 valid[index] &= at.between(seen.valid[index].astype(np.float32)) > _MOSTLY

@@ -28,10 +28,7 @@ class Region:
 
     def within(self, box: Box) -> Box:
         """Where ``box``, a part of this region's, lies in it."""
-        rows, columns = (
-            slice(part.start - own.start, part.stop - own.start) for part, own in zip(box, self.box, strict=True)
-        )
-        return rows, columns
+        return within(self.box, box)
 
     def around_core(self, margin_px: int, step_px: int) -> Box:
         """The core with a margin, as far as the box goes, that begins at a multiple of ``step_px`` of the raster."""
@@ -63,6 +60,18 @@ def whole_frame(shape: Sequence[int]) -> Region:
     """One region that is all of a raster (height, width)."""
     everything = (slice(0, shape[0]), slice(0, shape[1]))
     return Region(everything, everything)
+
+
+def within(whole: Box, part: Box) -> Box:
+    """Where a ``part`` of a raster lies in a larger one, ``whole``."""
+    rows, columns = (slice(p.start - w.start, p.stop - w.start) for p, w in zip(part, whole, strict=True))
+    return rows, columns
+
+
+def around_all(boxes: Sequence[Box]) -> Box:
+    """The smallest box that holds them all."""
+    rows, columns = (slice(min(p.start for p in of), max(p.stop for p in of)) for of in zip(*boxes, strict=True))
+    return rows, columns
 
 
 def hole_regions(hole: NDArray[np.bool_], margin_px: int) -> list[Region]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpositive.motion.camera_motion import Homography, area_scale
-from interpositive.motion.hole_regions import Box
+from interpositive.motion.hole_regions import Box, within
 
 Plane = NDArray[np.float32]
 Boolean = NDArray[np.bool_]
@@ -100,13 +100,13 @@ class MotionRaster:
     def enlarged(self, flow: Plane, whole: Box, part: Box) -> Plane:
         """Flow ``h w 2``, cut to the footprint of ``whole``, as a part of that has it: in its own pixels."""
         if self.is_full:
-            return flow[_within(whole, part)]
+            return flow[within(whole, part)]
         return self.picture_px(self._read(flow, whole, part))
 
     def enlarged_area(self, area: Boolean, whole: Box, part: Box) -> Boolean:
         """An area ``h w``, cut to the footprint of ``whole``, as a part of that has it."""
         if self.is_full:
-            return area[_within(whole, part)]
+            return area[within(whole, part)]
         return self._read(area.astype(np.float32), whole, part) > 0.5
 
     def enlarged_plane(self, plane: Plane, part: Box) -> Plane:
@@ -124,8 +124,3 @@ class MotionRaster:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         read = cv2.warpAffine(np.ascontiguousarray(field), matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(read, np.float32)
-
-
-def _within(whole: Box, part: Box) -> Box:
-    rows, columns = (slice(p.start - w.start, p.stop - w.start) for p, w in zip(part, whole, strict=True))
-    return rows, columns

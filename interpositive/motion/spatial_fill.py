@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import cv2
@@ -12,6 +13,7 @@ from scipy import sparse
 from scipy.linalg import solveh_banded
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 from scipy.sparse.linalg import spsolve
+from threadpoolctl import ThreadpoolController
 
 from interpositive.motion.nested_grid import NestedGrid
 
@@ -24,9 +26,8 @@ _BIHARMONIC[1, 1] = _BIHARMONIC[1, 3] = _BIHARMONIC[3, 1] = _BIHARMONIC[3, 3] = 
 _LAPLACE = np.zeros((5, 5))
 _LAPLACE[1:4, 1:4] = ((0.0, -1.0, 0.0), (-1.0, 4.0, -1.0), (0.0, -1.0, 0.0))
 _CROSS = np.ones((3, 3), np.uint8)
-_WIDEST = 64
-"""Pieces with much wider bands take less time and memory by a sparse method. And OpenBLAS takes threads for products of
-more than 64^3, which spin: beside another process that does so, for a hundred times as long."""
+_WIDEST = 256
+"""Pieces with much wider bands take less time and memory by a sparse method."""
 _THICK = 0.85
 """Above that share of pixels that are solved for, bands of all take less time."""
 
@@ -147,6 +148,7 @@ def _solved(picture: Picture, hole: Hole, tensions: Sequence[float]) -> list[NDA
     Bands are many times fewer numbers than a sparse method finds out about. The matrix is symmetric once pixels at the
     frame's edge, beyond which it is mirrored, count half.
     """
+    _by_one_thread()
     ys, xs = np.nonzero(hole)
     num, (height, width) = len(ys), hole.shape
     equations = _Equations.of(picture, hole, NestedGrid.full(num))
@@ -210,6 +212,15 @@ def _solved_nested(picture: Picture, hole: Hole, tensions: Sequence[float]) -> l
         solution = np.asarray(spsolve(system, said, permc_spec="COLAMD")).reshape(shape[0], -1)
         values.append(solution if grid.spread is None else grid.spread @ solution)
     return values
+
+
+@cache
+def _by_one_thread() -> None:
+    """Have OpenBLAS take one thread from here on.
+
+    Its threads wait spinning: beside another process that does so a wide band takes a hundred times as long.
+    """
+    ThreadpoolController().select(internal_api="openblas").limit(limits=1)
 
 
 def _range_of_known(picture: Picture, hole: Hole) -> tuple[Picture, Picture]:

@@ -20,7 +20,7 @@ from interpositive.functional.luma import luma
 from interpositive.motion.camera_motion import CameraPath, Homography, carried_by, fit_homography, homography_flow
 from interpositive.motion.flow_completion import FlowCompletion, complete_flow
 from interpositive.motion.hole_pixels import HolePixels, Look
-from interpositive.motion.hole_regions import Box, Region, hole_regions, whole_frame
+from interpositive.motion.hole_regions import Box, Region, around_all, hole_regions, whole_frame, within
 from interpositive.motion.lent_frames import LentFrames
 from interpositive.motion.motion_memory import MotionMemory, ShotMemory, fingerprint
 from interpositive.motion.motion_raster import MotionRaster
@@ -260,11 +260,13 @@ class WindowMotion:
     def _ways(self, target: int, source: int) -> list[NDArray[Any]]:
         # Twice as many stay in memory; of a flow of eight pixels a half float keeps 1/256.
         kept = np.float32 if self.raster.is_full else np.float16
-        ways: list[NDArray[Any]] = []
-        for region in self.regions(target):
-            box = self.raster.footprint(region.box)
-            ways += [self._flow(target, source)[box].astype(kept), self._agreed(target, source, box)]
-        return ways
+        boxes = [self.raster.footprint(region.box) for region in self.regions(target)]
+        if not boxes:
+            return []
+        # They overlap.
+        around = around_all(boxes)
+        found = self._flow(target, source)[around].astype(kept), self._agreed(target, source, around)
+        return [each[within(around, box)].copy() for box in boxes for each in found]
 
     def from_hole(self, target: int, source: int) -> tuple[Plane, Plane, Boolean]:
         """Where the pixels ``m`` of a hole lie in ``source``, x and y, and whether the way there is consistent."""

@@ -127,6 +127,31 @@ def test_a_frame_that_is_all_hole_can_be_asked_for() -> None:
     assert bank.valid[0].all() and np.isfinite(bank.pictures).all()
 
 
+def test_of_many_candidates_those_stay_that_fit_best_and_those_that_alone_show_something() -> None:
+    num, shape = NUM_SPATIAL + 11, (6, 8)
+    valid, error = np.ones((num, *shape), bool), np.full((num, *shape), 0.03, np.float32)
+    error[NUM_SPATIAL:] = 0.01 + 0.002 * np.arange(11)[::-1, None, None]
+    # The worst of them is alone to show the right half; the hole's margin, where all show it, does not count.
+    error[NUM_SPATIAL] = 0.06
+    valid[NUM_SPATIAL + 1 :, 1:-1, 4:-1] = False
+    error[:NUM_SPATIAL, :, 4:] = 0.2
+    bank = Bank(
+        np.random.default_rng(0).random((num, *shape, 3)).astype(np.float32),
+        valid,
+        error,
+        np.arange(num),
+        np.arange(num, dtype=np.float32),
+        np.arange(num),
+    )
+    part = np.s_[1:-1, 1:-1]
+    which = bank.fitting(part, np.ones((4, 6), bool))
+    assert which.tolist() == [0, 1, NUM_SPATIAL, *range(num - 7, num)]
+    fewer = bank.only(which)
+    assert fewer.kinds.tolist() == fewer.lent.tolist() == which.tolist()
+    np.testing.assert_array_equal(fewer.pictures, bank.pictures[which])
+    assert fewer.fitting(part, np.ones((4, 6), bool)).tolist() == list(range(10)), "ten are not too many"
+
+
 @pytest.mark.parametrize("offset", [0.05, -0.06])
 def test_an_exposure_offset_is_taken_out(offset: float) -> None:
     truth, masks = wired_shot()

@@ -11,7 +11,7 @@ from productions import panning_shot
 from shots import small_model, tensor, waken, wired_example
 
 from interpositive.functional.examples import Example
-from interpositive.mini_models import near_fusion
+from interpositive.mini_models import candidate_bank, near_fusion
 from interpositive.mini_models.candidate_bank import BankBuilder, motion_near_holes, motion_of
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.mini_models.kept_plate import thickest_px, thin_parts
@@ -35,6 +35,12 @@ def rigged_example(hidden: float = 0.05) -> Example:
             cv2.line(mask, (215 - 2 * t, 0), (215, 60), 1.0, 3)
     mask = torch.from_numpy(masks)[:, None]
     return Example(torch.where(mask > 0, hidden, tensor(truth)), mask, tensor(truth))
+
+
+@pytest.fixture(autouse=True)
+def all_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a region others fit best than of a frame."""
+    monkeypatch.setattr(candidate_bank, "_MOST_CANDIDATES", 99)
 
 
 def fused_over_whole_frames(
@@ -122,7 +128,7 @@ def test_the_choice_and_the_blend_are_those_of_whole_frames(tile_px: int, monkey
 def test_with_one_region_that_is_so_but_for_rounding() -> None:
     """The hole's region is the whole raster: nothing is cut off."""
     example, model = wired_example(), waken(small_model()).eval()
-    example.mask[:, :, 30:34] = 1.0
+    example.mask[:, :, 30:34] = example.mask[:, :, :2] = example.mask[:, :, -2:] = 1.0
     frames = torch.where(example.mask > 0, 0.05, example.input)
     crossed = Example(frames, example.mask)
     (region,) = motion_near_holes(crossed, ShotMemory()).regions(3)

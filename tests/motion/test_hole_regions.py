@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from interpositive.motion.flow_completion import SIGMAS_PX, complete_flow
 from interpositive.motion.hole_pixels import HolePixels
-from interpositive.motion.hole_regions import hole_regions, whole_frame
+from interpositive.motion.hole_regions import around_all, hole_regions, whole_frame, within
 from interpositive.motion.motion_memory import MotionMemory, fingerprint
 
 
@@ -45,6 +45,15 @@ def test_what_is_in_one_piece_stays_in_one(part: tuple[slice, slice]) -> None:
 def test_no_hole_has_no_region_and_all_hole_has_one() -> None:
     assert hole_regions(np.zeros((9, 9), bool), 24) == []
     assert hole_regions(np.ones((90, 90), bool), 24) == [whole_frame((90, 90))]
+
+
+def test_a_box_around_all_others_holds_each_of_them_where_it_lies() -> None:
+    frame = np.arange(300 * 400).reshape(300, 400)
+    boxes = [np.s_[20:90, 5:60], np.s_[10:30, 200:380]]
+    around = around_all(boxes)
+    assert around == np.s_[10:90, 5:380]
+    for box in boxes:
+        np.testing.assert_array_equal(frame[around][within(around, box)], frame[box])
 
 
 def test_pixels_are_put_where_a_part_of_the_frame_shows_them() -> None:
