@@ -174,7 +174,7 @@ class BankBuilder:
                 yield place
 
     def build_near(self, frame: int, where: Boolean | None = None) -> Iterator[tuple[Region, Bank]]:
-        """The bank of each of a frame's :meth:`places`: of candidates that show a pixel of its hole :meth:`Bank.fitting`.
+        """Of each of a frame's :meth:`places` the bank of what shows a pixel of its hole, :meth:`Bank.fitting` best.
 
         One at a time, for what banks are made of is larger than the frame.
         """
