@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -45,7 +46,9 @@ def cost_of(run: Path, take: Path, method: str, height: int, num_frames: int, fo
 
 def _call(*arguments: object) -> str:
     command = [sys.executable, __file__, *map(str, arguments)]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    # As `interpositive apply` has it: threads spin for nothing but training.
+    surroundings = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=surroundings).stdout
 
 
 def prepare(run: Path, take: Path, height: int, num_frames: int, folder: Path) -> None:

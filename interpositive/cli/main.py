@@ -26,10 +26,11 @@ VERBS = {
     "demo": "all of it, end to end, on the soundstage",
 }
 CONFIG_FOLDER_VARIABLE = "INTERPOSITIVE_CONFIG"
-THREADS_SLEEP = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000"}
-"""What has threads that wait for each other spin for some microseconds and then sleep, if torch finds it when it is
-imported. One that spins keeps its core from the one it waits for, wherever the machine has other work; to wake one that
-sleeps takes longer than most waits."""
+THREADS_SLEEP = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""What has threads that wait for each other sleep, if torch finds it when it is imported. One that spins keeps its core
+from the one it waits for, wherever the machine has other work, or works on frames side by side."""
+STEPS_SPIN = {"GOMP_SPINCOUNT": "2000"}
+"""What has them spin for some microseconds before: to wake one takes longer than most waits of a training step."""
 
 _USAGE = """interpositive {version}: mini-models from one production's own dailies
 
@@ -85,7 +86,7 @@ def main() -> None:
     sys.argv = [f"interpositive {verb}", *rest]
 
     if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.update(THREADS_SLEEP)
+        os.environ.update(THREADS_SLEEP | STEPS_SPIN if verb == "train" else THREADS_SLEEP)
     stops = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2) if verb == "train" else ()
     before = {number: signal.signal(number, _leave_before_training) for number in stops}
     try:

@@ -52,11 +52,18 @@ class TestDoor:
             ended = command(*ask)
             assert ended.code == 0 and all(f"  {verb}" in ended.out for verb in VERBS)
 
-    @pytest.mark.parametrize(("told", "expected"), [(None, ("PASSIVE", "2000")), ("ACTIVE", ("ACTIVE", None))])
+    @pytest.mark.parametrize(
+        ("verb", "told", "expected"),
+        [
+            ("inspect", None, ("PASSIVE", None)),
+            ("train", None, ("PASSIVE", "2000")),
+            ("train", "ACTIVE", ("ACTIVE", None)),
+        ],
+    )
     def test_threads_sleep_while_they_wait_unless_told_otherwise(
-        self, monkeypatch: pytest.MonkeyPatch, told: str | None, expected: tuple[str, str | None]
+        self, monkeypatch: pytest.MonkeyPatch, verb: str, told: str | None, expected: tuple[str, str | None]
     ) -> None:
-        monkeypatch.setattr(sys, "argv", ["interpositive", "inspect"])
+        monkeypatch.setattr(sys, "argv", ["interpositive", verb])
         names = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"
         for name in names:
             # Set first, so that what the command line sets is taken back too.
