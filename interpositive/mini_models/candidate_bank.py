@@ -36,7 +36,8 @@ _, FLOW, RECURSIVE, CAMERA = range(len(KINDS))
 LOOKED_AT_PX, _COMPARED_PX = 16, 24
 """What a network sees around a hole, and how far around it views are compared at least."""
 _MOST_CANDIDATES = 10
-"""As many as training shows at a time. More of them, most of which are much alike, change nothing but the time."""
+"""As many as training shows at a time. More of the shot's own, most of which are much alike, change nothing but the
+time; what other takes lend is none of these."""
 SPATIAL_ERROR = 0.03
 _DEEPER_IS_WORSE = 0.5
 _LEAST_LENT = 0.03
@@ -96,13 +97,17 @@ class Bank:
         )
 
     def fitting(self, part: Box, hole: Boolean) -> NDArray[np.int64]:
-        """Its spatial candidates, and those of the others that fit best where a ``part`` of it has a ``hole``; ten."""
-        if len(self.kinds) <= _MOST_CANDIDATES:
-            return np.arange(len(self.kinds))
+        """Ten of its candidates, and all that are lent: the spatial ones, and those that fit best around a ``hole``.
+
+        That is ``h w``, of a ``part`` of the bank.
+        """
         fit = np.where(self.valid, np.exp(-self.error / _FITS), 0.0)[:, *part][:, hole]
-        share = (fit / fit.sum(0)).sum(1)[NUM_SPATIAL:]
-        best = np.argsort(-share, kind="stable")[: _MOST_CANDIDATES - NUM_SPATIAL]
-        return np.concatenate((np.arange(NUM_SPATIAL), NUM_SPATIAL + np.sort(best)))
+        share = (fit / fit.sum(0)).sum(1)
+        share[:NUM_SPATIAL] = np.inf
+        is_lent = self.lent >= 0
+        share[is_lent] = -np.inf
+        best = np.argsort(-share, kind="stable")[:_MOST_CANDIDATES]
+        return np.union1d(best, np.flatnonzero(is_lent))
 
     def only(self, which: NDArray[np.int64]) -> Bank:
         """Some of its candidates."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -141,15 +143,17 @@ def test_of_many_candidates_those_stay_that_fit_best_and_those_that_alone_show_s
         error,
         np.arange(num),
         np.arange(num, dtype=np.float32),
-        np.arange(num),
+        np.full(num, -1),
     )
     part = np.s_[1:-1, 1:-1]
     which = bank.fitting(part, np.ones((4, 6), bool))
     assert which.tolist() == [0, 1, NUM_SPATIAL, *range(num - 7, num)]
     fewer = bank.only(which)
-    assert fewer.kinds.tolist() == fewer.lent.tolist() == which.tolist()
+    assert fewer.kinds.tolist() == fewer.distances.tolist() == which.tolist()
     np.testing.assert_array_equal(fewer.pictures, bank.pictures[which])
     assert fewer.fitting(part, np.ones((4, 6), bool)).tolist() == list(range(10)), "ten are not too many"
+    lent = replace(bank, lent=np.where(np.isin(np.arange(num), (3, 4)), 7, -1))
+    assert lent.fitting(part, np.ones((4, 6), bool)).tolist() == [0, 1, 2, 3, 4, *range(num - 7, num)]
 
 
 @pytest.mark.parametrize("offset", [0.05, -0.06])
