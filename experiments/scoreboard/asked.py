@@ -134,7 +134,7 @@ def times(task: str, at_540: str = "", growth: str = "") -> list[Bar]:
             "≤ 300 s of training at 384 x 216 on two cores",
             cost("train", "two_cores"),
             most=300.0,
-            why="half is the finder's: windows, 700 steps, its choice",
+            why="half is the finder's: windows, steps, its choice",
         ),
         Bar(
             task,
@@ -226,7 +226,7 @@ BARS: Sequence[Bar] = (
         for where, name in (("stage", "soundstage"), ("real", "drawn over real footage"))
         for key, least in (("recall", 0.9), ("precision", 0.8))
     ),
-    *times("wire_removal", "holes are looked at before they are filled: 0.4 s of it"),
+    *times("wire_removal", "holes are looked at before they are filled, which the untrained fill does without"),
     Bar(
         "plate_cleaning",
         "another take lends: ≥ +5 dB over Telea in holes > 40 px",

@@ -85,8 +85,10 @@ def main() -> None:
     rest.sort(key=lambda argument: argument not in ("--multirun", "-m"))
     sys.argv = [f"interpositive {verb}", *rest]
 
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.update(THREADS_SLEEP | STEPS_SPIN if verb == "train" else THREADS_SLEEP)
+    told = THREADS_SLEEP | os.environ
+    if verb == "train" and told["OMP_WAIT_POLICY"].upper() == "PASSIVE":
+        told = STEPS_SPIN | told
+    os.environ.update(told)
     stops = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2) if verb == "train" else ()
     before = {number: signal.signal(number, _leave_before_training) for number in stops}
     try:

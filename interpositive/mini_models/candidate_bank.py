@@ -43,6 +43,7 @@ _DEEPER_IS_WORSE = 0.5
 _LEAST_LENT = 0.03
 """The share of a region's hole that another take must show."""
 _FITS = 0.02
+"""The error at which a view counts for a third of one without any, as to an untrained choice."""
 _ENOUGH_FOR_A_MAJORITY = 3
 NUM_SPATIAL = 2
 """The first candidates of a bank are bridged from the frame itself: stiff, then slack."""
@@ -101,17 +102,19 @@ class Bank:
 
         That is ``h w``, of a ``part`` of the bank.
         """
-        fit = np.where(self.valid, np.exp(-self.error / _FITS), 0.0)[:, *part][:, hole]
-        share = (fit / fit.sum(0)).sum(1)
-        share[:NUM_SPATIAL] = np.inf
         is_lent = self.lent >= 0
-        share[is_lent] = -np.inf
+        if np.count_nonzero(self.lent < 0) <= _MOST_CANDIDATES:
+            return np.arange(len(is_lent))
+        valid, error = (each[:, *part][:, hole] for each in (self.valid, self.error))
+        fit = np.exp(-error / _FITS) * valid
+        share = (fit / fit.sum(0)).sum(1)
+        share[:NUM_SPATIAL], share[is_lent] = np.inf, -np.inf
         best = np.argsort(-share, kind="stable")[:_MOST_CANDIDATES]
         return np.union1d(best, np.flatnonzero(is_lent))
 
     def only(self, which: NDArray[np.int64]) -> Bank:
-        """Some of its candidates."""
-        return Bank(*(each[which] for each in vars(self).values()))
+        """Some of its candidates; itself, if all."""
+        return self if len(which) == len(self.kinds) else Bank(*(each[which] for each in vars(self).values()))
 
     def coverage(self, hole: Boolean) -> float:
         """The share of the hole that any real view shows; 1 for an empty hole."""

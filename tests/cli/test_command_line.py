@@ -57,6 +57,8 @@ class TestDoor:
         [
             ("inspect", None, ("PASSIVE", None)),
             ("train", None, ("PASSIVE", "2000")),
+            # As the demo says to the steps that it calls.
+            ("train", "PASSIVE", ("PASSIVE", "2000")),
             ("train", "ACTIVE", ("ACTIVE", None)),
         ],
     )
