@@ -105,8 +105,8 @@ class Bank:
         is_lent = self.lent >= 0
         if np.count_nonzero(self.lent < 0) <= _MOST_CANDIDATES:
             return np.arange(len(is_lent))
-        valid, error = (each[:, *part][:, hole] for each in (self.valid, self.error))
-        fit = np.exp(-error / _FITS) * valid
+        everywhere = (slice(None), *part)
+        fit = np.exp(-self.error[everywhere][:, hole] / _FITS) * self.valid[everywhere][:, hole]
         share = (fit / fit.sum(0)).sum(1)
         share[:NUM_SPATIAL], share[is_lent] = np.inf, -np.inf
         best = np.argsort(-share, kind="stable")[:_MOST_CANDIDATES]
