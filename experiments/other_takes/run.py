@@ -30,7 +30,7 @@ import torch
 from numpy.typing import NDArray
 
 from interpositive.functional.examples import Example
-from interpositive.functional.grain import match_grain
+from interpositive.functional.grain import match_grain, measure_grain
 from interpositive.functional.seeds import seed_from
 from interpositive.media.contract import ColourTags, Frames, MediaInfo
 from interpositive.media.opening import open_reader
@@ -170,7 +170,8 @@ def measure(shot: Shot, wrong: Sequence[NDArray[np.uint8]], across: int, picture
     scores = {name: psnr(frames, clean[kept], judged) for name, frames in results.items()}
     grained = []
     for number, (frame, hole) in enumerate(zip(results["prior with"], holes[kept] > 0, strict=True)):
-        matched = match_grain(frame.permute(1, 2, 0).numpy(), hole, number)
+        picture = frame.permute(1, 2, 0).numpy()
+        matched = match_grain(picture, hole, measure_grain(picture, hole), number)
         grained.append(frame if matched is None else torch.from_numpy(matched.picture).permute(2, 0, 1))
     results["grained"] = torch.stack(grained)
     if pictures is not None:

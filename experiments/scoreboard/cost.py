@@ -121,6 +121,7 @@ def measure(run: Path, method: str, num_frames: int, folder: Path) -> dict[str, 
             [method],
             WindowPlan(),
             read_condition=tell,
+            grain="match",
         ):
             given, counted = given + 1, counted + bool(frame.mask.any())
             peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -32,7 +32,7 @@ from interpositive.delivery.gate import GatePlan, GateResult, choose_method
 from interpositive.delivery.laying_out import MaskChoice, delivered_shot, lay_out, mask_of
 from interpositive.delivery.other_takes import ProductionFootage
 from interpositive.delivery.plates import Plate, plate_at
-from interpositive.delivery.restoring import Grain, WindowPlan, frames_to_float, restore_shot
+from interpositive.delivery.restoring import GrainChoice, WindowPlan, frames_to_float, restore_shot
 from interpositive.delivery.review_movies import ReviewMovies
 from interpositive.errors import ColourError, ConfigError
 from interpositive.media.contract import FrameReader
@@ -89,7 +89,7 @@ class DeliverySettings:
     cdl: Cdl | None = None
     asked: Asked | None = None
     footage: ProductionFootage | None = None
-    grain: Grain = "as_filled"
+    grain: GrainChoice = "match"
     seed: int = 0
     progress: bool = True
 

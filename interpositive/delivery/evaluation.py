@@ -25,7 +25,14 @@ from interpositive.delivery.evaluation_plots import write_plots
 from interpositive.delivery.evaluation_tables import write_tables
 from interpositive.delivery.expecting import EXPECTED_PSNR, Expectation, calibration_notes
 from interpositive.delivery.gate import GatePlan, choose_method
-from interpositive.delivery.restoring import AS_STORED, WindowPlan, frames_to_float, frames_to_values, restore_shot
+from interpositive.delivery.restoring import (
+    AS_STORED,
+    GrainChoice,
+    WindowPlan,
+    frames_to_float,
+    frames_to_values,
+    restore_shot,
+)
 from interpositive.delivery.review_movies import ReviewMovies
 from interpositive.errors import ConfigError
 from interpositive.functional.seeds import generator_from
@@ -55,7 +62,7 @@ CHOSEN = "chosen"
 class EvaluationSettings:
     """At most ``max_frames`` of each take from its middle, at ``height`` lines, with damage drawn from ``seed``.
 
-    ``encoding`` is what the mini-model works in.
+    ``encoding`` is what the mini-model works in; ``grain`` as in a delivery, of what is chosen.
     """
 
     max_frames: int = 48
@@ -63,6 +70,7 @@ class EvaluationSettings:
     metrics: Sequence[MakeMetric] = (Psnr, Ssim, WarpError, LumaFlicker, UntouchedChanged)
     windows: WindowPlan = field(default_factory=WindowPlan)
     gate: GatePlan = field(default_factory=GatePlan)
+    grain: GrainChoice = "match"
     encoding: str = NATIVE
     seed: int = 1000
     progress: bool = True
@@ -179,7 +187,14 @@ def evaluate_damaged(
     # How sure it is, is told of the first.
     methods = [gate.chosen, *(method for method in preferred if method != gate.chosen)]
     restored = restore_shot(
-        read, read_mask, num_frames, mini_model, methods, settings.windows, read_condition=damaged.condition_of
+        read,
+        read_mask,
+        num_frames,
+        mini_model,
+        methods,
+        settings.windows,
+        read_condition=damaged.condition_of,
+        grain=settings.grain,
     )
     expectation = Expectation(gate.held_out)
     bar = tqdm(

@@ -17,7 +17,7 @@ from torch import Tensor
 from interpositive.delivery.expecting import busyness
 from interpositive.functional.examples import Example
 from interpositive.functional.freed_memory import give_back_freed_memory
-from interpositive.functional.grain import match_grain
+from interpositive.functional.grain import Grain, match_grain, measure_grain
 from interpositive.functional.seeds import seed_from
 from interpositive.functional.windows import Window, WindowJoiner, plan_windows
 from interpositive.media.colour_management import BRIGHTEST
@@ -27,12 +27,14 @@ from interpositive.mini_models.contract import MiniModel, Restored
 from interpositive.tasks.laying_out import ReadCondition, nothing_more
 
 AS_STORED = PlateColour()
-Grain = Literal["match", "as_filled"]
+GrainChoice = Literal["match", "as_filled"]
 _LEAST_FRAMES = 4
 _PICTURE_BYTES = 3 * 4
 _HELD_BYTES = _PICTURE_BYTES + 4
 """Of a pixel: its values, and its mask or how sure one is of it."""
 _READ_AT_ONCE = 4
+_GRAIN_EVERY = 8
+"""Frames that grain is measured once for: its stock stays the same along a shot, and it is known by level of light."""
 ReadFrames = Callable[[int, int], Frames]
 ReadMask = Callable[[int, int], NDArray[np.float32]]
 
@@ -103,7 +105,7 @@ def restore_shot(
     *,
     read_condition: ReadCondition = nothing_more,
     colour: PlateColour = AS_STORED,
-    grain: Grain = "as_filled",
+    grain: GrainChoice = "as_filled",
 ) -> Iterator[RestoredFrame]:
     """Restore every frame by each method, in order; the confidence is the first method's.
 
@@ -124,6 +126,8 @@ def restore_shot(
     joiners = {method: WindowJoiner() for method in methods}
     confidence_joiner = WindowJoiner()
     provenance = _Provenance()
+    of_plate: Grain | None = None
+    measured_until = 0
     for index, window in enumerate(windows):
         next_start = windows[index + 1].start if index + 1 < len(windows) else None
         condition = dict(read_condition(window.first, window.last))
@@ -147,19 +151,24 @@ def restore_shot(
             codes, mask = buffered.give_codes(number), buffered.mask(number)
             filled = {method: joined[method].pop(number) for method in methods}
             matched = None
-            if grain == "match" and mini_model.hides_masked:
-                picture = buffered.values(number)[0].clone()
-                picture[:, torch.from_numpy(mask > 0)] = filled[methods[0]]
-                other = number - 1 if number else min(1, num_frames - 1)
-                if window.first <= other < window.last:
-                    beside, hidden = buffered.values(other)[0], buffered.mask(other)
-                else:
-                    beside = frames_to_values(read_frames(other, other + 1), colour)[0]
-                    hidden = read_mask(other, other + 1)[0]
-                fill, neighbour = (rearrange(each, "c h w -> h w c").numpy() for each in (picture, beside))
-                matched = match_grain(fill, mask > 0, seed_from("grain", shot, number), (neighbour, hidden > 0))
+            if grain == "match" and mini_model.hides_masked and mask.any():
+                plate, hole = _picture(buffered.values(number)), mask > 0
+                if number >= measured_until:
+                    other = number - 1 if number else min(1, num_frames - 1)
+                    if window.first <= other < window.last:
+                        beside, hidden = buffered.values(other), buffered.mask(other)
+                    else:
+                        beside, hidden = (
+                            frames_to_values(read_frames(other, other + 1), colour),
+                            read_mask(other, other + 1)[0],
+                        )
+                    of_plate = measure_grain(plate, hole, (_picture(beside), hidden > 0))
+                    measured_until = number + _GRAIN_EVERY
+                fill = plate.copy()
+                fill[hole] = filled[methods[0]].T.numpy()
+                matched = match_grain(fill, hole, of_plate, seed_from("grain", shot, number), plate)
             if matched is not None:
-                filled[methods[0]] = torch.from_numpy(matched.picture[mask > 0].T)
+                filled[methods[0]] = torch.from_numpy(matched.picture[hole].T)
             yield RestoredFrame(
                 number,
                 codes,
@@ -174,6 +183,10 @@ def restore_shot(
             )
             # What a frame was measured and encoded with.
             give_back_freed_memory()
+
+
+def _picture(values: Tensor) -> NDArray[np.float32]:
+    return np.ascontiguousarray(rearrange(values, "1 c h w -> h w c").numpy())
 
 
 class _Provenance:

@@ -1,10 +1,14 @@
-"""Grain: how strong it is around a hole, how much of it a fill lacks, and noise that makes up for that.
+"""Grain: how strong it is in a plate, how much of it a fill lacks, and noise that makes up for that.
 
-Grain is judged where the picture is flat, as what a Gaussian of one pixel takes away, so that detail has no say.
+Grain is judged in the diagonal band, as second differences both ways, in which pictures have least and noise as much
+as anywhere (Immerkær, Fast Noise Variance Estimation, CVIU 1996), and in the quietest blocks of each level of luma.
+What is known of noise there comes from noise that is measured in the same way: an edge or a leaf is no grain.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,38 +22,48 @@ from interpositive.functional.plate_noise import plate_noise
 Picture = NDArray[np.float32]
 Boolean = NDArray[np.bool_]
 
-_FINE_SIGMA_PX = 1.0
-_SLOPE_SIGMA_PX = 2.0
-_POOL_SIGMA_PX = 6.0
-_FLAT_SHARE = 0.4
-_LEAST_PIXELS = 200
+_SECOND_DIFFERENCE = np.array([1.0, -2.0, 1.0], np.float32)
+_SMOOTH_SIGMA_PX = 2.0
+_POOL_SIGMA_PX, _POOL_STEP_PX = 6.0, 4
+_TILE_PX = 64
+_BLOCK_PX = 8
+_QUIETEST, _QUIET = 0.1, 0.2
+"""Of blocks: the first tells how strong grain is, the second how coarse, and how alike in the channels."""
 _NUM_LEVELS = 4
-_AROUND_PX = 24
-_OF_MEDIAN = 1.4826
-_BLURS_PX = (0.0, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.3)
+_LEAST_BLOCKS = 10 * _NUM_LEVELS
+_LEAST_STRENGTH = 1e-4
+"""Below this, a fortieth of an 8-bit code, there is no grain; 12-bit footage of no light has three times as much."""
+_CODE = 1 / 255
+_CUT = 3.0
+"""In strengths of the grain: what is more is a picture's edge, and has no say beyond this."""
+_OF_EDGES = 0.05
+_OF_OTHER_GRAIN = 0.5
+_BLURS_PX = (0.0, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.85, 1.0, 1.15, 1.3)
 
 
 @dataclass(frozen=True)
 class Grain:
-    """Grain of flat pixels: its strength (standard deviation) at ``levels`` ``l`` of luma, ``l 3``.
+    """Grain of a plate: its strength (standard deviation in the diagonal band) at ``levels`` ``l`` of luma, ``l 3``.
 
-    ``alike`` (``3 3``) is the correlation of the three channels', ``beside`` that with the pixel beside.
+    ``alike`` (``3 3``) is the correlation of the three channels', ``blur_px`` the Gaussian of white noise that is as
+    coarse, ``moving`` the share of its power that is another in each frame.
     """
 
     levels: NDArray[np.float64]
     strengths: NDArray[np.float64]
     alike: NDArray[np.float64]
-    beside: float
+    blur_px: float
+    moving: float = 1.0
 
     def strength_at(self, luma: Picture) -> Picture:
-        """The strength at every pixel of a luma ``h w``, interpolated between levels: ``h w 3``."""
+        """The strength at every pixel of a luma (``...``), interpolated between levels: ``... 3``."""
         each = [np.interp(luma, self.levels, strength) for strength in self.strengths.T]
         return np.stack(each, -1).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Matched:
-    """A frame ``h w 3`` with grain in its fill, and how strong that was and is there, against the plate's around it."""
+    """A frame ``h w 3`` with grain in its fill, and how strong that was and is there, against the plate's."""
 
     picture: Picture
     before: float
@@ -57,126 +71,202 @@ class Matched:
 
 
 def match_grain(
-    frame: Picture, hole: Boolean, seed: int, neighbour: tuple[Picture, Boolean] | None = None
+    frame: Picture, hole: Boolean, grain: Grain | None, seed: int, plate: Picture | None = None
 ) -> Matched | None:
-    """Give the fill of a frame ``h w 3`` the grain that it lacks against the picture around its hole ``h w``.
+    """Give the fill of a frame ``h w 3`` what it lacks of the grain of its plate; None where there is nothing to give.
 
-    ``neighbour`` is the frame before or after and its hole: grain that they share stands still, as compression leaves
-    it, and none that moves is put in its place. None where it cannot be told: too little that is flat lies around the
-    hole or in it. Pixels outside stay. What is added depends on the seed and a pixel's place alone.
+    ``plate`` is the frame as it was: what a fill has kept of it, or has but lightened, has its grain. Of grain that
+    stands still none that moves is put in its place. Pixels outside the hole ``h w`` stay. What is added depends on
+    the seed and a pixel's place alone.
     """
-    if not hole.any() or hole.all():
+    if grain is None or not hole.any():
         return None
-    near = cv2.dilate(hole.astype(np.uint8), np.ones((2 * _AROUND_PX + 1,) * 2, np.uint8)) > 0
-    ys, xs = np.nonzero(near)
-    box = slice(int(ys.min()), int(ys.max()) + 1), slice(int(xs.min()), int(xs.max()) + 1)
+    box = _box_of(hole)
     picture, inside = np.ascontiguousarray(frame[box]), hole[box]
-    # What a Gaussian has mixed across the hole's edge is neither.
-    known = near[box] & ~(cv2.dilate(inside.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0)
-    slope = _slope(picture)
-    if known.sum() < _LEAST_PIXELS:
-        return None
-    flattest = float(np.quantile(slope[known], _FLAT_SHARE))
-    grain = measure_grain(picture, known & (slope <= flattest))
-    flat = inside & (slope <= flattest)
-    if grain is None or flat.sum() < _LEAST_PIXELS:
-        return None
-    wanted = grain.strength_at(_smooth_luma(picture))
-    has = _local_strength(picture, flat)
-    missing = np.square(wanted) - np.square(has)
-    if neighbour is not None:
-        both = (
-            known
-            & (slope <= flattest)
-            & ~(cv2.dilate(neighbour[1][box].astype(np.uint8), np.ones((5, 5), np.uint8)) > 0)
-        )
-        missing *= _moving_share(picture, np.ascontiguousarray(neighbour[0][box]), both)
+    smooth = _smooth_luma(picture)
+    if plate is not None:
+        inside = inside & _changed(picture - plate[box], grain.strength_at(smooth))
+        if not inside.any():
+            return None
+    wanted = grain.strength_at(smooth[inside])
+    has = _local_power(picture, inside, wanted)
+    missing = grain.moving * (np.square(wanted) - has)
     lacking = np.maximum(0.0, missing)
     # Measured here and there, a fill with all its grain seems to lack some: together it gets what it lacks together.
-    lacking *= np.clip(missing[flat].mean(0) / np.maximum(lacking[flat].mean(0), 1e-12), 0.0, 1.0)
-    rows, columns = (range(side.start, side.stop) for side in box)
-    noise = _noise_like(grain, seed, rows, columns)
-    grained = np.where(inside[..., None], picture + np.sqrt(lacking) * noise, picture).astype(np.float32)
+    lacking *= np.clip(missing.mean(0) / np.maximum(lacking.mean(0), 1e-12), 0.0, 1.0)
+    picture[inside] += np.sqrt(lacking) * _noise_like(grain, seed, inside, box[0].start, box[1].start)
     result = frame.copy()
-    result[box] = grained
-    around = float(wanted[flat].mean())
-    now = _local_strength(grained, flat)
-    return Matched(result, float(has[flat].mean()) / around, float(now[flat].mean()) / around)
+    result[box] = picture
+    around = float(np.square(wanted).mean())
+    before, after = (float(power.mean()) for power in (has, _local_power(picture, inside, wanted)))
+    return Matched(result, (before / around) ** 0.5, (after / around) ** 0.5)
 
 
-def measure_grain(picture: Picture, flat: Boolean) -> Grain | None:
-    """The grain of flat pixels of a picture ``h w 3``; None if they are few, or have none."""
-    if flat.sum() < _LEAST_PIXELS:
+def measure_grain(picture: Picture, hole: Boolean, neighbour: tuple[Picture, Boolean] | None = None) -> Grain | None:
+    """The grain of a picture ``h w 3`` outside its hole ``h w``; None if there is little outside, or no grain.
+
+    ``neighbour`` is the frame before or after and its hole: grain that they share stands still, as compression leaves
+    it. Without one all of it moves.
+    """
+    # What the band mixes across a hole's edge is neither.
+    known = ~_wider(hole)
+    band = _diagonal_band(picture)
+    power, whole = _block_means(np.square(band)), _block_means(known.astype(np.float32)) > 0.999
+    if whole.sum() < _LEAST_BLOCKS:
         return None
-    fine = _fine(picture)
-    luma = _smooth_luma(picture)[flat]
-    of_flat = fine[flat]
-    order = np.array_split(np.argsort(luma, kind="stable"), _NUM_LEVELS)
-    levels = np.array([np.median(luma[part]) for part in order], np.float64)
-    strengths = np.array([_OF_MEDIAN * np.median(np.abs(of_flat[part]), 0) for part in order], np.float64)
-    if not (strengths > 0).all():
+    light = _block_means(luma(picture))
+    # What is clipped has no grain, and says nothing of what has.
+    without = whole & (power.max(-1) <= _LEAST_STRENGTH**2)
+    black, white = (without & end for end in (light <= light[whole].min() + _CODE, light >= light[whole].max() - _CODE))
+    between = whole & ~black & ~white
+    if between.sum() < _LEAST_BLOCKS:
         return None
-    # Whatever is no grain is cut off, so that an edge does not make all channels alike.
-    limit = 3.0 * strengths.max(0)
-    cut = np.clip(fine, -limit, limit)
-    beside = flat[:, 1:] & flat[:, :-1]
-    first, second = cut[:, 1:][beside].ravel(), cut[:, :-1][beside].ravel()
-    alike = np.asarray(np.corrcoef(cut[flat].T), np.float64)
-    return Grain(levels, strengths, alike, float(np.corrcoef(first, second)[0, 1]))
+    from_dark = np.flatnonzero(between)[np.argsort(light[between], kind="stable")]
+    parts = [np.flatnonzero(black), *np.array_split(from_dark, _NUM_LEVELS), np.flatnonzero(white)]
+    parts = [part for part in parts if len(part) >= _LEAST_BLOCKS // _NUM_LEVELS]
+    levels = np.array([np.median(light.flat[part]) for part in parts], np.float64)
+    floors = np.array([np.quantile(power.reshape(-1, 3)[part], _QUIETEST, axis=0) for part in parts], np.float64)
+    if (floors > _LEAST_STRENGTH**2).all(-1).sum() < _NUM_LEVELS:
+        return None
+    quiet = _quiet(power, between)
+    beside = _beside(band, quiet)
+    blur_px = min(_BLURS_PX, key=lambda blur: abs(_measured_noise(blur).beside - beside))
+    # The quietest of many blocks are quieter than the grain is.
+    strengths = np.sqrt(floors / _measured_noise(blur_px).quietest)
+    alike = np.asarray(np.corrcoef(band[: quiet.shape[0], : quiet.shape[1]][quiet].T), np.float64)
+    moving = 1.0
+    if neighbour is not None:
+        moving = _moving_share(band, _diagonal_band(neighbour[0]), known & ~_wider(neighbour[1]))
+    return Grain(levels, strengths, alike, blur_px, moving)
 
 
-def _moving_share(picture: Picture, other: Picture, flat: Boolean) -> float:
-    """Which share of the grain's power is another in the next frame; 1 where too little is flat in both to tell."""
-    if flat.sum() < _LEAST_PIXELS:
+def _changed(difference: Picture, wanted: Picture) -> Boolean:
+    """Where a fill is another picture than the plate: their difference has some grain of its own."""
+    own = np.asarray((np.abs(_diagonal_band(difference)) > _OF_OTHER_GRAIN * wanted).any(-1))
+    return _wider(own, 1)
+
+
+def _moving_share(here: Picture, there: Picture, known: Boolean) -> float:
+    """Which share of the power of two frames' bands is another in each; 1 where too little is known in both to tell."""
+    whole = _block_means(known.astype(np.float32)) > 0.999
+    if whole.sum() < _LEAST_BLOCKS:
         return 1.0
-    here, there = _fine(picture)[flat], _fine(other)[flat]
-    changed, own = (np.median(np.abs(each)) for each in (here - there, here))
-    return float(np.clip(changed**2 / max(2.0 * own**2, 1e-12), 0.0, 1.0))
+    changed, own = (
+        float(np.quantile(_block_means(np.square(each))[whole].mean(-1), _QUIETEST)) for each in (here - there, here)
+    )
+    return float(np.clip(changed / max(2.0 * own, 1e-12), 0.0, 1.0))
 
 
-def _fine(picture: Picture) -> Picture:
-    return np.asarray(picture - cv2.GaussianBlur(picture, (0, 0), _FINE_SIGMA_PX), np.float32)
+def _diagonal_band(picture: Picture) -> Picture:
+    """Second differences down of those across, ``h w c``; white noise of strength 1 has 1 there."""
+    taps = _SECOND_DIFFERENCE / np.linalg.norm(_SECOND_DIFFERENCE)
+    return np.asarray(cv2.sepFilter2D(picture, cv2.CV_32F, taps, taps), np.float32)
+
+
+def _block_means(picture: Picture) -> Picture:
+    """Means of whole blocks; what is left of the frame at its end is in none."""
+    height, width = (length // _BLOCK_PX for length in picture.shape[:2])
+    if min(height, width) == 0:
+        return np.zeros((height, width, *picture.shape[2:]), np.float32)
+    part = np.ascontiguousarray(picture[: height * _BLOCK_PX, : width * _BLOCK_PX])
+    return np.asarray(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _quiet(power: Picture, whole: Boolean) -> Boolean:
+    """The pixels of quiet whole blocks, whatever their level."""
+    together = power.mean(-1)
+    quiet = whole & (together <= np.quantile(together[whole], _QUIET))
+    return np.kron(quiet, np.ones((_BLOCK_PX, _BLOCK_PX), bool))
+
+
+def _beside(band: Picture, where: Boolean) -> float:
+    """The correlation with the pixels beside, to the right and below."""
+    band = band[: where.shape[0], : where.shape[1]]
+    products = squares = 0.0
+    for one, other, both in (
+        (band[:, 1:], band[:, :-1], where[:, 1:] & where[:, :-1]),
+        (band[1:], band[:-1], where[1:] & where[:-1]),
+    ):
+        products += float((one * other)[both].sum(dtype=np.float64))
+        squares += 0.5 * float((np.square(one) + np.square(other))[both].sum(dtype=np.float64))
+    return products / max(squares, 1e-12)
 
 
 def _smooth_luma(picture: Picture) -> Picture:
-    return np.asarray(cv2.GaussianBlur(luma(picture), (0, 0), _SLOPE_SIGMA_PX), np.float32)
+    return np.asarray(cv2.GaussianBlur(luma(picture), (0, 0), _SMOOTH_SIGMA_PX), np.float32)
 
 
-def _slope(picture: Picture) -> Picture:
-    smooth = _smooth_luma(picture)
-    across, down = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
-    # On the ridge of a line there is no slope, but beside it.
-    return np.asarray(cv2.dilate(np.hypot(across, down), np.ones((7, 7), np.uint8)), np.float32)
+def _wider(hole: Boolean, by_px: int = 2) -> Boolean:
+    return cv2.dilate(hole.astype(np.uint8), np.ones((2 * by_px + 1,) * 2, np.uint8)) > 0
 
 
-def _local_strength(picture: Picture, flat: Boolean) -> Picture:
-    """The grain of flat pixels nearby, ``h w 3``."""
-    weight = flat.astype(np.float32)
-    support = cv2.GaussianBlur(weight, (0, 0), _POOL_SIGMA_PX)[..., None]
-    squares = np.square(_fine(picture))
-    everywhere = squares[flat].mean(0)
-    # Where hardly anything is flat, what all of the fill has counts.
-    pooled = cv2.GaussianBlur(squares * weight[..., None], (0, 0), _POOL_SIGMA_PX) + 0.02 * everywhere
-    return np.asarray(np.sqrt(pooled / (support + 0.02)), np.float32)
+def _local_power(picture: Picture, inside: Boolean, wanted: Picture) -> Picture:
+    """The power of the band nearby for the fill's pixels ``m 3``; an edge counts for a few strengths of grain there."""
+    inner = cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    # At the edge the band has the plate's beside it, and counts where a fill is all edge.
+    weight = np.where(inner, 1.0, _OF_EDGES)[inside].astype(np.float32)
+    squares = np.minimum(np.square(_diagonal_band(picture)[inside]), np.square(_CUT * wanted)) * weight[:, None]
+    planes = np.zeros((*inside.shape, 4), np.float32)
+    planes[inside] = np.column_stack((squares, weight))
+    small = [max(1, -(-length // _POOL_STEP_PX)) for length in inside.shape]
+    pooled = cv2.resize(planes, small[::-1], interpolation=cv2.INTER_AREA)
+    pooled = cv2.GaussianBlur(pooled, (0, 0), _POOL_SIGMA_PX / _POOL_STEP_PX)
+    found = np.asarray(cv2.resize(pooled, inside.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)[inside]
+    # Where hardly anything is fill, what all of it has counts.
+    everywhere = squares.sum(0) / weight.sum()
+    return np.asarray((found[:, :3] + 0.02 * everywhere) / (found[:, 3:] + 0.02), np.float32)
 
 
-def _noise_like(grain: Grain, seed: int, rows: range, columns: range) -> Picture:
-    """Noise as fine as the grain and as alike in its channels, of strength 1 as grain is measured: ``h w 3``."""
-    blur_px = min(_BLURS_PX, key=lambda blur: abs(_blurred_noise(blur)[0] - grain.beside))
-    white = plate_noise(seed, rows, columns).transpose(1, 2, 0)
-    noise = _blurred(np.ascontiguousarray(white), blur_px) / _blurred_noise(blur_px)[1]
+def _noise_like(grain: Grain, seed: int, inside: Boolean, top: int, left: int) -> Picture:
+    """Noise as fine as the grain and as alike in its channels, of strength 1 as grain is measured: ``m 3``.
+
+    Of a hole ``h w`` whose corner lies at ``top`` and ``left`` of the plate.
+    """
+    noise = np.empty((*inside.shape, 3), np.float32)
+    reach = math.ceil(4.0 * grain.blur_px)
+    for row, column in itertools.product(*(range(0, length, _TILE_PX) for length in inside.shape)):
+        tile = slice(row, row + _TILE_PX), slice(column, column + _TILE_PX)
+        if not inside[tile].any():
+            continue
+        height, width = inside[tile].shape
+        rows, columns = (
+            range(start - reach, start + length + reach)
+            for start, length in ((top + row, height), (left + column, width))
+        )
+        white = np.ascontiguousarray(plate_noise(seed, rows, columns).transpose(1, 2, 0))
+        noise[tile] = _blurred(white, grain.blur_px)[reach : reach + height, reach : reach + width]
     values, vectors = np.linalg.eigh(grain.alike)
-    mixing = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-    return np.asarray(noise @ mixing.astype(np.float32).T, np.float32)
+    mixing = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T / _measured_noise(grain.blur_px).strength
+    return np.asarray(noise[inside] @ mixing.astype(np.float32).T, np.float32)
+
+
+def _box_of(hole: Boolean) -> tuple[slice, slice]:
+    """The part of the frame that a hole lies in, and a block around it."""
+    box = []
+    for length, places in zip(hole.shape, np.nonzero(hole), strict=True):
+        box.append(slice(max(0, int(places.min()) - _BLOCK_PX), min(length, int(places.max()) + 1 + _BLOCK_PX)))
+    return box[0], box[1]
 
 
 def _blurred(noise: Picture, blur_px: float) -> Picture:
     return noise if blur_px == 0 else np.asarray(cv2.GaussianBlur(noise, (0, 0), blur_px), np.float32)
 
 
+@dataclass(frozen=True)
+class _MeasuredNoise:
+    """White noise of strength 1 after a blur: what it has in the band, and what of that its quietest blocks have."""
+
+    strength: float
+    quietest: float
+    beside: float
+
+
 @lru_cache(maxsize=len(_BLURS_PX))
-def _blurred_noise(blur_px: float) -> tuple[float, float]:
-    """How alike blurred noise is to itself a pixel on, and how strong, once measured as grain is."""
-    fine = _fine(_blurred(np.ascontiguousarray(plate_noise(1, range(192), range(192)).transpose(1, 2, 0)), blur_px))
-    beside = np.corrcoef(fine[:, 1:].ravel(), fine[:, :-1].ravel())[0, 1]
-    return float(beside), float(fine.std())
+def _measured_noise(blur_px: float) -> _MeasuredNoise:
+    band = _diagonal_band(
+        _blurred(np.ascontiguousarray(plate_noise(1, range(384), range(384)).transpose(1, 2, 0)), blur_px)
+    )
+    power = _block_means(np.square(band))
+    everywhere = float(np.square(band).mean())
+    quietest = float(np.quantile(power, _QUIETEST, axis=(0, 1)).mean()) / everywhere
+    return _MeasuredNoise(everywhere**0.5, quietest, _beside(band, _quiet(power, np.ones(power.shape[:2], bool))))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -49,10 +50,13 @@ class LargeBank:
 
 
 class _LargeView(NamedTuple):
-    """A view on the smaller raster, and what it shows of the hole's pixels at the frame's own size (``m 3``, ``m``)."""
+    """A view on the smaller raster, and which of the hole's pixels it shows at the frame's own size (``m``).
+
+    ``copied`` reads those (``m 3``), which is left until it is known which views are candidates.
+    """
 
     seen: View
-    copied: Plane
+    copied: Callable[[], Plane]
     shows: Boolean
 
 
@@ -104,7 +108,7 @@ class _Region:
             copied[index], error[index] = values[at.which], at.between(seen.error[index])
         for index, number in enumerate(chosen[NUM_SPATIAL:], NUM_SPATIAL):
             view, added = views[number - NUM_SPATIAL], at.between(levels[number])
-            copied[index], error[index], valid[index] = view.copied + added[:, :3], added[:, 3], view.shows
+            copied[index], error[index], valid[index] = view.copied() + added[:, :3], added[:, 3], view.shows
             if view.seen.lent >= 0:
                 valid[index] &= at.between(seen.valid[index].astype(np.float32)) > _MOSTLY
         copied[~valid] = 0.0
@@ -129,12 +133,15 @@ class _Region:
         shows = aim.own_usable & motion.clear_at(source, aim.own_x, aim.own_y)
         if not shows.any():
             return
-        copied = motion.read_at(motion.prefilled(source), aim.own_x, aim.own_y, cubic=True)
         x, y = at.raster.places(aim.x, aim.y)
         picture = read_at(motion.seen_on(at.raster, source), x, y, at.raster.shape, cubic=True)
         # Of what is seen most is to be clear; of what is copied all.
         clear = read_at(motion.hole_share(at.raster, source), x, y, at.raster.shape) < _MOSTLY
-        yield _LargeView(View(picture, aim.usable & clear, kind, float(offset)), copied, shows)
+        copy = partial(self._own_pixels, source, aim)
+        yield _LargeView(View(picture, aim.usable & clear, kind, float(offset)), copy, shows)
+
+    def _own_pixels(self, source: int, aim: Aim) -> Plane:
+        return self._motion.read_at(self._motion.prefilled(source), aim.own_x, aim.own_y, cubic=True)
 
     def _by_sweep(self, number: int) -> Iterator[_LargeView]:
         at, side = self._at, self._builder.sweeps[number]
@@ -147,7 +154,7 @@ class _Region:
         picture = read_at(filled, x, y, at.raster.shape, cubic=True)
         usable = aim.usable & (read_at(share, x, y, at.raster.shape) > _MOSTLY)
         view = View(picture, usable, RECURSIVE, side.mean_age(at.frame) or 1.0)
-        yield _LargeView(view, values[at.which], known[at.which])
+        yield _LargeView(view, partial(values.__getitem__, at.which), known[at.which])
 
     def _by_loan(self, number: int) -> Iterator[_LargeView]:
         """What a frame of another take shows. To a network it is a far view by the camera's motion, which it is."""
@@ -161,7 +168,7 @@ class _Region:
         for flow_of in self._builder.lent_ways(at.frame, number):
             aim = at.by_field(flow_of)
             shows = inside(aim.own_x, aim.own_y, height, width)
-            copied = read_at(picture, aim.own_x, aim.own_y, (height, width), cubic=True)
+            copy = partial(read_at, picture, aim.own_x, aim.own_y, (height, width), cubic=True)
             x, y = raster.places(aim.x, aim.y)
             seen = read_at(smaller, x, y, raster.shape, cubic=True)
-            yield _LargeView(View(seen, inside(x, y, *raster.shape), CAMERA, distance, number), copied, shows)
+            yield _LargeView(View(seen, inside(x, y, *raster.shape), CAMERA, distance, number), copy, shows)

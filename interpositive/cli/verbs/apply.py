@@ -23,7 +23,7 @@ from interpositive.delivery.frame_formats import FormatChoice
 from interpositive.delivery.gate import GatePlan
 from interpositive.delivery.other_takes import ProductionFootage
 from interpositive.delivery.plates import FrameSpan, Plate, plate_at, plate_of_shot
-from interpositive.delivery.restoring import Grain, WindowPlan
+from interpositive.delivery.restoring import GrainChoice, WindowPlan
 from interpositive.errors import ConfigError, MediaError
 from interpositive.media.cdl_files import read_cdl
 from interpositive.media.encodings import find_encoding
@@ -79,7 +79,7 @@ class DeliveryConfig(BaseModel):
     method: str
     compare: Annotated[int | Literal["all"], BeforeValidator(_counted)]
     first_frame: int | None
-    grain: Grain
+    grain: GrainChoice
     windows: WindowsConfig
     gate: GateConfig
 

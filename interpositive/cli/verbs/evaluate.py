@@ -22,6 +22,7 @@ from interpositive.dailies.take import Take
 from interpositive.delivery.evaluation import CHOSEN, EvaluationSettings, evaluate_run
 from interpositive.delivery.evaluation_tables import format_notes, format_table
 from interpositive.delivery.judged_shots import ROLES
+from interpositive.delivery.restoring import GrainChoice
 from interpositive.delivery.result_evaluation import default_output, evaluate_results
 from interpositive.delivery.result_measuring import RESULT, ResultSettings
 from interpositive.errors import CatalogueError, ConfigError
@@ -56,6 +57,7 @@ class EvaluateConfig(BaseModel):
     max_frames: int
     windows: WindowsConfig
     gate: GateConfig
+    grain: GrainChoice
     device: str
     seed: int
     progress: bool
@@ -128,6 +130,7 @@ def _judge_run(settings: EvaluateConfig, run_folder: Path, folder: Path) -> Meas
             metrics=assemble_metrics(settings.metric),
             windows=settings.windows.plan(),
             gate=settings.gate.plan(),
+            grain=settings.grain,
             encoding=opened.record.encoding,
             seed=settings.seed,
             progress=settings.progress,
