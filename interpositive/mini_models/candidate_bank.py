@@ -46,7 +46,7 @@ _FITS = 0.02
 """The error at which a view counts for a third of one without any, as to an untrained choice."""
 _ENOUGH_FOR_A_MAJORITY = 3
 NUM_SPATIAL = 2
-"""The first candidates of a bank are bridged from the frame itself: stiff, then slack."""
+"""The first candidates of a bank are bridged from the frame itself: stiff, then along its lines."""
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,14 @@ from interpositive.motion.nested_grid import NestedGrid
 
 Picture = NDArray[np.float32]
 Hole = NDArray[np.bool_]
+Numbers = NDArray[np.int64]
+Tension = float | Picture
+"""As strong all ways; or a tensor for each pixel, ``h w 3``: across, mixed, down. Mixed is 0 at the frame's edge."""
 
 _BIHARMONIC = np.zeros((5, 5))
 _BIHARMONIC[2, :] = _BIHARMONIC[:, 2] = (1.0, -8.0, 20.0, -8.0, 1.0)
 _BIHARMONIC[1, 1] = _BIHARMONIC[1, 3] = _BIHARMONIC[3, 1] = _BIHARMONIC[3, 3] = 2.0
-_LAPLACE = np.zeros((5, 5))
-_LAPLACE[1:4, 1:4] = ((0.0, -1.0, 0.0), (-1.0, 4.0, -1.0), (0.0, -1.0, 0.0))
+_FOUR_WAYS = ((0, -1), (0, 1), (-1, 0), (1, 0))
 _CROSS = np.ones((3, 3), np.uint8)
 _WIDEST = 256
 """Pieces with much wider bands take less time and memory by a sparse method."""
@@ -56,7 +58,7 @@ def _inpainted(picture: Picture, hole: Hole, radius_px: int, method: int) -> Pic
     return np.where(hole[..., None], filled, picture)
 
 
-def thin_plate_fill(picture: Picture, hole: Hole, tension: float = 0.2) -> Picture:
+def thin_plate_fill(picture: Picture, hole: Hole, tension: Tension = 0.2) -> Picture:
     """A picture ``h w 3`` with its hole bridged by :func:`thin_plate_values`."""
     if not hole.any():
         return picture
@@ -66,12 +68,13 @@ def thin_plate_fill(picture: Picture, hole: Hole, tension: float = 0.2) -> Pictu
 
 
 def thin_plate_values(
-    picture: Picture, hole: Hole, tensions: Sequence[float], *, nested: bool = False
+    picture: Picture, hole: Hole, tensions: Sequence[Tension], *, nested: bool = False
 ) -> list[Picture]:
     """Thin-plate interpolation across a hole: the biharmonic equation plus a tension times Laplace's.
 
     ``picture`` is ``h w 3``; the hole's pixels, ``m 3`` in the order of its rows, are given for each tension.
-    Little tension bridges with matching slopes on both sides; much makes a membrane, which cannot overshoot.
+    Little tension bridges with matching slopes on both sides; much makes a membrane, which cannot overshoot; a tensor
+    pulls straight along a direction of each pixel's own.
     The result stays within the range of the known pixels. ``nested``: what is thick is solved on a grid that is coarser
     further in.
     """
@@ -104,45 +107,72 @@ def _thick_parts(hole: Hole) -> Hole:
 
 
 class _Equations(NamedTuple):
-    """One for each point: weights by ``row`` and ``column`` of bending and of pulling, and what known pixels say."""
+    """One for each point: for each tension weights by ``row`` and ``column``, and what known pixels say."""
 
     row: NDArray[Any]
     column: NDArray[Any]
-    bending: NDArray[np.float64]
-    pulling: NDArray[np.float64]
-    known: NDArray[np.float64]
+    weights: list[NDArray[np.float64]]
+    known: list[NDArray[np.float64]]
 
     @classmethod
-    def of(cls, picture: Picture, hole: Hole, grid: NestedGrid) -> _Equations:
+    def of(cls, picture: Picture, hole: Hole, grid: NestedGrid, tensions: Sequence[Tension]) -> _Equations:
         """Of the points of a grid; columns are the hole's pixels."""
         height, width = hole.shape
         ys, xs = np.nonzero(hole)
         index = np.full((height, width), -1, np.int32)
         index[ys, xs] = np.arange(len(ys), dtype=np.int32)
         ys, xs, num_points = ys[grid.points], xs[grid.points], len(grid.points)
-        rows, columns, which = [], [], []
-        known_says = np.zeros((num_points, 2, picture.shape[2]))
-        places = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3) if _BIHARMONIC[dy + 2, dx + 2]]
-        for place, (dy, dx) in enumerate(places):
-            y, x = _reflect(ys + dy * grid.steps, height), _reflect(xs + dx * grid.steps, width)
+        rows, columns = [], []
+        weights: list[list[NDArray[np.float64]]] = [[] for _ in tensions]
+        known_says = [np.zeros((num_points, picture.shape[2])) for _ in tensions]
+        # Where points are a step apart, all is multiplied by its fourth power, as differences of the fourth order are.
+        squared = np.square(grid.steps)
+
+        def beside(way: tuple[int, int]) -> tuple[Numbers, Numbers]:
+            dy, dx = way
+            return _reflect(ys + dy * grid.steps, height), _reflect(xs + dx * grid.steps, width)
+
+        for way in ((dy, dx) for dy in range(-2, 3) for dx in range(-2, 3) if _BIHARMONIC[dy + 2, dx + 2]):
+            y, x = beside(way)
             neighbour = index[y, x]
             unknown = np.flatnonzero(neighbour >= 0).astype(np.int32)
             rows.append(unknown)
             columns.append(neighbour[unknown])
-            which.append(np.full(len(unknown), place, np.int8))
             known = np.flatnonzero(neighbour < 0)
             seen = picture[y[known], x[known]]
-            known_says[known, 0] -= _BIHARMONIC[dy + 2, dx + 2] * seen
-            known_says[known, 1] -= _LAPLACE[dy + 2, dx + 2] * seen
-        row, column, place_of = (np.concatenate(parts) for parts in (rows, columns, which))
-        bending, pulling = (
-            np.array([stencil[dy + 2, dx + 2] for dy, dx in places])[place_of] for stencil in (_BIHARMONIC, _LAPLACE)
-        )
-        # Where points are a step apart, all is multiplied by its fourth power, as differences of the fourth order are.
-        return cls(row, column, bending, pulling * np.square(grid.steps)[row], known_says)
+            for tension, own, says in zip(tensions, weights, known_says, strict=True):
+                if any(way):
+                    pulling = _pulling(tension, (ys, xs), (y, x), way)
+                else:
+                    pulling = -sum(_pulling(tension, (ys, xs), beside(each), each) for each in _FOUR_WAYS)
+                weight = _BIHARMONIC[way[0] + 2, way[1] + 2] + squared * pulling
+                own.append(weight[unknown])
+                says[known] -= weight[known, None] * seen
+        return cls(np.concatenate(rows), np.concatenate(columns), [np.concatenate(own) for own in weights], known_says)
 
 
-def _solved(picture: Picture, hole: Hole, tensions: Sequence[float]) -> list[NDArray[np.float64]]:
+def _pulling(
+    tension: Tension, here: tuple[Numbers, Numbers], there: tuple[Numbers, Numbers], way: tuple[int, int]
+) -> NDArray[np.float64] | float:
+    """The weight of a neighbour one ``way`` in ``-div(T grad u)``.
+
+    It follows from the sum over a pixel's four corners of what one-sided differences give there, whose matrix is
+    symmetric, and as definite as ``T``.
+    """
+    dy, dx = way
+    if max(abs(dy), abs(dx)) > 1:
+        return 0.0
+    if not isinstance(tension, np.ndarray):
+        return 0.0 if dy and dx else -tension
+    (ys, xs), (y, x) = here, there
+    if dy and dx:
+        mixed = tension[..., 1]
+        return np.asarray(-0.25 * dy * dx * (mixed[ys, x] + mixed[y, xs]), np.float64)
+    part = tension[..., 0 if dx else 2]
+    return np.asarray(-0.5 * (part[ys, xs] + part[y, x]), np.float64)
+
+
+def _solved(picture: Picture, hole: Hole, tensions: Sequence[Tension]) -> list[NDArray[np.float64]]:
     """By Cholesky, in bands: pixels in an order in which a thin hole has narrow ones (Cuthill and McKee, 1969).
 
     Bands are many times fewer numbers than a sparse method finds out about. The matrix is symmetric once pixels at the
@@ -151,7 +181,7 @@ def _solved(picture: Picture, hole: Hole, tensions: Sequence[float]) -> list[NDA
     _by_one_thread()
     ys, xs = np.nonzero(hole)
     num, (height, width) = len(ys), hole.shape
-    equations = _Equations.of(picture, hole, NestedGrid.full(num))
+    equations = _Equations.of(picture, hole, NestedGrid.full(num), tensions)
     share = np.where((ys == 0) | (ys == height - 1), 0.5, 1.0) * np.where((xs == 0) | (xs == width - 1), 0.5, 1.0)
     graph = sparse.csr_matrix((np.ones(len(equations.row), np.int8), (equations.row, equations.column)), (num, num))
     order = reverse_cuthill_mckee(graph, symmetric_mode=True)
@@ -160,8 +190,7 @@ def _solved(picture: Picture, hole: Hole, tensions: Sequence[float]) -> list[NDA
     row, column = place[equations.row], place[equations.column]
     lower = row >= column
     row, column = row[lower], column[lower]
-    bending, pulling = (each[lower] * share[equations.row[lower]] for each in (equations.bending, equations.pulling))
-    known = (equations.known * share[:, None, None])[order]
+    share_of_row = share[equations.row[lower]]
     farthest = np.zeros(num, np.int64)
     np.maximum.at(farthest, column, row)
     # Where nothing reaches beyond, another piece of the hole begins, with a band of its own.
@@ -176,9 +205,9 @@ def _solved(picture: Picture, hole: Hole, tensions: Sequence[float]) -> list[NDA
     at = column[narrow]
     flat = begins[piece[at]] + (at - starts[piece[at]]) * (bands[piece[at]] + 1) + row[narrow] - at
     values = []
-    for tension in tensions:
-        weights, found = bending + tension * pulling, np.empty((num, picture.shape[2]))
-        said = known[:, 0] + tension * known[:, 1]
+    for weights, known in zip(equations.weights, equations.known, strict=True):
+        weights, said = weights[lower] * share_of_row, (known * share[:, None])[order]
+        found = np.empty((num, picture.shape[2]))
         banded = np.bincount(flat, weights[narrow], minlength=begins[-1])
         for number, (start, end, begin, band) in enumerate(zip(starts, ends, begins, bands, strict=False)):
             if is_wide[number]:
@@ -197,18 +226,16 @@ def _solved(picture: Picture, hole: Hole, tensions: Sequence[float]) -> list[NDA
     return values
 
 
-def _solved_nested(picture: Picture, hole: Hole, tensions: Sequence[float]) -> list[NDArray[np.float64]]:
+def _solved_nested(picture: Picture, hole: Hole, tensions: Sequence[Tension]) -> list[NDArray[np.float64]]:
     """On a nested grid, and between its points as that says."""
     grid = NestedGrid.of(hole)
-    equations = _Equations.of(picture, hole, grid)
+    equations = _Equations.of(picture, hole, grid, tensions)
     shape = (len(grid.points), int(hole.sum()))
     values = []
-    for tension in tensions:
-        weights = equations.bending + tension * equations.pulling
+    for weights, said in zip(equations.weights, equations.known, strict=True):
         system = sparse.csc_matrix((weights, (equations.row, equations.column)), shape=shape)
         if grid.spread is not None:
             system = system @ grid.spread
-        said = equations.known[:, 0] + tension * equations.known[:, 1]
         solution = np.asarray(spsolve(system, said, permc_spec="COLAMD")).reshape(shape[0], -1)
         values.append(solution if grid.spread is None else grid.spread @ solution)
     return values

@@ -22,6 +22,7 @@ from interpositive.motion.flow_completion import FlowCompletion, complete_flow
 from interpositive.motion.hole_pixels import HolePixels, Look
 from interpositive.motion.hole_regions import Box, Region, around_all, hole_regions, whole_frame, within
 from interpositive.motion.lent_frames import LentFrames
+from interpositive.motion.line_pull import pull_along_lines
 from interpositive.motion.motion_memory import MotionMemory, ShotMemory, fingerprint
 from interpositive.motion.motion_raster import MotionRaster
 from interpositive.motion.optical_flow import COARSE, Preset, dis_flow, luma_codes
@@ -35,8 +36,6 @@ Boolean = NDArray[np.bool_]
 Found = TypeVar("Found")
 
 STIFF_TENSION = 0.02
-SLACK_TENSION = 2.0
-_TENSIONS = STIFF_TENSION, SLACK_TENSION
 _FAR_APART = 2
 """Of frames so far apart large frames' flow is found coarsely."""
 _FLOWS_MIB = 48.0
@@ -148,27 +147,27 @@ class WindowMotion:
     # -- the hole bridged from its own frame ------------------------------------------
 
     def bridged(self, frame: int) -> tuple[Look, Look]:
-        """The hole bridged by a stiff surface, good on smooth picture, and by a slack one, good on texture."""
+        """The hole bridged by a stiff surface, and by one that is pulled along what lines run into it."""
         pixels, picture = self.pixels(frame), self.frames[frame]
-        stiff, slack = self.bridges(frame)
-        return pixels.filling(picture, stiff), pixels.filling(picture, slack)
+        stiff, lined = self.bridges(frame)
+        return pixels.filling(picture, stiff), pixels.filling(picture, lined)
 
     def prefilled(self, frame: int) -> Look:
-        """The frame with its hole bridged midway between the two."""
-        return self.pixels(frame).filling_midway(self.frames[frame], *self.bridges(frame))
+        """The frame with its hole bridged along its lines."""
+        return self.bridged(frame)[1]
 
     def prefill(self, frame: int) -> Plane:
         """The pixels ``m 3`` of the hole bridged so."""
-        stiff, slack = self.bridges(frame)
-        return 0.5 * (stiff + slack)
+        return self.bridges(frame)[1]
 
     def bridges(self, frame: int) -> tuple[Plane, Plane]:
         """The pixels ``m 3`` of the hole as either of the two has them."""
 
         def bridge() -> tuple[Plane, Plane]:
-            picture, nested = np.asarray(self.frames[frame]), not self.raster.is_full
-            stiff, slack = thin_plate_values(picture, self.holes[frame], _TENSIONS, nested=nested)
-            return stiff, slack
+            picture, hole, nested = np.asarray(self.frames[frame]), self.holes[frame], not self.raster.is_full
+            tensions = STIFF_TENSION, pull_along_lines(picture, hole, STIFF_TENSION)
+            stiff, lined = thin_plate_values(picture, hole, tensions, nested=nested)
+            return stiff, lined
 
         return self._memory.frames.of(("bridges", self._name(frame)), bridge)
 
