@@ -267,7 +267,7 @@ def assembled(
     pictures[:NUM_SPATIAL] = bridged
     valid[:NUM_SPATIAL] = True
     error[:NUM_SPATIAL] = _bridge_error(hole, sigma_px)
-    # Both are of the spatial kind; the distance tells the slack one from the stiff one.
+    # Both are of the spatial kind; the distance tells the one along lines from the stiff one.
     distances[1] = 1.0
     for index in range(NUM_SPATIAL, NUM_SPATIAL + len(views)):
         # Together they take as much as the bank: none stays once it is in.
