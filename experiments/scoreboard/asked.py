@@ -175,7 +175,8 @@ BARS: Sequence[Bar] = (
                 "pan, wires on performers, set and frame",
                 "",
                 "0.26 to 0.53 of the masks show in other frames: without any error there, and else as Telea, it would "
-                "be +0.6 to +2.1 dB over Telea (`scripts/study_coverage.py`); the rest is the masks' clean margins",
+                "be +0.6 to +2.1 dB over Telea (`scripts/study_coverage.py`); the rest is the masks' clean margins and "
+                "lines that go on",
             ),
             ("pan, the same, another take lends", OTHER_TAKE, ""),
         )
