@@ -89,6 +89,9 @@ def match_grain(
         if not inside.any():
             return None
     wanted = grain.strength_at(smooth[inside])
+    around = float(np.square(wanted).mean())
+    if around <= _LEAST_STRENGTH**2:
+        return None
     has = _local_power(picture, inside, wanted)
     missing = grain.moving * (np.square(wanted) - has)
     lacking = np.maximum(0.0, missing)
@@ -97,7 +100,6 @@ def match_grain(
     picture[inside] += np.sqrt(lacking) * _noise_like(grain, seed, inside, box[0].start, box[1].start)
     result = frame.copy()
     result[box] = picture
-    around = float(np.square(wanted).mean())
     before, after = (float(power.mean()) for power in (has, _local_power(picture, inside, wanted)))
     return Matched(result, (before / around) ** 0.5, (after / around) ** 0.5)
 
