@@ -34,7 +34,7 @@ from interpositive.mini_models.candidate_bank import NUM_SPATIAL, Bank, BankBuil
 from interpositive.mini_models.candidate_fusion import Blend, CandidateFusion
 from interpositive.motion.line_pull import pull_along_lines
 from interpositive.motion.spatial_fill import Tension, telea_fill, thin_plate_fill
-from interpositive.motion.window_motion import STIFF_TENSION, WindowMotion
+from interpositive.motion.window_motion import SLACK_TENSION, STIFF_TENSION, WindowMotion
 from interpositive.soundstage.rendering import render_take
 from interpositive.soundstage.spec import SCENE_NAMES, StageSpec
 from interpositive.tasks.wire_removal import WireRemoval
@@ -43,7 +43,6 @@ NUM_FRAMES = 40
 KEEP = range(12, 24)
 LOOKED_AT = (12, 17, 22)
 CAMERAS = {"12A": "pan", "27": "locked-off", "31B": "dolly", "44C": "hand-held"}
-SLACK_TENSION = 2.0
 RIGS = {"12A": (0.0, 0.0, 1.0), "27": (1.0, 0.0, 0.0), "31B": (0.0, 0.0, 1.0), "44C": (0.0, 0.0, 1.0)}
 MOVIES = (("gopro_hero7", 60, 216), ("sam2_juggle", 20, 216), ("c2pa_cascade", 0, 384), ("void_ducky", 0, 216))
 BLENDS = {
@@ -108,9 +107,10 @@ def fills(shot: Shot) -> dict[str, str]:
         tensions: dict[str, Tension] = {
             f"stiff {STIFF_TENSION}": STIFF_TENSION,
             f"slack {SLACK_TENSION}": SLACK_TENSION,
-            "along lines": pull_along_lines(picture, hole, STIFF_TENSION),
+            "stiff, along lines": pull_along_lines(picture, hole, STIFF_TENSION),
         }
         bridged = {name: thin_plate_fill(picture, hole, tension) for name, tension in tensions.items()}
+        bridged["mean of the last two"] = 0.5 * (bridged[f"slack {SLACK_TENSION}"] + bridged["stiff, along lines"])
         for name, filled in (
             ("Telea", telea_fill(picture, hole)),
             *bridged.items(),

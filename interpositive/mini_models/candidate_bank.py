@@ -46,7 +46,7 @@ _FITS = 0.02
 """The error at which a view counts for a third of one without any, as to an untrained choice."""
 _ENOUGH_FOR_A_MAJORITY = 3
 NUM_SPATIAL = 2
-"""The first candidates of a bank are bridged from the frame itself: stiff, then along its lines."""
+"""The first candidates of a bank are bridged from the frame itself: stiff and along lines, then slack."""
 
 
 @dataclass(frozen=True)
@@ -267,7 +267,7 @@ def assembled(
     pictures[:NUM_SPATIAL] = bridged
     valid[:NUM_SPATIAL] = True
     error[:NUM_SPATIAL] = _bridge_error(hole, sigma_px)
-    # Both are of the spatial kind; the distance tells the one along lines from the stiff one.
+    # Both are of the spatial kind; the distance tells the slack one from the stiff one.
     distances[1] = 1.0
     for index in range(NUM_SPATIAL, NUM_SPATIAL + len(views)):
         # Together they take as much as the bank: none stays once it is in.

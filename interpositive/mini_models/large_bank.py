@@ -90,10 +90,11 @@ class _Region:
         """The candidates that show a pixel of the region's hole, the spatial ones before them."""
         at, shown, box = self._at, self._shown, self._at.region.box
         views = [view for view in self._views() if view.shows.any()]
-        num, prefilled = NUM_SPATIAL + len(views), shown.prefilled[box]
+        num, prefilled, stiff = NUM_SPATIAL + len(views), shown.prefilled[box], shown.stiff[box]
         plate, hole = np.ascontiguousarray(shown.plate[box]), shown.hole[box]
         levels = np.zeros((num, *hole.shape, 4), np.float32)
-        bridged, seen_views = [shown.stiff[box], prefilled], [view.seen for view in views]
+        # What is filled in lies midway between the two bridges.
+        bridged, seen_views = [stiff, 2.0 * prefilled - stiff], [view.seen for view in views]
         sigma_px = pool_sigma_px(min(at.raster.shape))
         seen = assembled(plate, hole, shown.around[box], bridged, seen_views, sigma_px, num, levels[..., :3])
         levels[..., 3] = seen.error

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from interpositive.motion.camera_motion import Homography
 from interpositive.motion.line_pull import pull_along_lines
 from interpositive.motion.spatial_fill import thin_plate_values
-from interpositive.motion.window_motion import STIFF_TENSION, Boolean, Plane, WindowMotion
+from interpositive.motion.window_motion import SLACK_TENSION, STIFF_TENSION, Boolean, Plane, WindowMotion
 
 _LARGEST_CHANGE = 1.3
 _SHOTS_KEPT = 4
@@ -118,7 +118,7 @@ def _carried(placed: Placed, step: Homography, width: int, height: int) -> Place
 
 
 def bridge(picture: Plane, hole: Boolean) -> Plane:
-    """A picture ``h w 3`` with its hole bridged along its lines."""
+    """A picture ``h w 3`` with its hole bridged midway between a stiff and a slack surface."""
     if not hole.any():
         return picture
     ys, xs = np.nonzero(hole)
@@ -127,6 +127,6 @@ def bridge(picture: Plane, hole: Boolean) -> Plane:
         slice(max(0, int(xs.min()) - 8), int(xs.max()) + 9),
     )
     filled = picture.copy()
-    pull = pull_along_lines(picture, hole, STIFF_TENSION)[near]
-    filled[hole] = thin_plate_values(np.ascontiguousarray(picture[near]), hole[near], (pull,))[0]
+    tensions = pull_along_lines(picture, hole, STIFF_TENSION)[near], SLACK_TENSION
+    filled[hole] = 0.5 * sum(thin_plate_values(np.ascontiguousarray(picture[near]), hole[near], tensions))
     return filled

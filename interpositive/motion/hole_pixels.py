@@ -69,6 +69,21 @@ class HolePixels:
 
         return look
 
+    def filling_midway(self, picture: Picture, values: NDArray[np.float32], others: NDArray[np.float32]) -> Look:
+        """The same with what lies midway between two values."""
+        pixels, channels = [_as_pixels(each) for each in (values, others)], values.shape[-1]
+
+        def look(box: Box) -> NDArray[np.float32]:
+            part = picture[box]
+            if isinstance(picture, np.ndarray):
+                part = part.copy(order="C")
+            which, ys, xs = self._within(box)
+            one, other = (each[which].view(np.float32).reshape(-1, channels) for each in pixels)
+            _as_pixels(part)[ys, xs] = _as_pixels((0.5 * (one + other)).astype(part.dtype, copy=False))
+            return part
+
+        return look
+
     def over(self, outside: float, values: NDArray[Any]) -> Look:
         """A plane that is ``outside`` beyond the hole, with values ``m`` in it."""
 

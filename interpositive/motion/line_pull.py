@@ -13,7 +13,7 @@ _LINES = 216
 """Lines are looked for on a raster of about so many rows, where they are as wide whatever the frame's size."""
 _SIGMAS_PX = (3.0, 6.0, 12.0)
 _ENOUGH = 0.08
-_ALONG = 8.0
+_ALONG = 16.0
 _SHARPNESS = 4
 _NOISE = 2e-6
 
@@ -23,7 +23,7 @@ def pull_along_lines(picture: Picture, hole: Hole, least: float) -> Picture:
 
     Its parts are those across, mixed and down, for :func:`~interpositive.motion.spatial_fill.thin_plate_values`. Along
     what lines there are around a place (the structure tensor, Förstner and Gülch 1987, of what is no hole, pooled as
-    near as there is enough of it) it is up to 8 at 216 rows, by the fourth power of how much of one direction these
+    near as there is enough of it) it is up to 16 at 216 rows, by the fourth power of how much of one direction these
     are; and ``least`` all ways, for a hole has lines on all sides where it has any. As a diffusion along lines
     (Weickert and Welk, 2006) continues them through a hole, with slopes that match where there are none.
     """

@@ -36,6 +36,7 @@ Boolean = NDArray[np.bool_]
 Found = TypeVar("Found")
 
 STIFF_TENSION = 0.02
+SLACK_TENSION = 2.0
 _FAR_APART = 2
 """Of frames so far apart large frames' flow is found coarsely."""
 _FLOWS_MIB = 48.0
@@ -147,27 +148,28 @@ class WindowMotion:
     # -- the hole bridged from its own frame ------------------------------------------
 
     def bridged(self, frame: int) -> tuple[Look, Look]:
-        """The hole bridged by a stiff surface, and by one that is pulled along what lines run into it."""
+        """The hole bridged by a stiff surface that follows lines, and by a slack one, good on texture."""
         pixels, picture = self.pixels(frame), self.frames[frame]
-        stiff, lined = self.bridges(frame)
-        return pixels.filling(picture, stiff), pixels.filling(picture, lined)
+        stiff, slack = self.bridges(frame)
+        return pixels.filling(picture, stiff), pixels.filling(picture, slack)
 
     def prefilled(self, frame: int) -> Look:
-        """The frame with its hole bridged along its lines."""
-        return self.bridged(frame)[1]
+        """The frame with its hole bridged midway between the two."""
+        return self.pixels(frame).filling_midway(self.frames[frame], *self.bridges(frame))
 
     def prefill(self, frame: int) -> Plane:
         """The pixels ``m 3`` of the hole bridged so."""
-        return self.bridges(frame)[1]
+        stiff, slack = self.bridges(frame)
+        return 0.5 * (stiff + slack)
 
     def bridges(self, frame: int) -> tuple[Plane, Plane]:
         """The pixels ``m 3`` of the hole as either of the two has them."""
 
         def bridge() -> tuple[Plane, Plane]:
             picture, hole, nested = np.asarray(self.frames[frame]), self.holes[frame], not self.raster.is_full
-            tensions = STIFF_TENSION, pull_along_lines(picture, hole, STIFF_TENSION)
-            stiff, lined = thin_plate_values(picture, hole, tensions, nested=nested)
-            return stiff, lined
+            tensions = pull_along_lines(picture, hole, STIFF_TENSION), SLACK_TENSION
+            stiff, slack = thin_plate_values(picture, hole, tensions, nested=nested)
+            return stiff, slack
 
         return self._memory.frames.of(("bridges", self._name(frame)), bridge)
 
