@@ -64,7 +64,8 @@ def test_a_frame_that_is_twice_as_large_is_bridged_alike() -> None:
     small, hole = stripes(30, 9.0, 216, 240), cable(12, 216, 240)
     large, wide = stripes(30, 18.0, 432, 480), cable(24, 432, 480)
     one, two = psnr(lined(small, hole), small, hole), psnr(lined(large, wide), large, wide)
-    assert two == pytest.approx(one, abs=2.0)
+    # Between smaller pixels less is lost.
+    assert one - 0.5 < two < one + 4.0
 
 
 def test_lines_go_on_on_a_nested_grid_too() -> None:
