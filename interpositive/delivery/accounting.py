@@ -148,13 +148,13 @@ def coverage_notes(accounts: Sequence[FrameAccount], shot: OpenedShot) -> list[s
 
 
 def grain_notes(accounts: Sequence[FrameAccount]) -> list[str]:
-    """How the fill's grain compares with the plate's around it, where it was matched."""
+    """How the fill's grain compares with the plate's, where it was matched."""
     matched = [account.grain for account in accounts if account.grain is not None]
     if not matched:
         return []
     before, after = (float(np.mean(side)) for side in zip(*matched, strict=True))
     return [
-        f"the fill's grain was {before:.2f} of the plate's around it, and is {after:.2f} since it was matched "
+        f"the fill's grain was {before:.2f} of the plate's, and is {after:.2f} since it was matched "
         f"({len(matched)} frames)"
     ]
 

@@ -74,7 +74,7 @@ class DeliverySettings:
     ``mask_layer`` says which picture of EXR frames is the mask, where they hold several.
     ``cdl`` is the shot's grade over the cut's own, which review pictures show and no delivered pixel has.
     ``asked`` is what is asked of the task, of its own kind; None asks for nothing in particular. ``footage`` is what
-    the production has to lend. ``grain`` match gives a fill the grain of the plate around it.
+    the production has to lend. ``grain`` match gives a fill the grain of the plate.
     """
 
     frame_format: FormatChoice = "plate"

@@ -80,7 +80,7 @@ class RestoredFrame:
 
     ``busy`` is :func:`~interpositive.delivery.expecting.busyness`. ``lent`` says how many pixels of the first method's
     result came from which frame of which other take, ``seen`` how many of the hole's any frame shows, None where
-    nobody looked. ``grain`` is how strong the fill's grain was and is, against the plate's around it; None where it was
+    nobody looked. ``grain`` is how strong the fill's grain was and is, against the plate's; None where it was
     left as it was.
     """
 
