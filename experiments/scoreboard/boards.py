@@ -85,7 +85,7 @@ BOARDS = (
         },
         frozenset({OTHER_TAKE}),
         found=("task.kinds=[0.5,0.2,0.3,0,0]",),
-        finder_steps=700,
+        finder_steps=1200,
         own=(CoverLeft,),
     ),
     Board(

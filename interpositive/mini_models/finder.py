@@ -20,7 +20,6 @@ from interpositive.backbones.finder_network import FinderNetwork
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
 from interpositive.motion.finding_evidence import FindingEvidence, negative_evidence, num_channels
-from interpositive.motion.line_joining import join_lines
 from interpositive.motion.line_tracing import trace_lines
 from interpositive.motion.window_motion import Plane
 from interpositive.objectives.pixel import weighted_mean
@@ -221,19 +220,19 @@ def what_was_drawn(example: Example) -> tuple[NDArray[np.bool_], NDArray[np.bool
 class Settling:
     """How likelihoods become a mask: what is likelier than ``above``.
 
-    Straight pieces that continue each other over gaps of up to ``join_px`` are joined, unless that is 0; lines are
-    followed with ``patience_px`` (:func:`~interpositive.motion.line_tracing.trace_lines`), unless that is. Then pieces
-    whose bounding box has a diagonal shorter than ``least_px`` are dropped. So it is with what is fine; what is broad
+    Lines are followed with ``patience_px`` (:func:`~interpositive.motion.line_tracing.trace_lines`), unless that is 0.
+    Then pieces whose bounding box has a diagonal shorter than ``least_px`` are dropped, unless they are somewhere
+    likelier than ``sure`` (hysteresis; Canny, 1986). So it is with what is fine; what is broad
     has to be likelier than ``broad``, over more than something fine would fill, and at 1 nothing is. How likely
     something fine is, a frame is asked together with ``num_beside`` frames before it and after (:func:`together`).
     """
 
     above: float = 0.5
     least_px: float = 0.0
-    join_px: int = 0
     broad: float = 1.0
     patience_px: float = 0.0
     num_beside: int = 0
+    sure: float = 1.0
 
     def around(self, frame: int, num_frames: int) -> range:
         """The frames of a window that one of them is settled by: it and those beside it, as far as there are any."""
@@ -247,17 +246,27 @@ class Settling:
 
     def settle(self, likely: Plane, picture: Plane) -> NDArray[np.bool_]:
         """The mask ``h w`` of one frame ``h w 3``, from likelihoods ``2 h w`` (:func:`together`)."""
-        return longer_than(self.joined(likely[0], picture), self.least_px) | self.areas(likely[1])
+        return self.without_doubtful(self.followed(likely[0], picture), likely[0]) | self.areas(likely[1])
 
     def areas(self, likely: Plane) -> NDArray[np.bool_]:
         """What of a frame is something broad, from its likelihood ``h w``."""
         return broad_part(likely > self.broad)
 
-    def joined(self, likely: Plane, picture: Plane) -> NDArray[np.bool_]:
+    def followed(self, likely: Plane, picture: Plane) -> NDArray[np.bool_]:
         """What is fine, its short pieces still there, from its likelihood ``h w`` and the picture."""
         mask: NDArray[np.bool_] = likely > self.above
-        joined = join_lines(mask, self.join_px) if self.join_px else mask
-        return trace_lines(joined, likely, picture, self.patience_px) if self.patience_px else joined
+        return trace_lines(mask, likely, picture, self.patience_px) if self.patience_px else mask
+
+    def without_doubtful(self, mask: NDArray[np.bool_], likely: Plane) -> NDArray[np.bool_]:
+        """A mask ``h w`` without its pieces that are short and nowhere likely enough."""
+        if not self.least_px:
+            return mask
+        _, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+        kept = np.hypot(boxes[:, cv2.CC_STAT_WIDTH], boxes[:, cv2.CC_STAT_HEIGHT]) >= self.least_px
+        kept[np.asarray(labels)[likely > self.sure]] = True
+        kept[0] = False
+        left: NDArray[np.bool_] = kept[np.asarray(labels)]
+        return left
 
 
 def together(likely: Iterable[Plane], num_beside: int) -> Iterator[Plane]:
@@ -284,17 +293,6 @@ def together(likely: Iterable[Plane], num_beside: int) -> Iterator[Plane]:
 def _log_odds(likely: Plane) -> Plane:
     odds: Plane = logit(np.clip(likely, 1e-6, 1.0 - 1e-6).astype(np.float64))
     return odds
-
-
-def longer_than(mask: NDArray[np.bool_], least_px: float) -> NDArray[np.bool_]:
-    """A mask ``h w`` without pieces whose bounding box has a shorter diagonal."""
-    if not least_px:
-        return mask
-    _, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    kept = np.hypot(boxes[:, cv2.CC_STAT_WIDTH], boxes[:, cv2.CC_STAT_HEIGHT]) >= least_px
-    kept[0] = False
-    left: NDArray[np.bool_] = kept[np.asarray(labels)]
-    return left
 
 
 @dataclass(frozen=True)

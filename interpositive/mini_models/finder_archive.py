@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
@@ -35,19 +35,27 @@ class FinderRecipe(Record):
     height: int
     above: float
     least_px: float
-    join_px: int
     broad: float
     patience_px: float = 0.0
     num_beside: int = 0
+    sure: float = 1.0
     recall: float
     precision: float
     num_frames: int
     weights_sha256: str = ""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _joins_nothing(cls, given: Any) -> Any:
+        """Of a finder of before decision 59 that joined pieces over no gap, which none does any more."""
+        if isinstance(given, dict) and given.get("join_px") == 0:
+            return {name: value for name, value in given.items() if name != "join_px"}
+        return given
+
     @property
     def settling(self) -> Settling:
         """How likelihoods become a mask."""
-        return Settling(self.above, self.least_px, self.join_px, self.broad, self.patience_px, self.num_beside)
+        return Settling(self.above, self.least_px, self.broad, self.patience_px, self.num_beside, self.sure)
 
     @property
     def words(self) -> str:

@@ -25,7 +25,6 @@ from interpositive.mini_models.finder import (
     broad_part,
     count,
     frames_to_pictures,
-    longer_than,
     together,
     what_was_drawn,
 )
@@ -44,9 +43,10 @@ _AS_GOOD = 0.01
 """Held-out F is the same from one likelihood to another ten times as high, within this; its best is chance. Held-out
 drawings are harder to find than most, for which their best is too low."""
 _ABOVE = (0.01, 0.02, 0.04, 0.08, 0.15, 0.25, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
-_LEAST_PX = (0.0, 8.0, 24.0)
-_JOIN_PX = (0, 41)
-_FOLLOWED = Settling(least_px=48.0, patience_px=24.0, num_beside=1)
+_NUM_BESIDE = 1
+_SHORT = ((0.0, 1.0), *product((8.0, 24.0, 48.0), (0.8, 0.95, 0.99)))
+"""What counts as a short piece, and how likely one has to be somewhere."""
+_FOLLOWED = Settling(least_px=48.0, patience_px=24.0, num_beside=_NUM_BESIDE)
 _FOLLOWED_ABOVE = (0.25, 0.5, 0.8, 0.9, 0.95)
 """A wire is long, and what is called where there is none is mostly short. Held-out recall and F are nearly the same
 from one likelihood to another, and their best is chance: the lowest that is right often enough is taken."""
@@ -140,10 +140,10 @@ def train_finder(
         height=dailies.height,
         above=settling.above,
         least_px=settling.least_px,
-        join_px=settling.join_px,
         broad=settling.broad,
         patience_px=settling.patience_px,
         num_beside=settling.num_beside,
+        sure=settling.sure,
         recall=round(counts.recall, 4),
         precision=round(counts.precision, 4),
         num_frames=num_frames,
@@ -182,45 +182,53 @@ def choose_settling(
 
     Of all ways that call at least 0.8 of their pixels rightly there it is the most precise of those whose F1 is within
     0.01 of the best; if there is none, the one with the best F1. What is broad is called by itself, and not at all
-    where no likelihood calls it so rightly, for one false boom covers more than all dust; it is not counted then.
+    where no likelihood calls it so rightly, for one false boom covers more than all dust; it is not counted then. The
+    same frames with nothing drawn count there too, as most frames have no boom in them.
     Where they are ``long_lines``, they are followed if that is right as often, from the lowest likelihood.
     """
-    kinds = [[Settling(a, least, join) for least in _LEAST_PX] for a, join in product(_ABOVE, _JOIN_PX)]
+    kinds = [
+        [Settling(above, least, num_beside=_NUM_BESIDE, sure=sure) for least, sure in _SHORT if sure > above]
+        for above in _ABOVE
+    ]
     following = [[replace(_FOLLOWED, above=above)] for above in _FOLLOWED_ABOVE] if long_lines else []
-    frames = []
+    frames, clean = [], list[Plane]()
     for window in windows:
         wanted, drawn = what_was_drawn(window.example)
-        pictures = frames_to_pictures(window.example.input)
-        for frame, likely in zip(window.keep, _likely(finder, window, [*kinds, *following]), strict=True):
-            frames.append((likely, pictures[frame], wanted[frame], drawn[frame], broad_part(drawn[frame])))
+        pictures, areas = frames_to_pictures(window.example.input), [broad_part(drawn[frame]) for frame in window.keep]
+        for frame, area, likely in zip(window.keep, areas, _likely(finder, window), strict=True):
+            frames.append((likely, pictures[frame], wanted[frame], drawn[frame], area))
+        if any(area.any() for area in areas):
+            assert window.example.target is not None
+            clean += [likely[1] for likely in finder.look(window.example.target, window.keep)]
     fine = defaultdict[Settling, Counts](Counts)
     best = None
     # The lowest that is right often enough ends it, for to settle all frames in all ways takes longest.
     for ways in chain(following, kinds):
-        for likely, picture, wanted, drawn, areas in frames:
-            joined = ways[0].joined(likely[ways[0].num_beside][0], picture)
+        for likely, picture, wanted, drawn, area in frames:
+            followed = ways[0].followed(likely[0], picture)
             for way in ways:
-                fine[way] += count(longer_than(joined, way.least_px), wanted & ~areas, drawn)
+                fine[way] += count(way.without_doubtful(followed, likely[0]), wanted & ~area, drawn)
         if ways[0].patience_px and fine[ways[0]].precision >= _LEAST_PRECISION:
             best = ways[0]
             break
     broad = defaultdict[Settling, Counts](Counts)
-    for above, (likely, _, wanted, drawn, areas) in product(_ABOVE, frames):
-        broad[Settling(broad=above)] += count(Settling(broad=above).areas(likely[0][1]), wanted & areas, drawn)
+    for way in (Settling(broad=above) for above in _ABOVE):
+        for likely, _, wanted, drawn, area in frames:
+            broad[way] += count(way.areas(likely[1]), wanted & area, drawn)
+        for plane in clean:
+            broad[way] += Counts(named=int(way.areas(plane).sum()))
     best = best or _best(fine) or max(fine, key=lambda way: fine[way].f_score())
     called = _best(broad) or Settling()
     return replace(best, broad=called.broad), fine[best] + broad[called], len(frames)
 
 
-def _likely(finder: Finder, window: HeldOutWindow, kinds: Sequence[Sequence[Settling]]) -> Iterator[dict[int, Plane]]:
-    """Of each frame to judge its likelihoods ``2 h w``, by how many frames on both sides are asked."""
-    num_beside = {way.num_beside for ways in kinds for way in ways}
-    num_frames, most = len(window.example.input), max(num_beside)
-    around = range(max(0, window.keep.start - most), min(num_frames, window.keep.stop + most))
-    looked = finder.look(window.example.input, around)
-    seen = {num: list(together(looked, num)) for num in num_beside}
-    for frame in window.keep:
-        yield {num: planes[frame - around.start] for num, planes in seen.items()}
+def _likely(finder: Finder, window: HeldOutWindow) -> Iterator[Plane]:
+    """Of each frame to judge its likelihoods ``2 h w``, together with those beside it."""
+    around = range(
+        max(0, window.keep.start - _NUM_BESIDE), min(len(window.example.input), window.keep.stop + _NUM_BESIDE)
+    )
+    seen = list(together(finder.look(window.example.input, around), _NUM_BESIDE))
+    return (seen[frame - around.start] for frame in window.keep)
 
 
 def _best(counted: Mapping[Settling, Counts]) -> Settling | None:

@@ -43,7 +43,7 @@ class SeesBright(Finder):
 def kept(height: int = 16, num_beside: int = 0) -> KeptFinder:
     recipe = FinderRecipe(
         production="tiny", task="found", arguments={}, encoding="native", height=height,
-        above=0.6, least_px=3.0, join_px=0, broad=1.0, num_beside=num_beside,
+        above=0.6, least_px=3.0, broad=1.0, num_beside=num_beside,
         recall=0.93, precision=0.85, num_frames=12,
     )  # fmt: skip
     return KeptFinder(SeesBright(), recipe, "f" * 64)

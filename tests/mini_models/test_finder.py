@@ -104,12 +104,10 @@ def test_a_step_sees_crops_from_every_side_and_in_negative() -> None:
     assert (certain == 1).all() and both.min() >= 0, "the truth is never in negative"
 
 
-def test_pieces_of_a_wire_are_joined_before_short_ones_are_dropped() -> None:
+def test_a_wire_is_followed_before_short_pieces_are_dropped() -> None:
     likely = np.zeros((2, 60, 120), np.float32)
     likely[0, 20:22, 5:45] = likely[0, 20:22, 65:105] = 0.9
     likely[0, 50:52, 50:70] = 0.9
-    assert Settling(0.5, 60.0, 41).settle(likely, grey(likely))[20:22, 5:105].all()
-    assert not Settling(0.5, 60.0, 41).settle(likely, grey(likely))[50:52].any()
     assert not Settling(0.5, 60.0).settle(likely, grey(likely)).any()
     followed = Settling(0.5, 60.0, patience_px=24.0).settle(likely, grey(likely))
     assert followed[20:22, 5:105].any(0).all() and not followed[50:52].any()
@@ -123,6 +121,15 @@ def test_settling_keeps_what_is_long_enough_and_likely() -> None:
     mask = Settling(0.6, 10.0).settle(likely, grey(likely))
     assert mask[2, 2:30].all() and mask.sum() == 28
     assert Settling(0.6).settle(likely, grey(likely))[14, 5:8].all()
+
+
+def test_a_short_piece_stays_if_it_is_sure_somewhere_and_all_of_it_does() -> None:
+    likely = np.zeros((2, 20, 40), np.float32)
+    likely[0, 2, 2:30] = 0.3
+    likely[0, 8, 2:6], likely[0, 8, 4] = 0.3, 0.96
+    likely[0, 14, 5:9] = 0.9
+    mask = Settling(0.2, 10.0, sure=0.95).settle(likely, grey(likely))
+    assert mask[2, 2:30].all() and mask[8, 2:6].all() and not mask[14].any() and mask.sum() == 32
 
 
 def seen(*fine: float) -> list[NDArray[np.float32]]:

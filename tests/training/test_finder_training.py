@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from productions import TinyProduction
 from tiny_training import SETTINGS
 
@@ -100,6 +101,10 @@ def test_a_run_that_is_stopped_ends_as_one_that_is_not(
 
     kept = load_finder(tmp_path / "whole" / FINDER_NAME, digest)
     assert kept.recipe.height == 64 and kept.recipe.num_frames == 2
+    said = kept.recipe.model_dump()
+    assert FinderRecipe.model_validate({**said, "join_px": 0}) == kept.recipe, "of a finder that joined nothing"
+    with pytest.raises(ValidationError, match="join_px"):
+        FinderRecipe.model_validate({**said, "join_px": 41})
     assert kept.recipe.model_copy(update={"weights_sha256": ""}) == recipe
 
     weights = tmp_path / "whole" / FINDER_NAME / WEIGHTS_NAME
@@ -112,14 +117,15 @@ def test_a_run_that_is_stopped_ends_as_one_that_is_not(
 
 
 class Says(Finder):
-    """Sees what it was told."""
+    """Sees what it was told, and in frames with nothing drawn a share of that."""
 
-    def __init__(self, likely: NDArray[np.float32]) -> None:
+    def __init__(self, likely: NDArray[np.float32], in_clean: float = 1.0) -> None:
         super().__init__(offsets=(1,), widths=(4,))
-        self.likely = likely
+        self.likely, self.in_clean = likely, in_clean
 
     def look(self, frames: torch.Tensor, keep: range) -> NDArray[np.float32]:
-        return np.stack([self.likely for _ in keep])
+        is_clean = bool((frames == frames[0, 0, 0, 0]).all())
+        return np.stack([self.likely * (self.in_clean if is_clean else 1.0) for _ in keep]).astype(np.float32)
 
 
 def drawn_on(place: tuple[slice, slice], margin: tuple[slice, slice]) -> HeldOutWindow:
@@ -142,8 +148,11 @@ def test_it_calls_what_finds_and_is_right_most() -> None:
     likely[1, 60:90, 50:80] = 0.9
     assert choose_settling(Says(likely), [line])[0].broad == 1.0, "where all areas are wrong none is called"
     boom = drawn_on((slice(60, 90), slice(50, 80)), (slice(59, 91), slice(49, 81)))
-    settling, counts, _ = choose_settling(Says(likely), [boom])
+    settling, counts, _ = choose_settling(Says(likely, in_clean=0.0), [boom])
     assert settling.broad < 0.9 and counts.recall == 1.0
+    assert choose_settling(Says(likely), [boom])[0].broad == 1.0, "called as well where nothing is"
+    settling, counts, _ = choose_settling(Says(likely, in_clean=0.8), [boom])
+    assert 0.72 < settling.broad < 0.9 and counts.recall == 1.0
 
 
 @pytest.mark.parametrize(("faint_rows", "is_called"), [(2, False), (8, True)])
@@ -194,7 +203,26 @@ def test_ways_to_follow_ask_a_frame_together_with_those_beside_it() -> None:
     settling, counts, num_frames = choose_settling(SaysByFrame(likely), [window], long_lines=True)
     assert settling.num_beside == 1 and (counts.recall, counts.precision, num_frames) == (1.0, 1.0, 1)
     settling, counts, _ = choose_settling(SaysByFrame(likely), [window])
-    assert settling.num_beside == 0 and counts.precision == 0.5, "dust is on one frame"
+    assert settling.num_beside == 1 and settling.patience_px == 0 and counts.precision == 1.0
+
+
+def test_dust_on_one_frame_is_called_beside_long_pieces_that_are_less_likely() -> None:
+    dust = drawn_on((slice(0, 96), slice(20, 22)), (slice(0, 96), slice(16, 26)))
+    dust.example.input[1, :, 40:43, 60:63] = 0.2
+    dust.example.condition["judged"][1, :, 38:45, 58:65] = 1.0
+    likely = np.full((2, 2, 96, 96), 1e-6, np.float32)
+    likely[:, 0, :, 20:22] = 0.2
+    likely[1, 0, 40:43, 60:63] = 0.9999
+    # As likely as the line, but short.
+    likely[:, 0, 80:86, 70:76] = likely[:, 0, 10:16, 50:56] = 0.3
+
+    class SaysByFrame(Says):
+        def look(self, frames: torch.Tensor, keep: range) -> NDArray[np.float32]:
+            return likely[keep.start : keep.stop]
+
+    settling, counts, _ = choose_settling(SaysByFrame(likely), [dust])
+    assert settling.above < 0.2 and settling.least_px > 0 and settling.sure < 1.0
+    assert (counts.recall, counts.precision) == (1.0, 1.0)
 
 
 @pytest.mark.parametrize(("wrong_px", "finds_more"), [(20, True), (60, False)])
