@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
 from productions import TinyProduction
+from pydantic import ValidationError
 from tiny_training import SETTINGS
 
 from interpositive.dailies.data_module import ProductionDataModule
