@@ -85,7 +85,7 @@ def match_grain(
     picture, inside = np.ascontiguousarray(frame[box]), hole[box]
     smooth = _smooth_luma(picture)
     if plate is not None:
-        inside = inside & _changed(picture - plate[box], grain.strength_at(smooth))
+        inside = inside & _changed(picture - plate[box], inside, smooth, grain)
         if not inside.any():
             return None
     wanted = grain.strength_at(smooth[inside])
@@ -97,11 +97,15 @@ def match_grain(
     lacking = np.maximum(0.0, missing)
     # Measured here and there, a fill with all its grain seems to lack some: together it gets what it lacks together.
     lacking *= np.clip(missing.mean(0) / np.maximum(lacking.mean(0), 1e-12), 0.0, 1.0)
-    picture[inside] += np.sqrt(lacking) * _noise_like(grain, seed, inside, box[0].start, box[1].start)
+    before = after = (float(has.mean()) / around) ** 0.5
     result = frame.copy()
-    result[box] = picture
-    before, after = (float(power.mean()) for power in (has, _local_power(picture, inside, wanted)))
-    return Matched(result, (before / around) ** 0.5, (after / around) ** 0.5)
+    if (lacks := lacking.any(-1)).any():
+        where = inside.copy()
+        where[inside] = lacks
+        picture[where] += np.sqrt(lacking[lacks]) * _noise_like(grain, seed, where, box[0].start, box[1].start)
+        result[box] = picture
+        after = (float(_local_power(picture, inside, wanted).mean()) / around) ** 0.5
+    return Matched(result, before, after)
 
 
 def measure_grain(picture: Picture, hole: Boolean, neighbour: tuple[Picture, Boolean] | None = None) -> Grain | None:
@@ -142,9 +146,11 @@ def measure_grain(picture: Picture, hole: Boolean, neighbour: tuple[Picture, Boo
     return Grain(levels, strengths, alike, blur_px, moving)
 
 
-def _changed(difference: Picture, wanted: Picture) -> Boolean:
+def _changed(difference: Picture, inside: Boolean, smooth: Picture, grain: Grain) -> Boolean:
     """Where a fill is another picture than the plate: their difference has some grain of its own."""
-    own = np.asarray((np.abs(_diagonal_band(difference)) > _OF_OTHER_GRAIN * wanted).any(-1))
+    own, near = np.zeros_like(inside), _wider(inside, 1)
+    strong = np.abs(_diagonal_band(difference)[near]) > _OF_OTHER_GRAIN * grain.strength_at(smooth[near])
+    own[near] = strong.any(-1)
     return _wider(own, 1)
 
 

@@ -6,12 +6,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from interpositive.motion.hole_regions import hole_regions
+
 Picture = NDArray[np.float32]
 Hole = NDArray[np.bool_]
 
 _LINES = 216
 """Lines are looked for on a raster of about so many rows, where they are as wide whatever the frame's size."""
 _SIGMAS_PX = (3.0, 6.0, 12.0)
+_REACH_SIGMAS = 4.0
+"""OpenCV's Gaussian of floats ends there."""
 _ENOUGH = 0.08
 _ALONG = 16.0
 _SHARPNESS = 4
@@ -33,14 +37,7 @@ def pull_along_lines(picture: Picture, hole: Hole, least: float) -> Picture:
     across, down = (cv2.Sobel(small, cv2.CV_32F, *way, ksize=3, scale=1 / 8) for way in ((1, 0), (0, 1)))
     products = [cv2.transform(each, np.ones((1, 3), np.float32)) for each in (across**2, across * down, down**2)]
     planes = np.dstack([product * shown for product in products] + [shown])
-    found = np.zeros_like(planes)
-    for sigma in _SIGMAS_PX:
-        pooled = cv2.GaussianBlur(planes, (0, 0), sigma)
-        # Farther off is looked at where there is too little nearer by.
-        share = np.minimum(pooled[..., 3:] / _ENOUGH, 1.0) ** 2 * (1.0 - found[..., 3:])
-        found[..., :3] += share * pooled[..., :3] / np.maximum(pooled[..., 3:], 1e-6)
-        found[..., 3:] += share
-    pull = _along(found[..., :3] / np.maximum(found[..., 3:], 1e-6))
+    pull = _along(_pooled(planes, cv2.dilate((known < 1.0).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0))
     # Where pixels lie closer, the same bend is less of one from each to the next.
     pull = cv2.resize(pull, hole.shape[::-1], interpolation=cv2.INTER_LINEAR) / np.float32(factor**2)
     # Beyond the frame it is mirrored, and lines with it.
@@ -61,11 +58,31 @@ def _reduced(picture: Picture, known: Hole, factor: int) -> tuple[Picture, Pictu
     return np.asarray(weighed / np.maximum(share[..., None], 1e-6), np.float32), share
 
 
+def _pooled(planes: Picture, near: Hole) -> Picture:
+    """The tensor of ``planes`` ``h w 4``, of which the last says how much is known, as the pixels ``near`` (``h w``)
+    a hole have it: from as near as there is enough of it. What is said elsewhere is of no use.
+    """
+    found = np.zeros_like(planes)
+    missing = near
+    for sigma in _SIGMAS_PX:
+        for region in hole_regions(missing, round(_REACH_SIGMAS * sigma) + 1):
+            core = region.core
+            pooled = np.asarray(cv2.GaussianBlur(planes[region.box], (0, 0), sigma))[region.within(core)]
+            # Farther off is looked at where there is too little nearer by.
+            share = np.minimum(pooled[..., 3:] / _ENOUGH, 1.0) ** 2 * (1.0 - found[core][..., 3:])
+            share *= missing[core][..., None]
+            found[core][..., :3] += share * pooled[..., :3] / np.maximum(pooled[..., 3:], 1e-6)
+            found[core][..., 3:] += share
+        missing = near & (found[..., 3] < 1.0)
+    return np.asarray(found[..., :3] / np.maximum(found[..., 3:], 1e-6), np.float32)
+
+
 def _along(tensor: Picture) -> Picture:
     """The pull along the direction in which a structure tensor has least, by how much less that is."""
     across, mixed, down = cv2.split(tensor)
-    middle, apart = (across + down) / 2, np.sqrt(np.square(across - down) / 4 + np.square(mixed))
-    coherence = apart / (middle + _NOISE / 2)
-    angle = 0.5 * np.arctan2(2 * mixed, across - down)
-    strength, x, y = _ALONG * coherence**_SHARPNESS, np.cos(angle), np.sin(angle)
-    return np.asarray(np.dstack((strength * y * y, -strength * x * y, strength * x * x)), np.float32)
+    middle, half = (across + down) / 2, (across - down) / 2
+    apart = np.sqrt(np.square(half) + np.square(mixed))
+    strength = 0.5 * _ALONG * (apart / (middle + _NOISE / 2)) ** _SHARPNESS
+    # Of twice the direction's angle: products of its cosine and sine follow from these.
+    cosine, sine = (each / np.maximum(apart, 1e-12) for each in (half, mixed))
+    return np.asarray(cv2.merge([strength * (1.0 - cosine), -strength * sine, strength * (1.0 + cosine)]), np.float32)
