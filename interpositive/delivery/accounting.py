@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 
 from interpositive.delivery.expecting import EXPECTED_PSNR, Expectation, Verdict
+from interpositive.delivery.filled_frame import RestoredFrame
 from interpositive.delivery.finding import FoundMask
 from interpositive.delivery.frame_formats import format_notes
 from interpositive.delivery.gate import GateResult
 from interpositive.delivery.plates import Plate
-from interpositive.delivery.restoring import AS_STORED, RestoredFrame, changed_pixels
+from interpositive.delivery.restoring import AS_STORED, changed_pixels
 from interpositive.errors import IntegrityError
 from interpositive.media.colour_management import GRADING_SPACE
 from interpositive.media.contract import FrameReader, Frames, MaskSource, MediaInfo

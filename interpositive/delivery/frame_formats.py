@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from interpositive.delivery.restoring import RestoredFrame, changed_pixels
+from interpositive.delivery.filled_frame import RestoredFrame
+from interpositive.delivery.restoring import changed_pixels
 from interpositive.errors import ConfigError, MediaError
 from interpositive.media.contract import FrameReader, Frames, MediaInfo, Window
 from interpositive.media.range_reader import in_sequence

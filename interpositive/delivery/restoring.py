@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -14,14 +14,14 @@ from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
-from interpositive.delivery.expecting import busyness
+from interpositive.delivery.filled_frame import FilledFrame, RestoredFrame, as_picture
 from interpositive.functional.examples import Example
 from interpositive.functional.freed_memory import give_back_freed_memory
-from interpositive.functional.grain import Grain, match_grain, measure_grain
+from interpositive.functional.grain import Grain, measure_grain
 from interpositive.functional.seeds import seed_from
+from interpositive.functional.threads import in_turn
 from interpositive.functional.windows import Window, WindowJoiner, plan_windows
-from interpositive.media.colour_management import BRIGHTEST
-from interpositive.media.contract import Frames, code_range
+from interpositive.media.contract import Frames
 from interpositive.media.plate_colour import PlateColour
 from interpositive.mini_models.contract import MiniModel, Restored
 from interpositive.tasks.laying_out import ReadCondition, nothing_more
@@ -74,27 +74,6 @@ class WindowPlan:
         return plan_windows(num_frames, size, overlap, reach)
 
 
-@dataclass(frozen=True)
-class RestoredFrame:
-    """One frame of a shot: plate and results as codes ``h w 3``, mask ``h w`` in [0, 1], confidence ``h w``.
-
-    ``busy`` is :func:`~interpositive.delivery.expecting.busyness`. ``lent`` says how many pixels of the first method's
-    result came from which frame of which other take, ``seen`` how many of the hole's any frame shows, None where
-    nobody looked. ``grain`` is how strong the fill's grain was and is, against the plate's; None where it was
-    left as it was.
-    """
-
-    number: int
-    plate: Frames
-    mask: NDArray[np.float32]
-    results: Mapping[str, Frames]
-    confidence: NDArray[np.float32]
-    busy: NDArray[np.float32]
-    lent: Mapping[tuple[int, int], float] = field(default_factory=dict)
-    seen: int | None = None
-    grain: tuple[float, float] | None = None
-
-
 def restore_shot(
     read_frames: ReadFrames,
     read_mask: ReadMask,
@@ -126,8 +105,7 @@ def restore_shot(
     joiners = {method: WindowJoiner() for method in methods}
     confidence_joiner = WindowJoiner()
     provenance = _Provenance()
-    of_plate: Grain | None = None
-    measured_until = 0
+    stock, matches = _Stock(buffered, read_frames, read_mask, num_frames), grain == "match" and mini_model.hides_masked
     for index, window in enumerate(windows):
         next_start = windows[index + 1].start if index + 1 < len(windows) else None
         condition = dict(read_condition(window.first, window.last))
@@ -147,46 +125,50 @@ def restore_shot(
         # What the next window takes memory for, this one is to have given back.
         del example, restored, holes
         give_back_freed_memory()
-        for number in sorted(sure):
-            codes, mask = buffered.give_codes(number), buffered.mask(number)
-            filled = {method: joined[method].pop(number) for method in methods}
-            matched = None
-            if grain == "match" and mini_model.hides_masked and mask.any():
-                plate, hole = _picture(buffered.values(number)), mask > 0
-                if number >= measured_until:
-                    other = number - 1 if number else min(1, num_frames - 1)
-                    if window.first <= other < window.last:
-                        beside, hidden = buffered.values(other), buffered.mask(other)
-                    else:
-                        beside, hidden = (
-                            frames_to_values(read_frames(other, other + 1), colour),
-                            read_mask(other, other + 1)[0],
-                        )
-                    of_plate = measure_grain(plate, hole, (_picture(beside), hidden > 0))
-                    measured_until = number + _GRAIN_EVERY
-                fill = plate.copy()
-                fill[hole] = filled[methods[0]].T.numpy()
-                matched = match_grain(fill, hole, of_plate, seed_from("grain", shot, number), plate)
-            if matched is not None:
-                filled[methods[0]] = torch.from_numpy(matched.picture[hole].T)
-            yield RestoredFrame(
+        to_finish = (
+            FilledFrame(
                 number,
-                codes,
-                mask,
-                {method: composite(codes, fill, mask, colour) for method, fill in filled.items()},
-                sure.pop(number)[0].numpy(),
-                busyness(buffered.values(number), torch.from_numpy(mask)[None, None])[0, 0].numpy()
-                if mask.any()
-                else np.zeros_like(mask),
+                buffered.give_codes(number),
+                buffered.mask(number),
+                buffered.values(number),
+                {method: joined[method].pop(number) for method in methods},
+                stock.at(number, window) if matches else None,
+                seed_from("grain", shot, number),
+                sure.pop(number),
                 *provenance.of(number),
-                grain=None if matched is None else (matched.before, matched.after),
             )
+            for number in sorted(sure)
+        )
+        # Side by side, for the windows' frames are; not all at once, for they are large.
+        for frame in in_turn(lambda each: each.finished(colour), to_finish):
+            yield frame
             # What a frame was measured and encoded with.
             give_back_freed_memory()
 
 
-def _picture(values: Tensor) -> NDArray[np.float32]:
-    return np.ascontiguousarray(rearrange(values, "1 c h w -> h w c").numpy())
+class _Stock:
+    """The grain of a plate along a shot, measured every few frames against the frame before."""
+
+    def __init__(self, buffered: _Buffer, read_frames: ReadFrames, read_mask: ReadMask, num_frames: int) -> None:
+        self._buffered, self._read_frames, self._read_mask = buffered, read_frames, read_mask
+        self._num_frames, self._until = num_frames, 0
+        self._found: Grain | None = None
+
+    def at(self, number: int, window: Window) -> Grain | None:
+        """That of a frame, in the order of frames; what was found before where nothing is to be repaired."""
+        hole = self._buffered.mask(number) > 0
+        if number >= self._until and hole.any():
+            other = number - 1 if number else min(1, self._num_frames - 1)
+            if window.first <= other < window.last:
+                beside, hidden = self._buffered.values(other), self._buffered.mask(other)
+            else:
+                colour = self._buffered.colour
+                beside = frames_to_values(self._read_frames(other, other + 1), colour)
+                hidden = self._read_mask(other, other + 1)[0]
+            here = as_picture(self._buffered.values(number))
+            self._found = measure_grain(here, hole, (as_picture(beside), hidden > 0))
+            self._until = number + _GRAIN_EVERY
+        return self._found
 
 
 class _Provenance:
@@ -218,29 +200,6 @@ class _Provenance:
 def hole_pixels(frame: Tensor, hole: NDArray[np.bool_]) -> Tensor:
     """The pixels ``3 m`` of a frame ``3 h w`` in a hole ``h w``, in the order of its rows."""
     return frame.flatten(1) if hole.all() else frame[:, torch.from_numpy(hole)]
-
-
-def composite(plate: Frames, fill: Tensor, mask: NDArray[np.float32], colour: PlateColour = AS_STORED) -> Frames:
-    """Put pixels ``3 m`` over plate codes ``h w 3`` where its mask is above 0, by how much; elsewhere the codes stay.
-
-    ``fill`` is in the values of ``colour``; the two are mixed in the plate's own codes. Integer plates
-    are rounded to those, float plates keep the float, no further out than halves go. Nothing of the plate is
-    left where the mask is 1, nor, however soft the mask, of what is infinite or not a number: it cannot be mixed.
-    """
-    result: Frames = plate.copy()
-    hole = mask > 0
-    if not hole.any():
-        return result
-    top = code_range(plate)
-    picture = colour.to_plate(np.ascontiguousarray(fill.numpy().T)[None])[0]
-    original = plate[hole].astype(np.float32) / top
-    share = mask[hole][:, None]
-    with np.errstate(invalid="ignore"):
-        blended = original * (1.0 - share) + picture * share
-    whole = (share >= 1.0) | ~np.isfinite(original)
-    mixed: NDArray[np.float32] = np.where(whole, picture, blended).clip(-BRIGHTEST, BRIGHTEST).astype(np.float32)
-    result[hole] = np.clip(np.rint(mixed * top), 0, top).astype(plate.dtype) if plate.dtype.kind == "u" else mixed
-    return result
 
 
 def frames_to_values(frames: Frames, colour: PlateColour) -> Tensor:
@@ -275,7 +234,7 @@ class _Buffer:
     """
 
     def __init__(self, read_frames: ReadFrames, read_mask: ReadMask, colour: PlateColour, reads_codes: bool) -> None:
-        self._read_frames, self._read_mask, self._colour = read_frames, read_mask, colour
+        self._read_frames, self._read_mask, self.colour = read_frames, read_mask, colour
         self._reads_codes = reads_codes
         self._dtype: np.dtype[Any] = np.dtype(np.float32)
         self._first = 0
@@ -287,7 +246,7 @@ class _Buffer:
 
     @property
     def _coded(self) -> bool:
-        return self._reads_codes and self._dtype.kind == "u" and not self._colour.converts
+        return self._reads_codes and self._dtype.kind == "u" and not self.colour.converts
 
     @property
     def held_bytes(self) -> int:
@@ -337,7 +296,7 @@ class _Buffer:
         """A frame's values ``1 3 h w``, to be read until the next window is asked for."""
         place = number - self._first
         if self._coded:
-            return frames_to_values(self._held[place : place + 1], self._colour)
+            return frames_to_values(self._held[place : place + 1], self.colour)
         return torch.from_numpy(self._held[place : place + 1])
 
     def window(self, first: int, last: int) -> tuple[Tensor, Tensor]:
@@ -374,7 +333,7 @@ class _Buffer:
                 self._held[place], self._masks[place] = frame, mask > 0
                 self._shares[number] = mask[mask > 0]
                 continue
-            self._held[place], self._masks[place] = frames_to_values(frame[None], self._colour)[0].numpy(), mask
-            if self._colour.converts or frame.dtype.kind != "u":
+            self._held[place], self._masks[place] = frames_to_values(frame[None], self.colour)[0].numpy(), mask
+            if self.colour.converts or frame.dtype.kind != "u":
                 self._codes[number] = frame
         self._num = num

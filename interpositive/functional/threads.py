@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
@@ -16,7 +17,8 @@ _MOST_THREADS = 4
 def in_turn(find: Callable[[Given], Found], given: Iterable[Given]) -> Iterator[Found]:
     """What is found for each of the given, in their order, by as many threads as torch has, 4 at most.
 
-    Each is found as if it were alone: threads share cores, never a random state. The first error is raised.
+    Each is found as if it were alone: threads share cores, never a random state. The first error is raised. The given
+    are asked for one by one, by who takes what is found; no more than one is begun beyond those being worked on.
     """
     # Each of them holds what it works on.
     num_threads = min(torch.get_num_threads(), _MOST_THREADS)
@@ -24,4 +26,10 @@ def in_turn(find: Callable[[Given], Found], given: Iterable[Given]) -> Iterator[
         yield from map(find, given)
         return
     with ThreadPoolExecutor(num_threads) as pool:
-        yield from pool.map(find, given)
+        begun = deque[Future[Found]]()
+        for each in given:
+            begun.append(pool.submit(find, each))
+            if len(begun) > num_threads:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()

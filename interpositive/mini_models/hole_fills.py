@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -12,6 +13,7 @@ from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
+from interpositive.functional.threads import in_turn
 from interpositive.mini_models.contract import Restored
 from interpositive.motion.window_motion import WindowMotion, channel_mean
 
@@ -97,9 +99,12 @@ def composed(motion: WindowMotion, keep: range, fills: Sequence[Picture], certai
     shape = (len(keep), motion.height, motion.width)
     frames = np.empty((shape[0], 3, *shape[1:]), np.float32)
     confidence = np.ones((shape[0], 1, *shape[1:]), np.float32)
-    for place, frame in enumerate(keep):
-        hole = motion.holes[frame]
-        frames[place] = rearrange(np.asarray(motion.frames[frame]), "h w c -> c h w")
+
+    def compose(place: int) -> None:
+        hole = motion.holes[keep[place]]
+        frames[place] = rearrange(np.asarray(motion.frames[keep[place]]), "h w c -> c h w")
         frames[place][:, hole] = fills[place].T
         confidence[place, 0][hole] = certainty[place]
+
+    deque(in_turn(compose, range(len(keep))), maxlen=0)
     return Restored(torch.from_numpy(frames).clamp_(*motion.value_range), torch.from_numpy(confidence))

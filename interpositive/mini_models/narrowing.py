@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -97,8 +98,16 @@ def _as_networks_see(motion: WindowMotion, memory: ShotMemory) -> WindowMotion:
     if factor == 1:
         return motion
     raster = MotionRaster(motion.height, motion.width, round(motion.height / factor))
-    frames = np.stack([raster.reduced(np.asarray(motion.frames[frame])) for frame in range(motion.num_frames)])
-    holes = np.stack([raster.touched(hole) for hole in motion.holes])
+    frames = np.empty((motion.num_frames, *raster.shape, 3), np.float32)
+    holes = np.empty((motion.num_frames, *raster.shape), bool)
+
+    def reduce(frame: int) -> None:
+        frames[frame], holes[frame] = (
+            raster.reduced(np.asarray(motion.frames[frame])),
+            raster.touched(motion.holes[frame]),
+        )
+
+    deque(in_turn(reduce, range(motion.num_frames)), maxlen=0)
     margin_px = motion_margin_px(*raster.shape)
     return WindowMotion(frames, holes, margin_px=margin_px, memory=memory if motion.is_shared else None)
 

@@ -43,6 +43,8 @@ _AS_GOOD = 0.01
 """Held-out F is the same from one likelihood to another ten times as high, within this; its best is chance. Held-out
 drawings are harder to find than most, for which their best is too low."""
 _ABOVE = (0.01, 0.02, 0.04, 0.08, 0.15, 0.25, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
+_BROAD_ABOVE = (*_ABOVE, 0.98, 0.99, 0.995)
+_MOST_FALSE_ALARMS = 0.05
 _NUM_BESIDE = 1
 _SHORT = ((0.0, 1.0), *product((8.0, 24.0, 48.0), (0.8, 0.95, 0.99)))
 """What counts as a short piece, and how likely one has to be somewhere."""
@@ -182,8 +184,8 @@ def choose_settling(
 
     Of all ways that call at least 0.8 of their pixels rightly there it is the most precise of those whose F1 is within
     0.01 of the best; if there is none, the one with the best F1. What is broad is called by itself, and not at all
-    where no likelihood calls it so rightly, for one false boom covers more than all dust; it is not counted then. The
-    same frames with nothing drawn count there too, as most frames have no boom in them.
+    where no likelihood calls it so rightly, for one false boom covers more than all dust; it is not counted then. Most
+    frames have no boom in them: of the same frames with nothing drawn no more than one in twenty may seem to.
     Where they are ``long_lines``, they are followed if that is right as often, from the lowest likelihood.
     """
     kinds = [
@@ -212,11 +214,11 @@ def choose_settling(
             best = ways[0]
             break
     broad = defaultdict[Settling, Counts](Counts)
-    for way in (Settling(broad=above) for above in _ABOVE):
+    for way in (Settling(broad=above) for above in _BROAD_ABOVE):
         for likely, _, wanted, drawn, area in frames:
             broad[way] += count(way.areas(likely[1]), wanted & area, drawn)
-        for plane in clean:
-            broad[way] += Counts(named=int(way.areas(plane).sum()))
+        if sum(bool(way.areas(plane).any()) for plane in clean) > _MOST_FALSE_ALARMS * len(clean):
+            del broad[way]
     best = best or _best(fine) or max(fine, key=lambda way: fine[way].f_score())
     called = _best(broad) or Settling()
     return replace(best, broad=called.broad), fine[best] + broad[called], len(frames)

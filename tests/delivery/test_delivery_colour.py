@@ -16,8 +16,9 @@ from stand_ins import HEIGHT, RATE, SOURCE, TASK, WIDTH, KnownErrors, bar_mask, 
 
 from interpositive.delivery.comparability import look_at, refuse_mismatch
 from interpositive.delivery.deliver import deliver_shot
+from interpositive.delivery.filled_frame import composite
 from interpositive.delivery.rehearsal import rehearse
-from interpositive.delivery.restoring import WindowPlan, composite, restore_shot
+from interpositive.delivery.restoring import WindowPlan, restore_shot
 from interpositive.errors import ColourError, MediaError
 from interpositive.functional.examples import Example
 from interpositive.media.colour_management import convert, display_view

@@ -13,11 +13,10 @@ import torch
 from numpy.typing import NDArray
 from stand_ins import ERRORS, GREY, KnownErrors, WindowMean, bar_mask, noise_codes
 
+from interpositive.delivery.filled_frame import RestoredFrame, composite
 from interpositive.delivery.restoring import (
-    RestoredFrame,
     WindowPlan,
     changed_pixels,
-    composite,
     frames_to_float,
     hole_pixels,
     restore_shot,
