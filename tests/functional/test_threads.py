@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -22,3 +23,18 @@ def test_as_many_are_worked_on_at_once_as_there_are_threads(monkeypatch: pytest.
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     together = threading.Barrier(2, timeout=30)
     assert len(set(in_turn(lambda _: together.wait(), range(4)))) == 2
+
+
+def test_no_more_is_begun_than_one_beyond_what_is_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    asked = list[int]()
+
+    def given() -> Iterator[int]:
+        for number in range(9):
+            asked.append(number)
+            yield number
+
+    found = in_turn(lambda number: -number, given())
+    assert next(found) == 0 and asked == [0, 1, 2]
+    assert next(found) == -1 and asked == [0, 1, 2, 3]
+    assert list(found) == [-2, -3, -4, -5, -6, -7, -8]
