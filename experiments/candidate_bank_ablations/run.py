@@ -31,7 +31,8 @@ from interpositive.metrics.psnr import Psnr
 from interpositive.metrics.shot_meter import ShotMeter
 from interpositive.metrics.warp_error_relative import RelativeWarpError
 from interpositive.mini_models.candidate_bank import NUM_SPATIAL, Bank, BankBuilder, BankRecipe
-from interpositive.mini_models.candidate_fusion import Blend, CandidateFusion
+from interpositive.mini_models.candidate_fusion import CandidateFusion
+from interpositive.mini_models.hole_fills import Blend
 from interpositive.motion.line_pull import pull_along_lines
 from interpositive.motion.spatial_fill import Tension, telea_fill, thin_plate_fill
 from interpositive.motion.window_motion import SLACK_TENSION, STIFF_TENSION, WindowMotion
@@ -127,7 +128,7 @@ def camera_candidates(shot: Shot) -> dict[str, str]:
         for source in (frame - 8, frame - 4, frame + 4, frame + 8):
             flows = {
                 "homography": motion.camera_flow(frame, source),
-                "refined": motion.refined_camera_flow(frame, source),
+                "refined": motion.way_by_camera(frame, source, 0),
             }
             both = motion.holes[frame].copy()
             for flow in flows.values():
