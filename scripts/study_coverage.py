@@ -28,8 +28,9 @@ from numpy.typing import NDArray
 from interpositive.cli.assembling import assemble
 from interpositive.dailies.take import Take
 from interpositive.delivery.evaluation import DamagedTake, EvaluationSettings, damage_take
-from interpositive.delivery.restoring import AS_STORED, frames_to_values
+from interpositive.delivery.restoring import frames_to_values
 from interpositive.functional.examples import Example
+from interpositive.media.plate_colour import AS_STORED
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.mini_models.framing_fill import FramingFill
 from interpositive.motion.spatial_fill import telea_fill

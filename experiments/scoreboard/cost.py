@@ -58,9 +58,10 @@ def prepare(run: Path, take: Path, height: int, num_frames: int, folder: Path) -
     from safetensors.torch import save_file
 
     from interpositive.cli.runs import open_run
-    from interpositive.delivery.restoring import AS_STORED, frames_to_values
+    from interpositive.delivery.restoring import frames_to_values
     from interpositive.functional.seeds import generator_from
     from interpositive.media.opening import open_reader
+    from interpositive.media.plate_colour import AS_STORED
 
     opened = open_run(run)
     reader = open_reader(take)

@@ -17,12 +17,12 @@ from interpositive.delivery.finding import FoundMask
 from interpositive.delivery.frame_formats import format_notes
 from interpositive.delivery.gate import GateResult
 from interpositive.delivery.plates import Plate
-from interpositive.delivery.restoring import AS_STORED, changed_pixels
+from interpositive.delivery.restoring import changed_pixels
 from interpositive.errors import IntegrityError
 from interpositive.media.colour_management import GRADING_SPACE
 from interpositive.media.contract import FrameReader, Frames, MaskSource, MediaInfo
 from interpositive.media.opening import open_reader
-from interpositive.media.plate_colour import NATIVE, PlateColour
+from interpositive.media.plate_colour import AS_STORED, NATIVE, PlateColour
 from interpositive.media.sequence_writer import stored_codes
 from interpositive.media.still_tags import FrameFormat
 from interpositive.metrics.encoded import measured_encoding

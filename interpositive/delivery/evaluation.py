@@ -26,7 +26,6 @@ from interpositive.delivery.evaluation_tables import write_tables
 from interpositive.delivery.expecting import EXPECTED_PSNR, Expectation, calibration_notes
 from interpositive.delivery.gate import GatePlan, choose_method
 from interpositive.delivery.restoring import (
-    AS_STORED,
     GrainChoice,
     WindowPlan,
     frames_to_float,
@@ -37,7 +36,7 @@ from interpositive.delivery.review_movies import ReviewMovies
 from interpositive.errors import ConfigError
 from interpositive.functional.seeds import generator_from
 from interpositive.media.contract import Frames
-from interpositive.media.plate_colour import NATIVE, PlateColour
+from interpositive.media.plate_colour import AS_STORED, NATIVE, PlateColour
 from interpositive.media.range_reader import RangeReader
 from interpositive.metrics.contract import MakeMetric
 from interpositive.metrics.encoded import measured_encoding

@@ -16,9 +16,7 @@ from interpositive.delivery.expecting import busyness
 from interpositive.functional.grain import Grain, match_grain
 from interpositive.media.colour_management import BRIGHTEST
 from interpositive.media.contract import Frames, code_range
-from interpositive.media.plate_colour import PlateColour
-
-_AS_STORED = PlateColour()
+from interpositive.media.plate_colour import AS_STORED, PlateColour
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ class FilledFrame(NamedTuple):
         )
 
 
-def composite(plate: Frames, fill: Tensor, mask: NDArray[np.float32], colour: PlateColour = _AS_STORED) -> Frames:
+def composite(plate: Frames, fill: Tensor, mask: NDArray[np.float32], colour: PlateColour = AS_STORED) -> Frames:
     """Put pixels ``3 m`` over plate codes ``h w 3`` where its mask is above 0, by how much; elsewhere the codes stay.
 
     ``fill`` is in the values of ``colour``; the two are mixed in the plate's own codes. Integer plates

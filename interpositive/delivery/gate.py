@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interpositive.delivery.expecting import ErrorByConfidence, busyness
-from interpositive.delivery.restoring import AS_STORED, ReadFrames, ReadMask, frames_to_values
+from interpositive.delivery.restoring import ReadFrames, ReadMask, frames_to_values
 from interpositive.errors import MediaError
 from interpositive.functional.examples import Example
 from interpositive.functional.freed_memory import give_back_freed_memory
 from interpositive.functional.seeds import generator_from
-from interpositive.media.plate_colour import PlateColour
+from interpositive.media.plate_colour import AS_STORED, PlateColour
 from interpositive.mini_models.contract import MiniModel
 from interpositive.tasks.holding_out import AS_PLANNED, TryingOut, hide_elsewhere
 from interpositive.tasks.laying_out import ReadCondition, nothing_more

@@ -15,13 +15,14 @@ from torch import Tensor
 
 from interpositive.dailies.prepared_windows import MakeExample
 from interpositive.delivery.evaluation import to_codes
-from interpositive.delivery.restoring import AS_STORED, frames_to_values
+from interpositive.delivery.restoring import frames_to_values
 from interpositive.errors import MediaError
 from interpositive.functional.seeds import generator_from
 from interpositive.media.contract import Frames, MediaInfo
 from interpositive.media.encoding_tags import encoding_of_movie
 from interpositive.media.movie_writer import MovieWriter
 from interpositive.media.opening import open_reader
+from interpositive.media.plate_colour import AS_STORED
 from interpositive.media.range_reader import RangeReader
 from interpositive.media.sequence_writer import SequenceWriter
 from interpositive.media.still_colour import UNKNOWN

@@ -22,11 +22,10 @@ from interpositive.functional.seeds import seed_from
 from interpositive.functional.threads import in_turn
 from interpositive.functional.windows import Window, WindowJoiner, plan_windows
 from interpositive.media.contract import Frames
-from interpositive.media.plate_colour import PlateColour
+from interpositive.media.plate_colour import AS_STORED, PlateColour
 from interpositive.mini_models.contract import MiniModel, Restored
 from interpositive.tasks.laying_out import ReadCondition, nothing_more
 
-AS_STORED = PlateColour()
 GrainChoice = Literal["match", "as_filled"]
 _LEAST_FRAMES = 4
 _PICTURE_BYTES = 3 * 4

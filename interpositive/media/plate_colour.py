@@ -63,5 +63,9 @@ class PlateColour:
         return convert(values, self.model, self.plate) if self.converts else values
 
 
+AS_STORED = PlateColour()
+"""Values are the plate's own codes."""
+
+
 def _finite(values: Picture) -> Picture:
     return np.nan_to_num(values, copy=False, nan=0.0, posinf=BRIGHTEST, neginf=0.0).clip(-BRIGHTEST, BRIGHTEST)

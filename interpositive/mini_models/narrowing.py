@@ -102,10 +102,8 @@ def _as_networks_see(motion: WindowMotion, memory: ShotMemory) -> WindowMotion:
     holes = np.empty((motion.num_frames, *raster.shape), bool)
 
     def reduce(frame: int) -> None:
-        frames[frame], holes[frame] = (
-            raster.reduced(np.asarray(motion.frames[frame])),
-            raster.touched(motion.holes[frame]),
-        )
+        frames[frame] = raster.reduced(np.asarray(motion.frames[frame]))
+        holes[frame] = raster.touched(motion.holes[frame])
 
     deque(in_turn(reduce, range(motion.num_frames)), maxlen=0)
     margin_px = motion_margin_px(*raster.shape)

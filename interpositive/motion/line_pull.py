@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpositive.motion.hole_regions import hole_regions
+from interpositive.motion.pooling import REACH_SIGMAS
 
 Picture = NDArray[np.float32]
 Hole = NDArray[np.bool_]
@@ -14,8 +15,6 @@ Hole = NDArray[np.bool_]
 _LINES = 216
 """Lines are looked for on a raster of about so many rows, where they are as wide whatever the frame's size."""
 _SIGMAS_PX = (3.0, 6.0, 12.0)
-_REACH_SIGMAS = 4.0
-"""OpenCV's Gaussian of floats ends there."""
 _ENOUGH = 0.08
 _ALONG = 16.0
 _SHARPNESS = 4
@@ -65,7 +64,7 @@ def _pooled(planes: Picture, near: Hole) -> Picture:
     found = np.zeros_like(planes)
     missing = near
     for sigma in _SIGMAS_PX:
-        for region in hole_regions(missing, round(_REACH_SIGMAS * sigma) + 1):
+        for region in hole_regions(missing, round(REACH_SIGMAS * sigma) + 1):
             core = region.core
             pooled = np.asarray(cv2.GaussianBlur(planes[region.box], (0, 0), sigma))[region.within(core)]
             # Farther off is looked at where there is too little nearer by.

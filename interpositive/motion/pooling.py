@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+REACH_SIGMAS = 4.0
+"""OpenCV's Gaussian of floats ends there."""
 _LEAST_SIGMA_PX = 4.0
 """Wider pools are taken on a raster so much smaller that theirs is at least that: nothing finer is left of them."""
 
