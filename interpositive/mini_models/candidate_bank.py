@@ -151,10 +151,9 @@ class BankBuilder:
     def sweeps(self) -> Sweeps:
         """The forward and the backward recursive sweep over the window."""
         if self._sweeps is None:
-            self._sweeps = (
-                sweep(self.motion, backward=False, wanted=self._wanted),
-                sweep(self.motion, backward=True, wanted=self._wanted),
-            )
+            ways = in_turn(lambda backward: sweep(self.motion, backward=backward, wanted=self._wanted), (False, True))
+            forward, backward = ways
+            self._sweeps = forward, backward
         return self._sweeps
 
     def find_shared(self) -> None:

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interpositive.motion.hole_regions import Box
-from interpositive.motion.window_frames import Picture
+from interpositive.motion.window_frames import CodedValues, Picture, as_pixels
 
+Values = NDArray[Any] | CodedValues
+"""Of the pixels of a hole, ``m`` or ``m c``."""
 Look = Callable[[Box], NDArray[np.float32]]
 """A picture ``h w`` or ``h w c`` by its parts: rows and columns to an array that may be read, never written to."""
 
@@ -20,19 +22,22 @@ class HolePixels:
 
     def __init__(self, hole: NDArray[np.bool_]) -> None:
         ys, xs = np.nonzero(hole)
-        self.ys, self.xs = ys.astype(np.int32), xs.astype(np.int32)
+        # Of all frames of a window they take as much as some of the frames.
+        number = np.int16 if max(hole.shape) <= np.iinfo(np.int16).max else np.int32
+        self.ys: NDArray[np.signedinteger] = ys.astype(number)
+        self.xs: NDArray[np.signedinteger] = xs.astype(number)
         self._starts = np.searchsorted(self.ys, np.arange(len(hole) + 1))
 
     def __len__(self) -> int:
         return len(self.ys)
 
-    def put(self, values: NDArray[Any], part: NDArray[Any], box: Box) -> None:
+    def put(self, values: Values, part: NDArray[Any], box: Box) -> None:
         """Write the values ``m`` or ``m c`` of a whole hole into a part of a picture, where that shows the hole."""
         which, ys, xs = self._within(box)
-        if values.ndim > 1:
-            values = _as_pixels(np.ascontiguousarray(values, part.dtype))
-            part = _as_pixels(part)
-        part[ys, xs] = values[which]
+        if isinstance(values, np.ndarray) and values.ndim == 1:
+            part[ys, xs] = values[which]
+        else:
+            as_pixels(part)[ys, xs] = as_pixels(_picked(values, which, part.dtype))
 
     def take(self, part: NDArray[Any], values: NDArray[Any], box: Box) -> None:
         """The other way: what a part of a picture has for pixels of the hole, written to the values of all."""
@@ -49,7 +54,9 @@ class HolePixels:
         """Which pixels lie in a box."""
         return self._within(box)[0]
 
-    def _within(self, box: Box) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+    def _within(
+        self, box: Box
+    ) -> tuple[NDArray[np.int64], NDArray[np.signedinteger], NDArray[np.signedinteger]]:
         """Which pixels lie in a box, and where in it."""
         rows, columns = box
         start, stop = self._starts[rows.start], self._starts[rows.stop]
@@ -57,7 +64,7 @@ class HolePixels:
         which = start + np.flatnonzero((xs >= columns.start) & (xs < columns.stop))
         return which, self.ys[which] - rows.start, self.xs[which] - columns.start
 
-    def filling(self, picture: Picture, values: NDArray[np.float32]) -> Look:
+    def filling(self, picture: Picture, values: Values) -> Look:
         """A picture ``h w c`` with values ``m c`` in the hole."""
 
         def look(box: Box) -> NDArray[np.float32]:
@@ -69,17 +76,16 @@ class HolePixels:
 
         return look
 
-    def filling_midway(self, picture: Picture, values: NDArray[np.float32], others: NDArray[np.float32]) -> Look:
+    def filling_midway(self, picture: Picture, values: Values, others: Values) -> Look:
         """The same with what lies midway between two values."""
-        pixels, channels = [_as_pixels(each) for each in (values, others)], values.shape[-1]
 
         def look(box: Box) -> NDArray[np.float32]:
             part = picture[box]
             if isinstance(picture, np.ndarray):
                 part = part.copy(order="C")
             which, ys, xs = self._within(box)
-            one, other = (each[which].view(np.float32).reshape(-1, channels) for each in pixels)
-            _as_pixels(part)[ys, xs] = _as_pixels((0.5 * (one + other)).astype(part.dtype, copy=False))
+            one, other = (_picked(each, which, np.dtype(np.float32)) for each in (values, others))
+            as_pixels(part)[ys, xs] = as_pixels((0.5 * (one + other)).astype(part.dtype, copy=False))
             return part
 
         return look
@@ -95,6 +101,9 @@ class HolePixels:
         return look
 
 
-def _as_pixels(values: NDArray[Any]) -> NDArray[Any]:
-    """Values ``... c`` with a pixel as one thing: numpy moves these several times faster than an axis of three."""
-    return values.view(np.dtype((np.void, values.itemsize * values.shape[-1])))[..., 0]
+def _picked(values: Values, which: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Those of some pixels, ``n c``."""
+    if isinstance(values, CodedValues):
+        return values[which].astype(dtype, copy=False)
+    pixels = as_pixels(np.ascontiguousarray(values))[which]
+    return pixels.view(values.dtype).reshape(len(which), values.shape[-1]).astype(dtype, copy=False)

@@ -11,9 +11,10 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from interpositive.motion.window_frames import CodedPicture, MendedPicture, Picture
+from interpositive.motion.window_frames import CodedPicture, CodedValues, MendedPicture, Picture
 
-Found = TypeVar("Found", bound="NDArray[Any] | tuple[NDArray[Any], ...]")
+Kept = NDArray[Any] | tuple[NDArray[Any] | CodedValues, ...]
+Found = TypeVar("Found", bound=Kept)
 
 
 class MotionMemory:
@@ -26,7 +27,7 @@ class MotionMemory:
 
     def __init__(self, budget_mib: float = 320.0) -> None:
         self.budget_mib = budget_mib
-        self._found: OrderedDict[Hashable, NDArray[Any] | tuple[NDArray[Any], ...]] = OrderedDict()
+        self._found: OrderedDict[Hashable, Kept] = OrderedDict()
         self._num_bytes = 0
         self._lock = threading.Lock()
 
@@ -93,5 +94,5 @@ def fingerprint(frame: Picture, hole: NDArray[np.bool_]) -> bytes:
     return digest.digest()
 
 
-def _num_bytes(found: NDArray[Any] | tuple[NDArray[Any], ...]) -> int:
+def _num_bytes(found: Kept) -> int:
     return sum(part.nbytes for part in found) if isinstance(found, tuple) else found.nbytes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -97,11 +99,18 @@ class MotionRaster:
         )
         return rows, columns
 
-    def enlarged(self, flow: Plane, whole: Box, part: Box) -> Plane:
+    def kept(self, flow: Plane) -> NDArray[Any]:
+        """Flow of the smaller raster as it is kept; of large pictures in half floats, so that twice as many stay.
+
+        Of a flow of eight pixels these keep 1/256.
+        """
+        return flow if self.is_full else flow.astype(np.float16)
+
+    def enlarged(self, flow: NDArray[Any], whole: Box, part: Box) -> Plane:
         """Flow ``h w 2``, cut to the footprint of ``whole``, as a part of that has it: in its own pixels."""
         if self.is_full:
             return flow[within(whole, part)]
-        return self.picture_px(self._read(flow, whole, part))
+        return self.picture_px(self._read(flow.astype(np.float32, copy=False), whole, part))
 
     def enlarged_area(self, area: Boolean, whole: Box, part: Box) -> Boolean:
         """An area ``h w``, cut to the footprint of ``whole``, as a part of that has it."""

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import solveh_banded
 from scipy.sparse.csgraph import reverse_cuthill_mckee
-from scipy.sparse.linalg import spsolve
+from scipy.sparse.linalg import splu
 from threadpoolctl import ThreadpoolController
 
-from interpositive.motion.nested_grid import NestedGrid
+from interpositive.motion.nested_grid import NestedGrid, nested_points
 
 Picture = NDArray[np.float32]
 Hole = NDArray[np.bool_]
@@ -30,6 +30,8 @@ _FOUR_WAYS = ((0, -1), (0, 1), (-1, 0), (1, 0))
 _CROSS = np.ones((3, 3), np.uint8)
 _WIDEST = 256
 """Pieces with much wider bands take less time and memory by a sparse method."""
+_LEAST_PIVOT = 0.001
+"""A diagonal's number is a pivot unless it is a smaller share than that of the largest in its column."""
 _THICK = 0.85
 """Above that share of pixels that are solved for, bands of all take less time."""
 
@@ -93,13 +95,13 @@ def thin_plate_values(
 
 def _thick_parts(hole: Hole) -> Hole:
     """Those of a hole's pieces of which a nested grid leaves more than it solves for."""
-    grid = NestedGrid.of(hole)
-    if grid.spread is None:
+    solved_for = nested_points(hole)
+    if solved_for.all():
         return np.zeros_like(hole)
     # Equations hold pixels together that have one between them.
     num, labels = cv2.connectedComponents(cv2.dilate(hole.astype(np.uint8), _CROSS), connectivity=4)
     of_pixels = np.asarray(labels)[hole]
-    points, pixels = (np.bincount(each, minlength=num) for each in (of_pixels[grid.points], of_pixels))
+    points, pixels = (np.bincount(each, minlength=num) for each in (of_pixels[solved_for], of_pixels))
     thick = points < _THICK * pixels
     thick[0] = False
     parts: Hole = thick[np.asarray(labels)] & hole
@@ -215,8 +217,7 @@ def _solved(picture: Picture, hole: Hole, tensions: Sequence[Tension]) -> list[N
                 places = row[own] - start, column[own] - start
                 half = sparse.csc_matrix((weights[own], places), shape=(end - start, end - start))
                 system = half + sparse.tril(half, -1).T
-                solution = np.asarray(spsolve(system.tocsc(), said[start:end], permc_spec="COLAMD"))
-                found[order[start:end]] = solution.reshape(end - start, -1)
+                found[order[start:end]] = _solved_sparsely(system, said[start:end])
                 continue
             bands_of_piece = banded[begin : begin + (end - start) * (band + 1)].reshape(end - start, band + 1).T
             found[order[start:end]] = solveh_banded(
@@ -233,12 +234,20 @@ def _solved_nested(picture: Picture, hole: Hole, tensions: Sequence[Tension]) ->
     shape = (len(grid.points), int(hole.sum()))
     values = []
     for weights, said in zip(equations.weights, equations.known, strict=True):
-        system = sparse.csc_matrix((weights, (equations.row, equations.column)), shape=shape)
-        if grid.spread is not None:
-            system = system @ grid.spread
-        solution = np.asarray(spsolve(system, said, permc_spec="COLAMD")).reshape(shape[0], -1)
-        values.append(solution if grid.spread is None else grid.spread @ solution)
+        system = sparse.csr_matrix((weights, (equations.row, equations.column)), shape=shape)
+        values.append(grid.spread(_solved_sparsely(grid.solved_for(system), said)))
     return values
+
+
+def _solved_sparsely(system: sparse.spmatrix, said: NDArray[np.float64]) -> NDArray[np.float64]:
+    """By sparse factors of a matrix ``n n`` that is symmetric, or as good as that in what it is filled by; ``n c``.
+
+    In the order of least degree of such a matrix (Liu, 1985), whose pivots are then its diagonal's: a quarter less time
+    than in one for any matrix, and fewer numbers.
+    """
+    options = {"SymmetricMode": True}
+    factors = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=_LEAST_PIVOT, options=options)
+    return np.asarray(factors.solve(said))
 
 
 @cache

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from interpositive.motion.hole_pixels import HolePixels
 
 
+_HIGHEST_CODE = 65535
+
+
 class CodedPicture:
     """A picture ``h w 3`` of 8- or 16-bit codes that is read as an array of its values at full scale is, by its parts.
 
@@ -44,6 +47,38 @@ class CodedFrames:
 
     def __getitem__(self, frame: int) -> CodedPicture:
         return CodedPicture(self._codes[frame])
+
+
+class CodedValues:
+    """Values ``m c`` of pixels as 16-bit codes between the lowest and the highest of them, read as an array's rows are.
+
+    Half of what they take as values, and within 1/131,070 of their range of these.
+    """
+
+    def __init__(self, values: NDArray[np.float32]) -> None:
+        lowest, highest = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+        self._lowest, self._step = np.float32(lowest), np.float32((highest - lowest) / _HIGHEST_CODE)
+        codes = (values - self._lowest) / self._step if self._step else np.zeros_like(values)
+        self._codes = np.rint(codes).clip(0, _HIGHEST_CODE).astype(np.uint16)
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    @property
+    def nbytes(self) -> int:
+        """What they take."""
+        return int(self._codes.nbytes)
+
+    def __getitem__(self, which: Any) -> NDArray[np.float32]:
+        codes = as_pixels(self._codes)[which].view(np.uint16).reshape(-1, self._codes.shape[1])
+        values: NDArray[np.float32] = codes * self._step
+        values += self._lowest
+        return values
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[np.float32]:
+        if copy is False:
+            raise ValueError("coded values are made anew")
+        return np.asarray(self[:], dtype)
 
 
 class MendedPicture:
@@ -102,3 +137,8 @@ def value_range(frames: Frames) -> tuple[float, float]:
     if isinstance(frames, CodedFrames):
         return 0.0, 1.0
     return min(0.0, float(frames.min())), max(1.0, float(frames.max()))
+
+
+def as_pixels(values: NDArray[Any]) -> NDArray[Any]:
+    """Values ``... c`` with a pixel as one thing: numpy moves these several times faster than an axis of three."""
+    return values.view(np.dtype((np.void, values.itemsize * values.shape[-1])))[..., 0]

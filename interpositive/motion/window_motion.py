@@ -19,7 +19,7 @@ from interpositive.errors import MaskError
 from interpositive.functional.luma import luma
 from interpositive.motion.camera_motion import CameraPath, Homography, carried_by, fit_homography, homography_flow
 from interpositive.motion.flow_completion import FlowCompletion, complete_flow
-from interpositive.motion.hole_pixels import HolePixels, Look
+from interpositive.motion.hole_pixels import HolePixels, Look, Values
 from interpositive.motion.hole_regions import Box, Region, around_all, hole_regions, whole_frame, within
 from interpositive.motion.lent_frames import LentFrames
 from interpositive.motion.line_pull import pull_along_lines
@@ -28,7 +28,7 @@ from interpositive.motion.motion_raster import MotionRaster
 from interpositive.motion.optical_flow import COARSE, Preset, dis_flow, luma_codes
 from interpositive.motion.reading import inside, places_of, read_at
 from interpositive.motion.spatial_fill import thin_plate_values
-from interpositive.motion.window_frames import Frames, MendedFrames, as_frames, value_range
+from interpositive.motion.window_frames import CodedValues, Frames, MendedFrames, as_frames, value_range
 
 Plane = NDArray[np.float32]
 Boolean = NDArray[np.bool_]
@@ -85,7 +85,7 @@ class WindowMotion:
             raise MaskError("masks do not fit their frames", found=masks.shape, expected=frames.shape[:3])
         self.frames: Frames = frames if isinstance(frames, MendedFrames) else as_frames(frames)
         self.lent = lent
-        self.holes: Boolean = np.asarray(masks > 0)
+        self.holes: Boolean = np.asarray(masks if masks.dtype == bool else masks > 0, bool)
         self.num_frames, self.height, self.width = masks.shape
         self.raster = MotionRaster(self.height, self.width, motion_rows)
         self._preset: Preset = preset
@@ -123,9 +123,8 @@ class WindowMotion:
         return self._of_frame("pixels", frame, lambda: HolePixels(self.holes[frame]))
 
     def _name(self, frame: int) -> bytes | int:
-        if not self.is_shared:
-            return frame
-        return self._of_frame("name", frame, lambda: fingerprint(self.frames[frame], self.holes[frame]))
+        name = partial(fingerprint, self.frames[frame], self.holes[frame])
+        return self._of_frame("name", frame, name) if self.is_shared else frame
 
     def names_around(self, frame: int, reach: int) -> tuple[bytes | int, ...]:
         """Of the frames that may lend pixels over a ``reach``: they say what these look like if a memory is shared."""
@@ -160,16 +159,16 @@ class WindowMotion:
     def prefill(self, frame: int) -> Plane:
         """The pixels ``m 3`` of the hole bridged so."""
         stiff, slack = self.bridges(frame)
-        return 0.5 * (stiff + slack)
+        return np.asarray(0.5 * (stiff[:] + slack[:]), np.float32)
 
-    def bridges(self, frame: int) -> tuple[Plane, Plane]:
-        """The pixels ``m 3`` of the hole as either of the two has them."""
+    def bridges(self, frame: int) -> tuple[Values, Values]:
+        """The pixels ``m 3`` of the hole as either of the two has them; of large frames coded, to keep more of them."""
 
-        def bridge() -> tuple[Plane, Plane]:
+        def bridge() -> tuple[Values, Values]:
             picture, hole, nested = np.asarray(self.frames[frame]), self.holes[frame], not self.raster.is_full
             tensions = pull_along_lines(picture, hole, STIFF_TENSION), SLACK_TENSION
             stiff, slack = thin_plate_values(picture, hole, tensions, nested=nested)
-            return stiff, slack
+            return (CodedValues(stiff), CodedValues(slack)) if nested else (stiff, slack)
 
         return self._memory.frames.of(("bridges", self._name(frame)), bridge)
 
@@ -259,30 +258,31 @@ class WindowMotion:
         return found[at].astype(np.float32, copy=False), found[at + 1]
 
     def _ways(self, target: int, source: int) -> list[NDArray[Any]]:
-        # Twice as many stay in memory; of a flow of eight pixels a half float keeps 1/256.
-        kept = np.float32 if self.raster.is_full else np.float16
         boxes = [self.raster.footprint(region.box) for region in self.regions(target)]
         if not boxes:
             return []
         # They overlap.
         around = around_all(boxes)
-        found = self._flow(target, source)[around].astype(kept), self._agreed(target, source, around)
+        found = self.raster.kept(self._flow(target, source)[around]), self._agreed(target, source, around)
         return [each[within(around, box)].copy() for box in boxes for each in found]
 
     def from_hole(self, target: int, source: int) -> tuple[Plane, Plane, Boolean]:
         """Where the pixels ``m`` of a hole lie in ``source``, x and y, and whether the way there is consistent."""
 
-        def find() -> tuple[Plane, Boolean]:
-            pixels = self.pixels(target)
-            flow, agreed = np.zeros((len(pixels), 2), np.float32), np.zeros(len(pixels), bool)
+        def find() -> tuple[NDArray[Any], ...]:
+            parts: list[NDArray[Any]] = []
             for place, region in enumerate(self.regions(target)):
-                way = self.way(target, source, place, region.core)
-                pixels.take(way.flow, flow, region.core)
-                pixels.take(way.consistent, agreed, region.core)
-            return flow, agreed
+                around, core = (self.raster.footprint(box) for box in (region.box, region.core))
+                flow, agreed = self.found_way(target, source, place)
+                parts += [self.raster.kept(flow[within(around, core)]).copy(), agreed[within(around, core)].copy()]
+            return tuple(parts)
 
-        flow, agreed = self._memory.frames.of(("from hole", self._name(target), self._name(source)), find)
+        parts = self._memory.frames.of(("from hole", self._name(target), self._name(source)), find)
         pixels = self.pixels(target)
+        flow, agreed = np.zeros((len(pixels), 2), np.float32), np.zeros(len(pixels), bool)
+        for region, found, fits in zip(self.regions(target), parts[0::2], parts[1::2], strict=True):
+            pixels.take(self.raster.enlarged(found, region.core, region.core), flow, region.core)
+            pixels.take(self.raster.enlarged_area(fits, region.core, region.core), agreed, region.core)
         return pixels.xs.astype(np.float32) + flow[:, 0], pixels.ys.astype(np.float32) + flow[:, 1], agreed
 
     # -- the camera -------------------------------------------------------------------

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from interpositive.motion.nested_grid import NestedGrid
+from interpositive.motion.nested_grid import NestedGrid, nested_points
 from interpositive.motion.spatial_fill import navier_stokes_fill, telea_fill, thin_plate_fill, thin_plate_values
 
 HEIGHT, WIDTH = 40, 56
@@ -211,17 +211,18 @@ def thick_hole() -> Hole:
 def test_between_its_points_a_nested_grid_reads_cubics() -> None:
     hole = thick_hole()
     grid = NestedGrid.of(hole)
-    assert grid.spread is not None and set(grid.steps) == {1, 2, 4, 8}
+    assert grid.levels and set(grid.steps) == {1, 2, 4, 8}
     ys, xs = (each / 100 for each in np.nonzero(hole))
     cubic = 0.3 + ys - 2 * xs**2 + ys**2 * xs**3 - ys**3
-    np.testing.assert_allclose(grid.spread @ cubic[grid.points], cubic, atol=1e-12)
+    np.testing.assert_allclose(grid.spread(cubic[grid.points]), cubic, atol=1e-12)
     assert len(grid.points) < 0.5 * hole.sum()
+    np.testing.assert_array_equal(np.flatnonzero(nested_points(hole)), grid.points)
 
 
 def test_a_nested_grid_of_a_thin_hole_has_all_of_its_pixels() -> None:
     hole = wire_hole(9)
     grid = NestedGrid.of(hole)
-    assert grid.spread is None and len(grid.points) == hole.sum()
+    assert not grid.levels and len(grid.points) == hole.sum()
 
 
 @pytest.mark.parametrize("tension", [0.02, 2.0])
