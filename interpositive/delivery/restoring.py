@@ -50,7 +50,7 @@ class WindowPlan:
     size: int = 24
     overlap: int = 4
     reach: int | None = None
-    most_mib: int = 1024
+    most_mib: int = 1152
 
     def reaching(self, reach: int | None) -> WindowPlan:
         """The same with a reach for a shot, where none was set; None leaves that to the mini-model."""
@@ -69,7 +69,7 @@ class WindowPlan:
         a_frame = held_bytes + _HELD_BYTES + num_kept * _PICTURE_BYTES
         at_once = (per_pixel - 2 * reach * held_bytes) / a_frame
         size = min(self.size, max(int(at_once), _LEAST_FRAMES))
-        overlap = min(-(-self.overlap * size // max(self.size, 1)), size // 2)
+        overlap = min(max(round(self.overlap * size / max(self.size, 1)), min(self.overlap, 1)), size // 2)
         return plan_windows(num_frames, size, overlap, reach)
 
 

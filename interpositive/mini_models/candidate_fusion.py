@@ -45,7 +45,7 @@ from interpositive.mini_models.fusing import Fused, LargeFusion, network_factor
 from interpositive.mini_models.fusion_export import fusion_exportables
 from interpositive.mini_models.hole_fills import Blend, Chosen, Filled, blend_along_flow, composed
 from interpositive.mini_models.kept_plate import Beside, KeptPlate, keeping_loss, thickest_px, thin_parts
-from interpositive.mini_models.narrowing import CleanPart, Looked, clean_parts, narrowed
+from interpositive.mini_models.narrowing import CleanPart, Looked, clean_parts, narrowed, some_of
 from interpositive.mini_models.near_fusion import NearFusion
 from interpositive.motion.motion_memory import ShotMemory
 from interpositive.motion.motion_raster import MotionRaster
@@ -111,7 +111,8 @@ class CandidateFusion(MiniModel):
                 expected="three widths, and a crop that is a multiple of 8",
             )
         self.recipe = BankRecipe(tuple(flow_offsets), tuple(camera_offsets), recursive)
-        self.reach_frames = self.recipe.reach_frames
+        # Of the farthest frames that lend, what is clean is seen beside frames farther still.
+        self.reach_frames = self.recipe.reach_frames + bool(plate_px_at_1080) * self.recipe.few().reach_frames
         self.methods = (*CLASSICAL_FILLS, "prior", self.trained_method)
         self.crop_px = crop_px
         self.crops_per_frame = crops_per_frame
@@ -280,8 +281,10 @@ class CandidateFusion(MiniModel):
 
         The latter is known if a method looks at the bank, and else as if the bank were empty.
         """
-        wanted = self.wanted(methods)
-        clean = self._clean_parts(motion) if self.trained_method in wanted else {}
+        wanted, reach = self.wanted(methods), self.recipe.reach_frames
+        lending = range(max(0, keep.start - reach), min(motion.num_frames, keep.stop + reach))
+        clean = self._clean_parts(motion, lending) if self.trained_method in wanted else {}
+        motion, keep = some_of(motion, lending), range(keep.start - lending.start, keep.stop - lending.start)
         narrow = narrowed(motion, clean) if clean else motion
         moving = {name: narrow if name == self.trained_method else motion for name in wanted}
         filled, never_seen = self._fill(motion, keep, [name for name in wanted if moving[name] is motion])
@@ -304,8 +307,10 @@ class CandidateFusion(MiniModel):
 
         return MadeWhenAsked({name: partial(whole, name) for name in wanted}), never_seen
 
-    def _clean_parts(self, motion: WindowMotion) -> dict[int, CleanPart]:
-        return clean_parts(motion, self.recipe, self._thin, self._look, self, self._looks)
+    def _clean_parts(self, motion: WindowMotion, lending: range) -> dict[int, CleanPart]:
+        """Of the frames that are ``lending``, by their number among these."""
+        found = clean_parts(motion, lending, self.recipe, self._thin, self._look, self, self._looks)
+        return {frame - lending.start: part for frame, part in found.items()}
 
     def _fill(
         self, motion: WindowMotion, keep: range, names: Sequence[str]

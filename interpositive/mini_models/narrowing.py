@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from interpositive.motion.hole_pixels import HolePixels
 from interpositive.motion.motion_memory import ShotMemory
 from interpositive.motion.motion_raster import MotionRaster
 from interpositive.motion.reading import read_at
-from interpositive.motion.window_frames import MendedFrames
+from interpositive.motion.window_frames import CodedFrames, MendedFrames
 from interpositive.motion.window_motion import Boolean, Plane, WindowMotion
 
 _MOSTLY = 0.5
@@ -52,21 +53,22 @@ Look = Callable[[BankBuilder, int, Boolean], Looked]
 
 def clean_parts(
     motion: WindowMotion,
+    wanted: range,
     recipe: BankRecipe,
     thin_part: Callable[[Boolean], Boolean],
     look: Look,
     networks: nn.Module,
     memory: ShotMemory,
 ) -> dict[int, CleanPart]:
-    """What is clean of the holes of a window's frames, by frame: of those too that only lend, or else windows differ.
+    """What is clean of the holes of a window's ``wanted`` frames, by frame: all that lend, or else windows differ.
 
     What is left of a hole is narrower to bridge, is compared nearer by, and shows in more of the other frames. Large
     frames are looked at as networks see them, and each beside two neighbours alone, so that the same is found in
-    whatever window of a shot by the same ``networks``; the ``memory`` is for that.
+    whatever window of a shot by the same ``networks`` if these are in it; the ``memory`` is for that.
     """
     seen = _as_networks_see(motion, memory)
     raster = MotionRaster(motion.height, motion.width, seen.height)
-    thin = {frame: part for frame, hole in enumerate(seen.holes) if (part := thin_part(hole)).any()}
+    thin = {frame: part for frame in wanted if (part := thin_part(seen.holes[frame])).any()}
     if not thin:
         return {}
     builder = BankBuilder(seen, recipe.few())
@@ -81,6 +83,17 @@ def clean_parts(
 
     parts = (_clean(motion, seen, raster, frame, found) for frame, found in zip(thin, in_turn(once, thin), strict=True))
     return {frame: part for frame, part in zip(thin, parts, strict=True) if len(part.pixels)}
+
+
+def some_of(motion: WindowMotion, frames: range) -> WindowMotion:
+    """Some frames of a window, one after the other, as a window of their own."""
+    assert not isinstance(motion.frames, MendedFrames), "what is narrowed is not cut any more"
+    if len(frames) == motion.num_frames:
+        return motion
+    which = slice(frames.start, frames.stop)
+    stored = motion.frames.codes if isinstance(motion.frames, CodedFrames) else motion.frames
+    lent = motion.lent and replace(motion.lent, homographies=motion.lent.homographies[which])
+    return motion.with_frames(stored[which], motion.holes[which], lent=lent)
 
 
 def narrowed(motion: WindowMotion, clean: Mapping[int, CleanPart]) -> WindowMotion:

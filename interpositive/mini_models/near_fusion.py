@@ -61,13 +61,14 @@ class NearFusion:
         """The tiles of a frame's hole, where each lies in the bank that was fused there, that bank, and what it gave.
 
         The networks look at each region's core, tile by tile, and at what is near; a pixel of the hole is taken from
-        one tile. Given where it is ``thin`` (``h w``), they look at the plate there, and at nothing but regions with
-        some of that.
+        one tile. Given where it is ``thin`` (``h w``), they look at the plate there, and at nothing else but what is
+        near that.
         """
         motion, hole, freed = builder.motion, builder.motion.holes[frame], 0
-        looked_at = np.zeros_like(hole) if thin is None else thin
+        looked_at, wanted = (np.zeros_like(hole), hole) if thin is None else (thin, thin)
         for region, whole in builder.build_near(frame, thin):
-            for tile in region.tiles(hole, _TILE_PX):
+            parts = [region] if thin is None else region.around(thin, LOOKED_AT_PX)
+            for tile in (tile for part in parts for tile in part.tiles(wanted, _TILE_PX)):
                 core = tile.core
                 # What the network folds together is the same wherever its box begins.
                 box = tile.around_core(LOOKED_AT_PX, _FOLDED_PX)

@@ -54,9 +54,7 @@ class HolePixels:
         """Which pixels lie in a box."""
         return self._within(box)[0]
 
-    def _within(
-        self, box: Box
-    ) -> tuple[NDArray[np.int64], NDArray[np.signedinteger], NDArray[np.signedinteger]]:
+    def _within(self, box: Box) -> tuple[NDArray[np.int64], NDArray[np.signedinteger], NDArray[np.signedinteger]]:
         """Which pixels lie in a box, and where in it."""
         rows, columns = box
         start, stop = self._starts[rows.start], self._starts[rows.stop]

@@ -41,6 +41,17 @@ class Region:
         )
         return rows, columns
 
+    def around(self, area: NDArray[np.bool_], margin_px: int) -> Iterator[Region]:
+        """The same in parts whose cores hold what this one's has of an area ``h w``: see :func:`hole_regions`."""
+        down, across = self.core
+        for part in hole_regions(area[self.core], margin_px):
+            rows, columns = part.core
+            core = (
+                slice(down.start + rows.start, down.start + rows.stop),
+                slice(across.start + columns.start, across.start + columns.stop),
+            )
+            yield Region(core, self.box)
+
     def tiles(self, hole: NDArray[np.bool_], side_px: int) -> Iterator[Region]:
         """The same in parts whose cores are ``side_px`` high and wide at most, no larger than what they hold of it."""
         down, across = self.core

@@ -40,13 +40,13 @@ class CodedFrames:
     """Frames ``t h w 3`` of codes, each a :class:`CodedPicture`."""
 
     def __init__(self, codes: NDArray[Any]) -> None:
-        self._codes = codes
+        self.codes = codes
 
     def __len__(self) -> int:
-        return len(self._codes)
+        return len(self.codes)
 
     def __getitem__(self, frame: int) -> CodedPicture:
-        return CodedPicture(self._codes[frame])
+        return CodedPicture(self.codes[frame])
 
 
 class CodedValues:

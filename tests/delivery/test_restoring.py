@@ -237,6 +237,10 @@ def test_large_frames_are_restored_fewer_at_a_time() -> None:
     # Codes of 8 bit take a quarter of what values do, in half of the room.
     coded = plan.windows(200, 8, 360, 640, held_bytes=4)
     assert {window.stop - window.start for window in coded[:-1]} == {11}
+    # As many are new in each window of 1080 lines as two cores share evenly.
+    of_1080 = WindowPlan().windows(200, 18, 1080, 1920, held_bytes=4)
+    assert {after.start - before.start for before, after in pairwise(of_1080[:-1])} == {6}
+    assert {before.stop - after.start for before, after in pairwise(of_1080[:-1])} == {1}
 
 
 def test_what_a_window_is_given_is_there_once() -> None:

@@ -10,13 +10,15 @@ import torch
 from numpy.typing import NDArray
 from shots import LEFT, RIGHT, small_model, tensor, wired_shot
 
+from interpositive.delivery.restoring import WindowPlan, restore_shot
 from interpositive.functional.examples import Example
 from interpositive.mini_models import candidate_fusion, chosen_once, narrowing
 from interpositive.mini_models.candidate_bank import BankBuilder
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.mini_models.kept_plate import Beside, Kept
 from interpositive.motion.hole_pixels import HolePixels
-from interpositive.motion.motion_memory import fingerprint
+from interpositive.motion.lent_frames import LentFrames
+from interpositive.motion.motion_memory import ShotMemory, fingerprint
 from interpositive.motion.window_frames import MendedPicture
 from interpositive.motion.window_motion import WindowMotion
 
@@ -24,9 +26,9 @@ KEEP, MARGIN = range(2, 6), 2
 WIRE = slice(LEFT + MARGIN, RIGHT + MARGIN)
 
 
-def masked_wire(dtype: Any = np.float32) -> tuple[Example, torch.Tensor]:
+def masked_wire(dtype: Any = np.float32, num_frames: int = 8) -> tuple[Example, torch.Tensor]:
     """A thin dark wire whose mask is two pixels wider on both sides, and the shot without it."""
-    truth, _ = wired_shot(2, 8)
+    truth, _ = wired_shot(2, num_frames)
     masks = np.zeros(truth.shape[:3], np.float32)
     masks[:, :, LEFT : RIGHT + 2 * MARGIN] = 1.0
     plate = truth.copy()
@@ -121,6 +123,48 @@ def test_windows_of_a_shot_look_at_a_frame_once(monkeypatch: pytest.MonkeyPatch)
     assert looked == [*range(8), 0, 1]
     model.restore(example, range(4, 5), ["prior"])
     assert looked == [*range(8), 0, 1]
+
+
+def test_through_a_shot_each_frame_is_looked_at_once_beside_all_of_its_neighbours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    example, _ = masked_wire(np.uint8, 26)
+    model, looked = knowing_model(flow_offsets=(1, 2), camera_offsets=(2, 4)), []
+    look = CandidateFusion._look
+
+    def noted(self: CandidateFusion, builder: BankBuilder, frame: int, thin: NDArray[np.bool_]) -> narrowing.Looked:
+        looked.append(min(frame, builder.motion.num_frames - 1 - frame))
+        return look(self, builder, frame, thin)
+
+    monkeypatch.setattr(CandidateFusion, "_look", noted)
+    frames, masks = example.input.numpy().transpose(0, 2, 3, 1), example.mask[:, 0].numpy()
+    plan = WindowPlan(size=4, overlap=1)
+    restored = restore_shot(
+        lambda first, last: frames[first:last],
+        lambda first, last: masks[first:last],
+        len(frames),
+        model,
+        ["trained"],
+        plan,
+    )
+    assert model.reach_frames == 4 + 2
+    assert len(plan.windows(26, model.reach_frames, 64, 96)) > 6 and len(list(restored)) == 26
+    assert len(looked) == 26
+    # But at the shot's ends, two frames on either side.
+    assert sorted(looked)[:5] == [0, 0, 1, 1, 2]
+
+
+def test_some_frames_of_a_window_are_a_window_of_their_own() -> None:
+    example, _ = masked_wire(np.uint8)
+    frames = np.ascontiguousarray(example.input.numpy().transpose(0, 2, 3, 1))
+    homographies = np.arange(8.0)[:, None, None, None] * np.ones((8, 2, 3, 3))
+    lent = LentFrames(np.zeros((2, 4, 4, 3), np.float32), homographies)
+    wide = WindowMotion(frames, example.mask[:, 0].numpy(), margin_px=24, memory=ShotMemory(), lent=lent)
+    some = narrowing.some_of(wide, range(3, 6))
+    assert some.num_frames == 3 and narrowing.some_of(wide, range(8)) is wide
+    for number in range(3):
+        assert some.names_around(number, 0) == wide.names_around(number + 3, 0)
+    assert some.lent is not None and some.lent.homographies[:, 0, 0, 0].tolist() == [3.0, 4.0, 5.0]
 
 
 def test_a_narrowed_window_shows_more_and_is_another_window() -> None:

@@ -12,11 +12,12 @@ from shots import small_model, tensor, waken, wired_example
 
 from interpositive.functional.examples import Example
 from interpositive.mini_models import candidate_bank, near_fusion
-from interpositive.mini_models.candidate_bank import BankBuilder, motion_near_holes, motion_of
+from interpositive.mini_models.candidate_bank import LOOKED_AT_PX, BankBuilder, motion_near_holes, motion_of
 from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.mini_models.kept_plate import thickest_px, thin_parts
 from interpositive.mini_models.narrowing import CleanPart, narrowed
 from interpositive.motion.hole_pixels import HolePixels
+from interpositive.motion.hole_regions import whole_frame
 from interpositive.motion.motion_memory import ShotMemory
 from interpositive.motion.window_frames import MendedFrames
 from interpositive.motion.window_motion import WindowMotion, channel_mean
@@ -126,13 +127,16 @@ def test_the_choice_and_the_blend_are_those_of_whole_frames(tile_px: int, monkey
 
 
 def test_with_one_region_that_is_so_but_for_rounding() -> None:
-    """The hole's region is the whole raster: nothing is cut off."""
+    """The hole's region, and what is near what is thin of it, is the whole raster: nothing is cut off."""
     example, model = wired_example(), waken(small_model()).eval()
-    example.mask[:, :, 30:34] = example.mask[:, :, :2] = example.mask[:, :, -2:] = 1.0
+    example.mask[:, :, 30:34] = example.mask[:, :, 8:10] = example.mask[:, :, -10:-8] = 1.0
     frames = torch.where(example.mask > 0, 0.05, example.input)
     crossed = Example(frames, example.mask)
-    (region,) = motion_near_holes(crossed, ShotMemory()).regions(3)
+    motion = motion_near_holes(crossed, ShotMemory())
+    (region,) = motion.regions(3)
     assert region.shape == (64, 96)
+    (part,) = region.around(model._thin(motion.holes[3]), LOOKED_AT_PX)
+    assert part.around_core(LOOKED_AT_PX, 8) == whole_frame((64, 96)).box
     found = model.restore(crossed, KEEP, ["trained"])["trained"].frames
     torch.testing.assert_close(found, restored_over_whole_frames(model, crossed), atol=2e-6, rtol=0)
 

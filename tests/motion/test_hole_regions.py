@@ -42,6 +42,20 @@ def test_what_is_in_one_piece_stays_in_one(part: tuple[slice, slice]) -> None:
     assert np.array_equal(np.argwhere(hole).max(0) + 1, [side.stop for side in region.core])
 
 
+def test_parts_around_an_area_hold_all_of_it_that_a_region_has_and_nothing_beyond() -> None:
+    area = diagonal()
+    area[200:204, 30:90] = True
+    (region,) = hole_regions(np.pad(np.ones((180, 250), bool), ((60, 60), (20, 130))), 24)
+    held, parts = np.zeros_like(area), list(region.around(area, 8))
+    for part in parts:
+        held[part.core] = True
+        assert part.box == region.box
+    inside = np.zeros_like(area)
+    inside[region.core] = True
+    assert len(parts) > 2 and held[area & inside].all() and not held[~inside].any()
+    assert held.sum() < 0.5 * inside.sum()
+
+
 def test_no_hole_has_no_region_and_all_hole_has_one() -> None:
     assert hole_regions(np.zeros((9, 9), bool), 24) == []
     assert hole_regions(np.ones((90, 90), bool), 24) == [whole_frame((90, 90))]

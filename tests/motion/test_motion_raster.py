@@ -94,6 +94,23 @@ def test_only_of_large_frames_is_flow_found_coarsely(monkeypatch: pytest.MonkeyP
         assert sorted(asked) == expected, rows
 
 
+@pytest.mark.parametrize("rows", [432, 60])
+def test_the_way_from_a_hole_is_that_of_its_regions(rows: int) -> None:
+    truth = panning_shot(4, num_frames=3, height=HEIGHT, width=WIDTH, speed_px=(3.0, 1.0))
+    masks = np.zeros(truth.shape[:3], bool)
+    masks[:, 30:70, 20:50] = masks[:, 80:112, 120:190] = True
+    motion = WindowMotion(truth, masks, margin_px=12, motion_rows=rows, memory=ShotMemory())
+    x, y, agreed = motion.from_hole(1, 0)
+    ys, xs = np.nonzero(masks[1])
+    assert len(motion.regions(1)) == 2 and agreed.any() and len(x) == len(xs)
+    for place, region in enumerate(motion.regions(1)):
+        way, which = motion.way(1, 0, place, region.core), motion.pixels(1).within(region.core)
+        inner = ys[which] - region.core[0].start, xs[which] - region.core[1].start
+        flow = np.column_stack((x, y))[which] - np.argwhere(masks[1])[which, ::-1]
+        np.testing.assert_allclose(flow, way.flow[inner], atol=1e-5)
+        assert np.array_equal(agreed[which], way.consistent[inner])
+
+
 def test_a_window_that_is_let_go_is_gone_at_once() -> None:
     """Its frames are large, and a window after it takes as much."""
     frames = panning_shot(3, num_frames=3, height=HEIGHT, width=WIDTH, actor=False)
