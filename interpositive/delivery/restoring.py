@@ -31,6 +31,8 @@ _LEAST_FRAMES = 4
 _PICTURE_BYTES = 3 * 4
 _HELD_BYTES = _PICTURE_BYTES + 4
 """Of a pixel: its values, and its mask or how sure one is of it."""
+_SHARE_OF_CODES = 9 / 16
+"""Of the memory: seven frames of 8 bit at 1080 lines are restored at a time, six of them new, for lenders to 18."""
 _READ_AT_ONCE = 4
 _GRAIN_EVERY = 8
 """Frames that grain is measured once for: its stock stays the same along a shot, and it is known by level of light."""
@@ -50,7 +52,7 @@ class WindowPlan:
     size: int = 24
     overlap: int = 4
     reach: int | None = None
-    most_mib: int = 1152
+    most_mib: int = 1024
 
     def reaching(self, reach: int | None) -> WindowPlan:
         """The same with a reach for a shot, where none was set; None leaves that to the mini-model."""
@@ -62,10 +64,10 @@ class WindowPlan:
         """The windows of a shot of that raster, whose frames lend pixels over ``reach``.
 
         ``num_kept`` whole pictures of each restored frame are kept until it is given out; a pixel of each frame that
-        is read takes ``held_bytes``. Where these are codes half of the memory is left for what becomes of them.
+        is read takes ``held_bytes``. Where these are codes some of the memory is left for what becomes of them.
         """
-        most_mib = self.most_mib if held_bytes == _HELD_BYTES else self.most_mib // 2
-        per_pixel = (most_mib << 20) / (height * width)
+        share = 1.0 if held_bytes == _HELD_BYTES else _SHARE_OF_CODES
+        per_pixel = share * (self.most_mib << 20) / (height * width)
         a_frame = held_bytes + _HELD_BYTES + num_kept * _PICTURE_BYTES
         at_once = (per_pixel - 2 * reach * held_bytes) / a_frame
         size = min(self.size, max(int(at_once), _LEAST_FRAMES))
