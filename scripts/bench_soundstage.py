@@ -15,8 +15,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import cv2
 
-from interpositive.soundstage.rendering import Shoot
 from interpositive.soundstage.scenes import build_set, stage_take
+from interpositive.soundstage.shooting import Shoot
 from interpositive.soundstage.spec import StageSpec
 
 
