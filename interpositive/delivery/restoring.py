@@ -71,8 +71,9 @@ class WindowPlan:
         a_frame = held_bytes + _HELD_BYTES + num_kept * _PICTURE_BYTES
         at_once = (per_pixel - 2 * reach * held_bytes) / a_frame
         size = min(self.size, max(int(at_once), _LEAST_FRAMES))
-        overlap = min(max(round(self.overlap * size / max(self.size, 1)), min(self.overlap, 1)), size // 2)
-        return plan_windows(num_frames, size, overlap, reach)
+        # Of fewer frames as many fewer are shared, but one is where any was asked for.
+        shared = max(round(self.overlap * size / max(self.size, 1)), min(self.overlap, 1))
+        return plan_windows(num_frames, size, min(shared, size // 2), reach)
 
 
 def restore_shot(

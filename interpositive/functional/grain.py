@@ -85,7 +85,7 @@ def match_grain(
     picture, inside = np.ascontiguousarray(frame[box]), hole[box]
     smooth = _smooth_luma(picture)
     if plate is not None:
-        inside = inside & _changed(picture - plate[box], inside, smooth, grain)
+        inside = inside & _changed(picture, np.ascontiguousarray(plate[box]), inside, smooth, grain)
         if not inside.any():
             return None
     wanted = grain.strength_at(smooth[inside])
@@ -146,12 +146,23 @@ def measure_grain(picture: Picture, hole: Boolean, neighbour: tuple[Picture, Boo
     return Grain(levels, strengths, alike, blur_px, moving)
 
 
-def _changed(difference: Picture, inside: Boolean, smooth: Picture, grain: Grain) -> Boolean:
-    """Where a fill is another picture than the plate: their difference has some grain of its own."""
-    own, near = np.zeros_like(inside), _wider(inside, 1)
-    strong = np.abs(_diagonal_band(difference)[near]) > _OF_OTHER_GRAIN * grain.strength_at(smooth[near])
-    own[near] = strong.any(-1)
-    return _wider(own, 1)
+def _changed(fill: Picture, plate: Picture, inside: Boolean, smooth: Picture, grain: Grain) -> Boolean:
+    """Where a fill is another picture than the plate: their difference has some grain of its own.
+
+    Or there is a difference, and the plate had none to give: it shows something flat there, or clipped.
+    """
+    difference = fill - plate
+    differs = inside & (np.abs(difference).max(-1) > 0.5 * _CODE)
+
+    def grainy(picture: Picture, where: Boolean, reach_px: int) -> Boolean:
+        some = np.zeros_like(inside)
+        least = _OF_OTHER_GRAIN * grain.strength_at(smooth[where])
+        some[where] = (np.abs(_diagonal_band(picture)[where]) > least).any(-1)
+        return _wider(some, reach_px)
+
+    # Nearer the edge than this the plate's band has what lies beyond in it.
+    within = cv2.erode(inside.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    return np.asarray(grainy(difference, _wider(inside, 1), 1) | (differs & ~grainy(plate, within, 2)))
 
 
 def _moving_share(here: Picture, there: Picture, known: Boolean) -> float:

@@ -13,9 +13,16 @@ from productions import TinyProduction, panning_shot, write_shot
 from stand_ins import ERRORS, FEW, KnownErrors, NothingDamaged, noise_codes, write_movie
 from torch import Tensor
 
-from interpositive.delivery.evaluation import MEASURES_NAME, EvaluationSettings, damage_take, evaluate_run
+from interpositive.delivery.evaluation import (
+    MEASURES_NAME,
+    DamagedTake,
+    EvaluationSettings,
+    damage_take,
+    evaluate_damaged,
+    evaluate_run,
+)
 from interpositive.delivery.rehearsal import rehearse
-from interpositive.delivery.restoring import WindowPlan
+from interpositive.delivery.restoring import GrainChoice, WindowPlan
 from interpositive.errors import MediaError, StorageError
 from interpositive.functional.examples import Example
 from interpositive.media.opening import open_reader
@@ -79,6 +86,32 @@ def test_every_method_is_judged_by_the_truth(tiny_production: TinyProduction, tm
     assert Measures.read(tmp_path / "evaluation" / MEASURES_NAME) == measures
     for path in shot.pictures.values():
         assert open_reader(tmp_path / "evaluation" / path).info.num_frames == 6
+
+
+def test_what_is_chosen_is_judged_with_the_grain_that_it_is_delivered_with(tmp_path: Path) -> None:
+    sigma = 4.0
+    noise = np.random.default_rng(0).normal(128.0, sigma, (6, 96, 128, 3))
+    clean, mask = np.rint(noise).astype(np.uint8), np.zeros((6, 96, 128), np.float32)
+    mask[:, 30:70, 40:90] = 1.0
+    damaged = DamagedTake("noisy", "test", Fraction(24), 0, None, np.where(mask[..., None] > 0, 0, clean), clean, mask)
+
+    def error(grain: GrainChoice, method: str) -> float:
+        shot = shots[grain].values[method]["psnr_hole"]
+        assert shot is not None
+        return float(10 ** (-shot / 10))
+
+    # Filled with the very code that the noise is about.
+    model = KnownErrors({"telea": 0.2, "trained": 0.5 / 255})
+    choices: tuple[GrainChoice, ...] = ("match", "as_filled")
+    shots = {
+        grain: evaluate_damaged(damaged, model, NothingDamaged(), tmp_path / grain, replace(SETTINGS, grain=grain))[0]
+        for grain in choices
+    }
+    # Grain that is not the plate's own is one more error of its size, to a number that knows no better.
+    more = error("match", "chosen") - error("as_filled", "chosen")
+    assert more == pytest.approx((sigma / 255) ** 2, rel=0.15)
+    assert error("match", "chosen") == error("match", "trained")
+    assert error("match", "telea") == error("as_filled", "telea")
 
 
 @pytest.mark.parametrize(

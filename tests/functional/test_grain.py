@@ -151,3 +151,16 @@ def test_what_a_fill_kept_of_the_plate_keeps_its_grain_alone() -> None:
     assert matched is not None and matched.before < 0.3 and 0.85 < matched.after < 1.15
     assert np.array_equal(matched.picture[40:68], frame[40:68])
     assert float((matched.picture - frame)[74:96, 54:126].std()) > 0.5 * float((plate - graded_wall())[HOLE].std())
+
+
+@pytest.mark.parametrize("hidden", [0.0, 0.3, 1.0])
+def test_what_hides_the_picture_may_have_no_grain_of_its_own(hidden: float) -> None:
+    clean = graded_wall() + grain_of(0.012, 0.6)
+    plate, frame = np.where(HOLE[..., None], np.float32(hidden), clean), np.where(HOLE[..., None], graded_wall(), clean)
+    matched = matched_to(frame, plate=plate)
+    assert matched is not None and matched.before < 0.2 and 0.85 < matched.after < 1.15
+    # As much, up to the hole's edge, as where what hides it has the grain of the plate.
+    otherwise = matched_to(frame, plate=clean + np.float32(0.1) * HOLE[..., None] * np.sign(grain_of(1.0, 0.0, 5)))
+    assert otherwise is not None and np.array_equal(matched.picture, otherwise.picture)
+    kept = matched_to(plate, plate=plate)
+    assert kept is None
