@@ -54,7 +54,7 @@ class MotionMemory:
 class ShotMemory:
     """What windows of a shot share: of ``frames`` a little that all ask for, of ``regions`` much that is soon stale.
 
-    Of 1080 lines 38 frames with holes in a twelfth of them fit into the former: once one has to be found again, all
+    Of 1080 lines 39 frames with holes in a quarter of them fit into the former: once one has to be found again, all
     have. What is left by the camera's motion (``camera``) is asked for by one frame alone, and ``choices`` by the next
     window alone: they drive nothing else out. ``seen`` are large frames on a smaller raster.
     """
