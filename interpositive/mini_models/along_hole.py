@@ -14,7 +14,9 @@ from torch import Tensor
 from interpositive.functional.boxes import box_max, box_mean
 from interpositive.functional.unmixing import level, unmix
 
-NUM_ALONG = 14
+_SCALES = (8.0, 8.0, 8.0, 8.0, 1.0, 8.0, 4.0, 1.0, 8.0, 8.0, 8.0, 1.0, 8.0, 8.0)
+"""Of measures, so that all are of the same order."""
+NUM_ALONG = len(_SCALES)
 _SAMPLES, _STEP_PX = 13, 2.0
 _REACH_PX = round(_STEP_PX * (_SAMPLES // 2))
 _NEAR, _ASIDE_PX = 2, (2.0, 3.0)
@@ -24,8 +26,8 @@ _DIRECTION_PX, _ACROSS_PX = 13, 11
 _LEAST_TOP = 0.01
 
 
-class _Along(NamedTuple):
-    """The pixels of a hole ``b 1 h w``, ``m`` in all, and the way that it takes at each, ``m 1``."""
+class Along(NamedTuple):
+    """Pixels of a hole ``b 1 h w``, ``m`` in all, and the way that it takes at each, ``m 1``."""
 
     hole: Tensor
     batch: Tensor
@@ -35,11 +37,20 @@ class _Along(NamedTuple):
     sin: Tensor
 
     @classmethod
-    def of(cls, hole: Tensor, depth: Tensor) -> _Along:
-        """How deep in the hole a pixel lies, ``b 1 h w``, says which way that is."""
-        batch, row, column = (hole[:, 0] > 0).nonzero().unbind(1)
+    def of(cls, hole: Tensor, depth: Tensor, where: Tensor | None = None) -> Along:
+        """Of all its pixels, or those ``where`` that is above 0; how deep these lie says which way that is.
+
+        All are ``b 1 h w``.
+        """
+        wanted = hole if where is None else hole * where
+        batch, row, column = (wanted[:, 0] > 0).nonzero().unbind(1)
         cos, sin = (each[batch, 0, row, column][:, None] for each in _direction(depth))
         return cls(hole, batch, row, column, cos, sin)
+
+    def only(self, where: Tensor) -> Along:
+        """Those of its pixels ``where`` (``b 1 h w``) it is true."""
+        which = where[self.batch, 0, self.row, self.column]
+        return Along(self.hole, *(each[which] for each in self[1:]))
 
     def __call__(self, planes: Tensor, reach: int = _SAMPLES // 2, aside_px: float = 0.0) -> Tensor:
         """Planes ``b c h w`` along the hole, as many places to either side of each of its pixels, ``m n c``."""
@@ -59,39 +70,43 @@ class _Along(NamedTuple):
         return planes.permute(0, 3, 1, 2)
 
 
-def goes_on(covered: Tensor, plate: Tensor, hole: Tensor, depth: Tensor) -> Tensor:
-    """Where a line that is ``covered`` in other places along a hole goes on, as 1; all ``b 1 h w``, 0 or 1.
+def goes_on(covered: Tensor, plate: Tensor, along: Along) -> Tensor:
+    """Where a line that is ``covered`` in other places ``along`` a hole goes on, as 1, of the pixels that are asked.
 
+    ``covered`` is ``b 1 h w``, 0 or 1; so is what is given.
     A line is brighter than both of its sides, 2 or 3 px away, or darker, by 0.015 of the code range in the mean over
     nine pixels of the ``plate`` ``b 3 h w``. It goes on where more than 0.4 of what lies along the hole is covered, in
     up to four rounds, so that a gap closes from its ends.
     """
-    along, grey = _Along.of(hole, depth), plate.mean(1, keepdim=True)
+    more = torch.zeros_like(covered)
+    if not (torch.jit.is_tracing() or len(along.row)):  # type: ignore[attr-defined, no-untyped-call]
+        return more
+    grey = plate.mean(1, keepdim=True)
     line = along(grey, _NEAR).mean(1)
     out = torch.zeros_like(line)
     for aside_px in _ASIDE_PX:
         one, other = (line - along(grey, _NEAR, sign * aside_px).mean(1) for sign in (1.0, -1.0))
         out = torch.maximum(out, torch.maximum(torch.minimum(one, other), torch.minimum(-one, -other)))
-    inside = along(hole).sum(1).clamp(min=1.0)
-    more = torch.zeros_like(covered)
+    inside = along(along.hole).sum(1).clamp(min=1.0)
     for _ in range(_ROUNDS):
         known = torch.maximum(covered, more)
-        share = along(known * hole).sum(1) / inside
+        share = along(known * along.hole).sum(1) / inside
         more = torch.maximum(more, along.whole(((share > _COVERED_SHARE) & (out > _STANDS_OUT)).to(plate.dtype)))
     return more * (1.0 - covered)
 
 
-def measures_along(plate: Tensor, hole: Tensor, filled: Tensor, prefill: Tensor, depth: Tensor) -> list[Tensor]:
-    """Measures ``b 1 h w`` of the ``plate`` ``b 3 h w`` along its ``hole`` (``b 1 h w``, 0 or 1), 0 outside.
+def measures_along(along: Along, plate: Tensor, filled: Tensor, prefill: Tensor) -> Tensor:
+    """Measures ``b f h w`` of the ``plate`` ``b 3 h w`` ``along`` its hole, 0 outside.
 
-    ``filled`` and ``prefill`` ``b 3 h w`` are what may stand behind, ``depth`` ``b 1 h w`` how deep in it a pixel lies.
-    At each pixel of the hole 13 are looked at, 2 px apart in the direction that the hole takes there, if they are in
-    it: how far the plate is from what is behind, in the mean and at most, and how unevenly; how much of the pixel is
-    of the colour that the plate has wherever it is far from that; and how much plate and filling change along it.
+    ``filled`` and ``prefill`` ``b 3 h w`` are what may stand behind.
+    At each pixel of the hole that is asked 13 are looked at, 2 px apart in the direction that the hole takes there, if
+    they are in it: how far the plate is from what is behind, in the mean and at most, and how unevenly; how much of the
+    pixel is of the colour that the plate has wherever it is far from that; and how much plate and filling change along
+    it.
     """
-    of_hole = _Along.of(hole, depth)
-    along = of_hole(torch.cat((hole, plate, filled, prefill), 1))
-    inside, there, behind, bridged = along[..., :1], along[..., 1:4], along[..., 4:7], along[..., 7:]
+    hole = along.hole
+    seen = along(torch.cat((hole, plate, filled, prefill), 1))
+    inside, there, behind, bridged = seen[..., :1], seen[..., 1:4], seen[..., 4:7], seen[..., 7:]
     count = inside.sum(1, keepdim=True) + 1e-4
 
     def mean(values: Tensor) -> Tensor:
@@ -112,28 +127,29 @@ def measures_along(plate: Tensor, hole: Tensor, filled: Tensor, prefill: Tensor,
         ),
         -1,
     )
-    whole = of_hole.whole(found[:, 0])
+    whole = along.whole(found[:, 0])
     far, bridged_far, unevenness, most, of_plate, of_filling = (whole[:, i : i + 1] for i in range(6))
     cover = whole[:, 6:]
     by_filling, by_bridge = (unmix(plate - each, each, cover) for each in (filled, prefill))
     top = box_max(far, _ACROSS_PX)
     measures = (
-        8.0 * far,
-        8.0 * bridged_far,
-        8.0 * unevenness,
-        8.0 * most,
+        far,
+        bridged_far,
+        unevenness,
+        most,
         by_filling.share,
-        8.0 * by_filling.unexplained,
-        4.0 * by_filling.contrast,
+        by_filling.unexplained,
+        by_filling.contrast,
         by_bridge.share,
-        8.0 * by_bridge.unexplained,
-        8.0 * of_plate,
-        8.0 * of_filling,
+        by_bridge.unexplained,
+        of_plate,
+        of_filling,
         far / (top + _LEAST_TOP),
-        8.0 * top,
-        8.0 * level(plate - cover),
+        top,
+        level(plate - cover),
     )
-    return [each * hole for each in measures]
+    scales = torch.tensor(_SCALES, dtype=plate.dtype, device=plate.device)[:, None, None]
+    return torch.cat(measures, 1) * scales * hole
 
 
 def _direction(depth: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,6 +157,7 @@ def _direction(depth: Tensor) -> tuple[Tensor, Tensor]:
     smooth = F.pad(box_mean(depth, 3), (1, 1, 1, 1), mode="replicate")
     right = smooth[..., 1:-1, 2:] - smooth[..., 1:-1, :-2]
     down = smooth[..., 2:, 1:-1] - smooth[..., :-2, 1:-1]
-    xx, yy, xy = (box_mean(each, _DIRECTION_PX) for each in (right * right, down * down, right * down))
+    products = torch.cat((right * right, down * down, right * down), 1)
+    xx, yy, xy = box_mean(products, _DIRECTION_PX).split(1, 1)
     along = 0.5 * torch.atan2(2.0 * xy, xx - yy) + 0.5 * torch.pi
     return torch.cos(along), torch.sin(along)

@@ -17,13 +17,18 @@ from torch import Tensor, nn
 from interpositive.backbones.plate_judge import PlateJudge
 from interpositive.functional.boxes import box_max, box_mean
 from interpositive.functional.unmixing import level, unmix
-from interpositive.mini_models.along_hole import NUM_ALONG, goes_on, measures_along
+from interpositive.mini_models.along_hole import NUM_ALONG, Along, goes_on, measures_along
+from interpositive.motion.hole_regions import Box
 from interpositive.objectives.pixel import charbonnier, weighted_mean
 
 _MARGIN_PX = 3
 _DEPTH_PX = 6
+_JUDGED_PX, _LOOKED_AT_PX = 1, 6
+"""How far around a pixel a judge looks, and what its measures along the hole are made of."""
 _ACROSS_PX, _NEAR_PX, _BESIDE_PX, _TOUCHING_PX = 11, 13, 9, 5
-NUM_MEASURES = 27 + NUM_ALONG
+_SCALES = (8.0, 8.0, 8.0, 1.0, 1.0, 8.0, 8.0, 4.0, 4.0, 4.0, 1.0, 20.0, 1.0, 3.0, 1.0, 3.0, 8.0, 1.0, *(8.0,) * 7)
+"""Of measures, but for the first and those along the hole: so that all are of the same order."""
+NUM_MEASURES = 1 + len(_SCALES) + NUM_ALONG + 1
 _NOWHERE_SEEN = 0.3
 _MOST_UNCOVERED = 3.0
 _MATTERS = 0.02
@@ -77,11 +82,12 @@ class Beside(NamedTuple):
     candidates: Tensor
     shown: Tensor
 
-    def unlike_views(self) -> tuple[Tensor, Tensor]:
-        """How far the plate is from the view that is most like it, and whether there is any."""
-        unlike = (self.plate[:, None] - self.candidates).abs().mean(2, keepdim=True)
-        unlike = (unlike * self.shown + _NOWHERE_SEEN * (1.0 - self.shown)).amin(1)
-        return unlike, 1.0 - (1.0 - self.shown).prod(1)
+    def unlike_views(self, at: Box) -> tuple[Tensor, Tensor]:
+        """How far some rows and columns of the plate are from the view most like them, and whether there is any."""
+        plate, candidates, shown = (each[(..., *at)] for each in (self.plate, self.candidates, self.shown))
+        unlike = (plate[:, None] - candidates).abs().mean(2, keepdim=True)
+        unlike = (unlike * shown + _NOWHERE_SEEN * (1.0 - shown)).amin(1)
+        return unlike, 1.0 - (1.0 - shown).prod(1)
 
 
 class KeptPlate(nn.Module):
@@ -93,76 +99,119 @@ class KeptPlate(nn.Module):
 
     def forward(self, plate: Tensor, thin: Tensor, hole: Tensor, beside: Beside) -> Kept:
         """Judge the plate ``b 3 h w`` where its hole ``b 1 h w`` is thin (``b 1 h w``)."""
-        if not (self.training or torch.jit.is_tracing() or thin.any()):  # type: ignore[attr-defined, no-untyped-call]
+        part_of_it = not (self.training or torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+        if part_of_it and not thin.any():
             return Kept(thin, plate, thin)
+        at = _around(thin) if part_of_it else (slice(None), slice(None))
         depth = _depth(hole)
-        found, cover, relative_depth = measures(plate, hole, depth, beside)
-        logit, gain, uncovered = self.judge(torch.cat((*found, thin), 1))
-        share = torch.tanh(0.5 * (logit - _SURER)).clamp(min=0.0) * thin * (relative_depth < _CORE)
+        along = Along.of(hole, depth, box_max(thin, 2 * _LOOKED_AT_PX + 1))
+        found, cover, relative_depth = measures(plate, hole, depth, beside, along, at)
+        cut = (..., *at)
+        logit, gain, uncovered = self.judge(torch.cat((found, thin[cut]), 1))
+        share = torch.tanh(0.5 * (logit - _SURER)).clamp(min=0.0) * thin[cut] * (relative_depth < _CORE)
+        # Out of a mixture with what covers it, the picture is had by going on away from that.
+        mended = plate[cut] * (1.0 + gain) + uncovered.clamp(0.0, _MOST_UNCOVERED) * (plate[cut] - cover)
+        if part_of_it:
+            # Beyond what is thin nothing is kept.
+            share, mended, logit = (
+                _with_part(whole, at, part) for whole, part in ((thin, share), (plate, mended), (thin, logit))
+            )
         if not self.training:
             # A wire that is known elsewhere along its hole is not to come back as dashes; while it learns, the judge
             # answers for them itself.
-            share = share * (1.0 - goes_on((share <= 0.0).to(share.dtype), plate, hole, depth))
-        # Out of a mixture with what covers it, the picture is had by going on away from that.
-        mended = plate * (1.0 + gain) + uncovered.clamp(0.0, _MOST_UNCOVERED) * (plate - cover)
+            covered = (share <= 0.0).to(share.dtype)
+            share = share * (1.0 - goes_on(covered, plate, along.only(share > 0.0)))
         return Kept(share, mended, logit)
 
 
-def measures(plate: Tensor, hole: Tensor, depth: Tensor, beside: Beside) -> tuple[list[Tensor], Tensor, Tensor]:
-    """What tells a clean pixel of a hole from a covered one, ``b 1 h w`` each, and what covers it there, ``b 3 h w``.
+def _around(thin: Tensor) -> Box:
+    """The rows and columns of what is thin (``b 1 h w``), and of what a judge sees beside that."""
+    found = (thin.amax((0, 1, other)).nonzero() for other in (3, 2))
+    rows, columns = (slice(max(0, int(each[0]) - _JUDGED_PX), int(each[-1]) + 1 + _JUDGED_PX) for each in found)
+    return rows, columns
 
-    Last, how deep it lies, as a share of the deepest pixel's near it, ``b 1 h w``; 1 in the core.
+
+def _with_part(planes: Tensor, at: Box, part: Tensor) -> Tensor:
+    """Planes ``b c h w`` with other values in some rows and columns."""
+    changed = planes.clone()
+    changed[(..., *at)] = part
+    return changed
+
+
+def measures(
+    plate: Tensor, hole: Tensor, depth: Tensor, beside: Beside, along: Along, at: Box
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What tells a clean pixel of a hole from a covered one, ``b f h w``, and what covers it there, ``b 3 h w``.
+
+    Last, how deep it lies, as a share of the deepest pixel's near it, ``b 1 h w``; 1 in the core. All are given for the
+    rows and columns ``at`` which they are asked for.
 
     A hole's core shows what is to go. A pixel nearer its edge is a mixture of that and of the picture behind, which is
     known in part: the share is found by projection, as in matting, and what no mixture explains is another measure.
     A thing that is masked to its very edge breaks off there; a margin goes on as the picture around does. And what is
-    so at a pixel is so along the hole (:mod:`~interpositive.mini_models.along_hole`), be the ground as dark as a wire.
+    so at a pixel is so ``along`` the hole (:mod:`~interpositive.mini_models.along_hole`), be the ground as dark as a
+    wire.
     """
-    filled, prefill = beside.filled, beside.prefill
+    cut = (..., *at)
     outside = 1.0 - hole
-    rings = [hole * ((depth > at / _DEPTH_PX) & (depth <= (at + 1.5) / _DEPTH_PX)).to(hole.dtype) for at in (0.5, 1.5)]
+    rings = [
+        hole * ((depth > start / _DEPTH_PX) & (depth <= (start + 1.5) / _DEPTH_PX)).to(hole.dtype)
+        for start in (0.5, 1.5)
+    ]
     top = box_max(depth, _ACROSS_PX)
     relative = depth / (top + 1e-4)
     core = hole * relative**6
-    cover = _mean_near(plate, core, _NEAR_PX)
+    distance = level((plate - beside.filled) * hole)
+    (whole_cover,) = _means_near(_NEAR_PX, (plate, core))
+    of_outside, known = _means_near(_TOUCHING_PX, (plate, outside), (outside, torch.ones_like(hole)))
+    known = (known > 1e-3).to(hole.dtype)
+    break_off = level(plate - of_outside) * known
+    near = (level(plate - whole_cover), core), (break_off, outside)
+    beside_px = [(break_off, ring) for ring in rings] + [(distance, part) for part in (*rings, core)]
+    from_core, off_outside = _means_near(_NEAR_PX, *near)
+    off_and_apart = _means_near(_BESIDE_PX, *beside_px)
+    smooth = box_mean(distance, 3)
+    lengthwise = measures_along(along, plate, beside.filled, beside.prefill)
+
+    plate, hole, cover = plate[cut], hole[cut], whole_cover[cut]
+    filled, prefill = beside.filled[cut], beside.prefill[cut]
     apart, bridged_apart = plate - filled, plate - prefill
     by_filling, by_bridge = (unmix(*pair, cover) for pair in ((apart, filled), (bridged_apart, prefill)))
-    distance, bridged_distance = (level(each) for each in (apart * hole, bridged_apart * hole))
-    known = (_mean_near(outside, torch.ones_like(hole), _TOUCHING_PX) > 1e-3).to(hole.dtype)
-    break_off = level(plate - _mean_near(plate, outside, _TOUCHING_PX)) * known
-    unlike, seen = beside.unlike_views()
-    found = [
-        8.0 * distance,
-        8.0 * box_mean(distance, 3),
-        8.0 * (apart * hole).mean(1, keepdim=True),
-        8.0 * bridged_distance,
+    unlike, seen = beside.unlike_views(at)
+    of_pixels = [
+        smooth[cut],
+        (apart * hole).mean(1, keepdim=True),
+        level(bridged_apart * hole),
         by_filling.share,
         by_bridge.share,
-        8.0 * by_filling.unexplained,
-        8.0 * by_bridge.unexplained,
-        4.0 * by_filling.contrast,
-        4.0 * by_bridge.contrast,
-        4.0 * unlike,
+        by_filling.unexplained,
+        by_bridge.unexplained,
+        by_filling.contrast,
+        by_bridge.contrast,
+        unlike,
         seen,
-        20.0 * beside.spread,
-        beside.certainty,
-        3.0 * depth,
-        relative,
-        3.0 * top,
-        8.0 * break_off * hole,
-        known,
-        8.0 * _mean_near(level(plate - cover), core, _NEAR_PX),
-        *(8.0 * _mean_near(break_off, ring, _BESIDE_PX) for ring in rings),
-        8.0 * _mean_near(break_off, outside, _NEAR_PX),
-        *(8.0 * _mean_near(distance, part, _BESIDE_PX) for part in (*rings, core)),
+        beside.spread[cut],
+        beside.certainty[cut],
+        depth[cut],
+        relative[cut],
+        top[cut],
+        break_off[cut] * hole,
+        known[cut],
+        from_core[cut],
+        *(each[cut] for each in off_and_apart[:2]),
+        off_outside[cut],
+        *(each[cut] for each in off_and_apart[2:]),
     ]
-    lengthwise = measures_along(plate, hole, filled, prefill, depth)
-    return [found[0], *(each * hole for each in found[1:]), *lengthwise], cover, relative
+    scales = torch.tensor(_SCALES, dtype=plate.dtype, device=plate.device)[:, None, None]
+    found = torch.cat((8.0 * distance[cut], torch.cat(of_pixels, 1) * scales * hole, lengthwise[cut]), 1)
+    return found, cover, relative[cut]
 
 
-def _mean_near(planes: Tensor, weight: Tensor, size_px: int) -> Tensor:
-    """The weighted mean of ``b c h w`` in a square around each pixel; near 0 where nothing has weight."""
-    return box_mean(planes * weight, size_px) / (box_mean(weight, size_px) + 1e-4)
+def _means_near(size_px: int, *weighted: tuple[Tensor, Tensor]) -> list[Tensor]:
+    """Means of planes ``b c h w``, by weights ``b 1 h w``, in a square around each pixel; near 0 where none has any."""
+    parts = [each for planes, weight in weighted for each in (planes * weight, weight)]
+    found = box_mean(torch.cat(parts, 1), size_px).split([each.shape[1] for each in parts], 1)
+    return [planes / (weight + 1e-4) for planes, weight in zip(found[0::2], found[1::2], strict=True)]
 
 
 def keeping_loss(kept: Kept, filled: Tensor, final: Tensor, target: Tensor, judged: Tensor) -> Tensor:

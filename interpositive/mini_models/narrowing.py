@@ -120,7 +120,8 @@ def _as_networks_see(motion: WindowMotion, memory: ShotMemory) -> WindowMotion:
 
     deque(in_turn(reduce, range(motion.num_frames)), maxlen=0)
     margin_px = motion_margin_px(*raster.shape)
-    return WindowMotion(frames, holes, margin_px=margin_px, memory=memory if motion.is_shared else None)
+    shared = memory if motion.is_shared else None
+    return WindowMotion(frames, holes, margin_px=margin_px, reduced=True, memory=shared)
 
 
 def _clean(motion: WindowMotion, seen: WindowMotion, raster: MotionRaster, frame: int, looked: Looked) -> CleanPart:

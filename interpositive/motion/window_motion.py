@@ -67,6 +67,7 @@ class WindowMotion:
     carried along. ``masks`` is ``t h w``, above zero where the picture must not be trusted.
     With a ``margin_px``, what is asked of regions is found that far around holes, and else over whole frames.
     With ``motion_rows``, the motion of larger frames is found at that height; pixels are read at the frames' own.
+    What is ``reduced`` from larger frames is bridged as coarsely as those.
     A ``memory`` that is given is shared with other windows. ``lent`` are frames of other takes.
     """
 
@@ -78,6 +79,7 @@ class WindowMotion:
         preset: Preset = "medium",
         margin_px: int | None = None,
         motion_rows: int | None = None,
+        reduced: bool = False,
         memory: ShotMemory | None = None,
         lent: LentFrames | None = None,
     ) -> None:
@@ -89,14 +91,13 @@ class WindowMotion:
         self.num_frames, self.height, self.width = masks.shape
         self.raster = MotionRaster(self.height, self.width, motion_rows)
         self._preset: Preset = preset
-        self._margin_px = margin_px
+        self._margin_px, self._coarse = margin_px, reduced or not self.raster.is_full
         self._memory = memory if memory is not None else ShotMemory()
         self.is_shared = memory is not None
         self._flows = MotionMemory(_FLOWS_MIB)
         # With other frames and masks, and all else the same.
-        self.with_frames = partial(
-            WindowMotion, preset=preset, margin_px=margin_px, motion_rows=motion_rows, memory=memory, lent=lent
-        )
+        told: dict[str, Any] = {"margin_px": margin_px, "motion_rows": motion_rows, "reduced": reduced}
+        self.with_frames = partial(WindowMotion, preset=preset, memory=memory, lent=lent, **told)
         self._of_frames: dict[tuple[str, int], Any] = {}
 
     @cached_property
@@ -131,8 +132,8 @@ class WindowMotion:
         return tuple(map(self._name, range(max(0, frame - reach), min(self.num_frames, frame + reach + 1))))
 
     def _completion(self, frame: int) -> FlowCompletion:
-        pooled = not self.raster.is_full
-        return self._of_frame("completion", frame, lambda: FlowCompletion(~self._trusted(frame), pooled=pooled))
+        find = partial(FlowCompletion, ~self._trusted(frame), pooled=self._coarse)
+        return self._of_frame("completion", frame, find)
 
     def _trusted(self, frame: int) -> Boolean:
         return self._of_frame("trusted", frame, lambda: ~self.raster.touched(self.distrusted(frame)))
@@ -165,10 +166,10 @@ class WindowMotion:
         """The pixels ``m 3`` of the hole as either of the two has them; of large frames coded, to keep more of them."""
 
         def bridge() -> tuple[Values, Values]:
-            picture, hole, nested = np.asarray(self.frames[frame]), self.holes[frame], not self.raster.is_full
+            picture, hole = np.asarray(self.frames[frame]), self.holes[frame]
             tensions = pull_along_lines(picture, hole, STIFF_TENSION), SLACK_TENSION
-            stiff, slack = thin_plate_values(picture, hole, tensions, nested=nested)
-            return (CodedValues(stiff), CodedValues(slack)) if nested else (stiff, slack)
+            stiff, slack = thin_plate_values(picture, hole, tensions, nested=self._coarse)
+            return (stiff, slack) if self.raster.is_full else (CodedValues(stiff), CodedValues(slack))
 
         return self._memory.frames.of(("bridges", self._name(frame)), bridge)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from interpositive.mini_models.along_hole import NUM_ALONG, goes_on, measures_along
+from interpositive.mini_models.along_hole import NUM_ALONG, Along, goes_on, measures_along
 from interpositive.mini_models.kept_plate import Kept, keeping_loss
 
 FAR, SHARE, CHANGE_OF_PLATE, CHANGE_OF_FILLING, RELATIVE = 0, 4, 9, 10, 11
@@ -33,7 +33,7 @@ def level_hole(behind: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def test_before_dark_ground_a_wire_is_known_by_its_other_pixels() -> None:
     behind = ground()
     plate, hole, depth = level_hole(behind)
-    found = torch.cat(measures_along(plate, hole, behind, behind, depth), 1)[0]
+    found = measures_along(Along.of(hole, depth), plate, behind, behind)[0]
     assert found.shape[0] == NUM_ALONG
     wire, margin = (31, 38), (28, 38)
     assert float((plate - behind)[0, :, 31, 38].abs().max()) == 0.0, "the ground is as dark as the wire there"
@@ -49,8 +49,8 @@ def test_before_dark_ground_a_wire_is_known_by_its_other_pixels() -> None:
 def test_a_hole_is_followed_whichever_way_it_goes() -> None:
     behind = ground(80, 80)
     plate, hole, depth = level_hole(behind)
-    level = torch.stack(measures_along(plate, hole, behind, behind, depth))
-    upright = torch.stack(measures_along(*(each.mT for each in (plate, hole, behind, behind, depth))))
+    level = measures_along(Along.of(hole, depth), plate, behind, behind)
+    upright = measures_along(Along.of(hole.mT, depth.mT), *(each.mT for each in (plate, behind, behind)))
     # Off the ends, where a hole's way is not that of its corners.
     assert torch.allclose(level[..., 12:-12], upright.mT[..., 12:-12], atol=1e-4)
 
@@ -58,7 +58,7 @@ def test_a_hole_is_followed_whichever_way_it_goes() -> None:
 def test_without_a_hole_nothing_is_measured() -> None:
     behind = ground()
     nothing = torch.zeros_like(behind[:, :1])
-    assert not torch.cat(measures_along(behind, nothing, behind, behind, nothing), 1).any()
+    assert not measures_along(Along.of(nothing, nothing), behind, behind, behind).any()
 
 
 def test_mending_learns_where_nothing_is_kept_but_not_from_what_nothing_can_mend() -> None:
@@ -78,11 +78,14 @@ def test_a_line_that_is_covered_elsewhere_along_the_hole_goes_on() -> None:
     wire[..., 30:32, :] = 1
     seen = wire.clone()
     seen[..., 36:44] = 0
-    assert torch.equal(goes_on(seen, plate, hole, depth), wire - seen), "the dash goes, and no pixel of the margins"
-    assert not goes_on(seen, behind, hole, depth).any(), "where nothing stands out there is no line"
-    assert not goes_on(0 * seen, plate, hole, depth).any(), "of the picture's own lines nothing is covered"
+    along = Along.of(hole, depth)
+    assert torch.equal(goes_on(seen, plate, along), wire - seen), "the dash goes, and no pixel of the margins"
+    assert torch.equal(goes_on(seen, plate, along.only(seen == 0)), wire - seen), "what is covered needs no answer"
+    assert not goes_on(seen, behind, along).any(), "where nothing stands out there is no line"
+    assert not goes_on(0 * seen, plate, along).any(), "of the picture's own lines nothing is covered"
+    assert not goes_on(seen, plate, along.only(hole < 0)).any(), "nothing is asked"
     # Whichever way the hole goes.
-    upright = goes_on(*(each.mT for each in (seen, plate, hole, depth)))
+    upright = goes_on(seen.mT, plate.mT, Along.of(hole.mT, depth.mT))
     assert torch.equal(upright.mT[..., 12:-12], (wire - seen)[..., 12:-12])
 
 
@@ -91,5 +94,5 @@ def test_of_a_wide_gap_the_ends_close() -> None:
     plate, hole, depth = level_hole(behind)
     seen = torch.zeros_like(hole)
     seen[..., 30:32, :30] = seen[..., 30:32, 90:] = 1
-    found = goes_on(seen, plate, hole, depth)[0, 0, 30]
+    found = goes_on(seen, plate, Along.of(hole, depth))[0, 0, 30]
     assert found[30:34].all() and found[86:90].all() and not found[45:75].any()

@@ -93,7 +93,14 @@ def test_a_wire_that_is_seen_elsewhere_along_its_hole_is_not_kept_as_a_dash(monk
     sure = torch.full_like(hole, 9.0)
     sure[..., 16, :30] = sure[..., 16, 36:] = -9.0
     keeper, nothing = KeptPlate(), torch.zeros_like(hole)
-    monkeypatch.setattr(keeper.judge, "forward", lambda found: (sure, nothing, nothing))
+
+    def judged(found: torch.Tensor) -> list[torch.Tensor]:
+        rows = slice(None) if keeper.training else slice(13, 26)
+        given = [each[..., rows, :] for each in (sure, nothing, nothing)]
+        assert found.shape[-2:] == given[0].shape[-2:], "all while it learns, else what is thin and a pixel around"
+        return given
+
+    monkeypatch.setattr(keeper.judge, "forward", judged)
     beside = Beside(plate, plate, plate, nothing, nothing, plate[:, None], nothing[:, None])
     dash = (slice(None), slice(None), 16, slice(30, 36))
     assert keeper.train()(plate, hole, hole, beside).share[dash].min() > 0.9, "while it learns the judge answers for it"
