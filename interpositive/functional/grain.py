@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -83,12 +85,14 @@ def match_grain(
         return None
     box = _box_of(hole)
     picture, inside = np.ascontiguousarray(frame[box]), hole[box]
-    smooth = _smooth_luma(picture)
+    smooth, near = _smooth_luma(picture), _wider(inside, 1)
+    strengths = np.zeros_like(picture)
+    strengths[near] = grain.strength_at(smooth[near])
     if plate is not None:
-        inside = inside & _changed(picture, np.ascontiguousarray(plate[box]), inside, smooth, grain)
+        inside = inside & _changed(picture, np.ascontiguousarray(plate[box]), inside, strengths)
         if not inside.any():
             return None
-    wanted = grain.strength_at(smooth[inside])
+    wanted = strengths[inside]
     around = float(np.square(wanted).mean())
     if around <= _LEAST_STRENGTH**2:
         return None
@@ -146,23 +150,28 @@ def measure_grain(picture: Picture, hole: Boolean, neighbour: tuple[Picture, Boo
     return Grain(levels, strengths, alike, blur_px, moving)
 
 
-def _changed(fill: Picture, plate: Picture, inside: Boolean, smooth: Picture, grain: Grain) -> Boolean:
+def _changed(fill: Picture, plate: Picture, inside: Boolean, strengths: Picture) -> Boolean:
     """Where a fill is another picture than the plate: their difference has some grain of its own.
 
-    Or there is a difference, and the plate had none to give: it shows something flat there, or clipped.
+    Or there is a difference, and the plate had none to give: it shows something flat there, or clipped. ``strengths``
+    (``h w 3``) are the grain's, inside and a pixel around.
     """
     difference = fill - plate
-    differs = inside & (np.abs(difference).max(-1) > 0.5 * _CODE)
+    differs = inside & _any_above(np.abs(difference), [0.5 * _CODE] * 3)
+    least = cv2.split(_OF_OTHER_GRAIN * strengths)
 
     def grainy(picture: Picture, where: Boolean, reach_px: int) -> Boolean:
-        some = np.zeros_like(inside)
-        least = _OF_OTHER_GRAIN * grain.strength_at(smooth[where])
-        some[where] = (np.abs(_diagonal_band(picture)[where]) > least).any(-1)
-        return _wider(some, reach_px)
+        return _wider(where & _any_above(np.abs(_diagonal_band(picture)), least), reach_px)
 
     # Nearer the edge than this the plate's band has what lies beyond in it.
     within = cv2.erode(inside.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
     return np.asarray(grainy(difference, _wider(inside, 1), 1) | (differs & ~grainy(plate, within, 2)))
+
+
+def _any_above(picture: Picture, least: Sequence[Any]) -> Boolean:
+    """Where a channel is above what is the least for it; far faster than along a last axis of three."""
+    above: Boolean = np.logical_or.reduce([each > one for each, one in zip(cv2.split(picture), least, strict=True)])
+    return above
 
 
 def _moving_share(here: Picture, there: Picture, known: Boolean) -> float:
@@ -221,16 +230,18 @@ def _wider(hole: Boolean, by_px: int = 2) -> Boolean:
 
 def _local_power(picture: Picture, inside: Boolean, wanted: Picture) -> Picture:
     """The power of the band nearby for the fill's pixels ``m 3``; an edge counts for a few strengths of grain there."""
-    inner = cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    inner, which = cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0, np.flatnonzero(inside)
     # At the edge the band has the plate's beside it, and counts where a fill is all edge.
-    weight = np.where(inner, 1.0, _OF_EDGES)[inside].astype(np.float32)
-    squares = np.minimum(np.square(_diagonal_band(picture)[inside]), np.square(_CUT * wanted)) * weight[:, None]
+    weight = np.where(inner.ravel()[which], np.float32(1.0), np.float32(_OF_EDGES))
+    band = _diagonal_band(picture).reshape(-1, 3).take(which, 0)
+    squares = np.minimum(np.square(band), np.square(_CUT * wanted)) * weight[:, None]
     planes = np.zeros((*inside.shape, 4), np.float32)
-    planes[inside] = np.column_stack((squares, weight))
+    planes.reshape(-1, 4)[which] = np.column_stack((squares, weight))
     small = [max(1, -(-length // _POOL_STEP_PX)) for length in inside.shape]
     pooled = cv2.resize(planes, small[::-1], interpolation=cv2.INTER_AREA)
     pooled = cv2.GaussianBlur(pooled, (0, 0), _POOL_SIGMA_PX / _POOL_STEP_PX)
-    found = np.asarray(cv2.resize(pooled, inside.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)[inside]
+    whole = np.asarray(cv2.resize(pooled, inside.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+    found = whole.reshape(-1, 4).take(which, 0)
     # Where hardly anything is fill, what all of it has counts.
     everywhere = squares.sum(0) / weight.sum()
     return np.asarray((found[:, :3] + 0.02 * everywhere) / (found[:, 3:] + 0.02), np.float32)

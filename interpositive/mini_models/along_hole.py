@@ -158,6 +158,6 @@ def _direction(depth: Tensor) -> tuple[Tensor, Tensor]:
     right = smooth[..., 1:-1, 2:] - smooth[..., 1:-1, :-2]
     down = smooth[..., 2:, 1:-1] - smooth[..., :-2, 1:-1]
     products = torch.cat((right * right, down * down, right * down), 1)
-    xx, yy, xy = box_mean(products, _DIRECTION_PX).split(1, 1)
+    xx, yy, xy = torch.split(box_mean(products, _DIRECTION_PX), 1, 1)
     along = 0.5 * torch.atan2(2.0 * xy, xx - yy) + 0.5 * torch.pi
     return torch.cos(along), torch.sin(along)

@@ -210,7 +210,7 @@ def measures(
 def _means_near(size_px: int, *weighted: tuple[Tensor, Tensor]) -> list[Tensor]:
     """Means of planes ``b c h w``, by weights ``b 1 h w``, in a square around each pixel; near 0 where none has any."""
     parts = [each for planes, weight in weighted for each in (planes * weight, weight)]
-    found = box_mean(torch.cat(parts, 1), size_px).split([each.shape[1] for each in parts], 1)
+    found = torch.split(box_mean(torch.cat(parts, 1), size_px), [each.shape[1] for each in parts], 1)
     return [planes / (weight + 1e-4) for planes, weight in zip(found[0::2], found[1::2], strict=True)]
 
 

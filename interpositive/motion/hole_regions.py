@@ -41,10 +41,10 @@ class Region:
         )
         return rows, columns
 
-    def around(self, area: NDArray[np.bool_], margin_px: int, each_px: int = 0) -> Iterator[Region]:
+    def around(self, area: NDArray[np.bool_], margin_px: int) -> Iterator[Region]:
         """The same in parts whose cores hold what this one's has of an area ``h w``: see :func:`hole_regions`."""
         down, across = self.core
-        for part in hole_regions(area[self.core], margin_px, each_px):
+        for part in hole_regions(area[self.core], margin_px):
             rows, columns = part.core
             core = (
                 slice(down.start + rows.start, down.start + rows.stop),
@@ -85,16 +85,15 @@ def around_all(boxes: Sequence[Box]) -> Box:
     return rows, columns
 
 
-def hole_regions(hole: NDArray[np.bool_], margin_px: int, each_px: int = 0) -> list[Region]:
+def hole_regions(hole: NDArray[np.bool_], margin_px: int) -> list[Region]:
     """Regions whose cores hold every pixel of a hole ``h w`` and whose boxes show ``margin_px`` around these.
 
-    Boxes are one where that is fewer pixels than several, each of which counts for ``each_px`` more than it has: so
-    much may be looked at in the time that a box takes however small it is. None for an empty hole.
+    Boxes are one where that is fewer pixels than several; none for an empty hole.
     """
     height, width = hole.shape
     cores: NDArray[np.int64] = np.zeros((0, 4), np.int64)
     for core in _cells(hole):
-        cores = _with(core, cores, margin_px, each_px)
+        cores = _with(core, cores, margin_px)
     return [
         Region(
             (slice(top, bottom), slice(left, right)),
@@ -119,11 +118,11 @@ def _cells(hole: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
             yield np.array([top + down[0], across[0], top + down[-1] + 1, across[-1] + 1])
 
 
-def _with(core: NDArray[np.int64], cores: NDArray[np.int64], margin_px: int, each_px: int) -> NDArray[np.int64]:
-    """One more core, joined with those that together with it count for no more pixels than apart."""
+def _with(core: NDArray[np.int64], cores: NDArray[np.int64], margin_px: int) -> NDArray[np.int64]:
+    """One more core, joined with those that together with it make no more pixels than apart."""
     while len(cores):
         joined = np.concatenate((np.minimum(cores[:, :2], core[:2]), np.maximum(cores[:, 2:], core[2:])), 1)
-        saved = _area(cores, margin_px) + _area(core[None], margin_px) + each_px - _area(joined, margin_px)
+        saved = _area(cores, margin_px) + _area(core[None], margin_px) - _area(joined, margin_px)
         best = int(saved.argmax())
         if saved[best] < 0:
             break

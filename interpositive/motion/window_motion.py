@@ -96,8 +96,8 @@ class WindowMotion:
         self.is_shared = memory is not None
         self._flows = MotionMemory(_FLOWS_MIB)
         # With other frames and masks, and all else the same.
-        told: dict[str, Any] = {"margin_px": margin_px, "motion_rows": motion_rows, "reduced": reduced}
-        self.with_frames = partial(WindowMotion, preset=preset, memory=memory, lent=lent, **told)
+        alike = partial(WindowMotion, preset=preset, margin_px=margin_px, motion_rows=motion_rows, reduced=reduced)
+        self.with_frames = partial(alike, memory=memory, lent=lent)
         self._of_frames: dict[tuple[str, int], Any] = {}
 
     @cached_property
@@ -132,8 +132,7 @@ class WindowMotion:
         return tuple(map(self._name, range(max(0, frame - reach), min(self.num_frames, frame + reach + 1))))
 
     def _completion(self, frame: int) -> FlowCompletion:
-        find = partial(FlowCompletion, ~self._trusted(frame), pooled=self._coarse)
-        return self._of_frame("completion", frame, find)
+        return self._of_frame("completion", frame, lambda: FlowCompletion(~self._trusted(frame), pooled=self._coarse))
 
     def _trusted(self, frame: int) -> Boolean:
         return self._of_frame("trusted", frame, lambda: ~self.raster.touched(self.distrusted(frame)))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from shots import small_model
 
+from interpositive.mini_models import kept_plate
 from interpositive.mini_models.fusion_export import FusionNode
 from interpositive.mini_models.kept_plate import Beside, Kept, KeptPlate, keeping_loss, thickest_px, thin_parts
 
@@ -52,6 +53,29 @@ def test_where_nothing_is_thin_nothing_is_judged(monkeypatch: pytest.MonkeyPatch
     views = plate[:, None], torch.ones(1, 1, 1, 8, 9)
     kept = keeper(plate, nothing, hole, Beside(plate, plate, plate, nothing, nothing, *views))
     assert not kept.share.any() and torch.equal(kept.mended, plate)
+
+
+def test_what_is_thin_is_judged_near_by_as_it_is_over_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = torch.Generator().manual_seed(4)
+    whole = torch.from_numpy(drawn_hole(96, 120).astype(np.float32))[None, None]
+    thin = whole.clone()
+    thin[..., 40:] = thin[..., 60:, :] = 0
+    plate, filled, prefill = (torch.rand(1, 3, 96, 120, generator=random) for _ in range(3))
+    plate[..., 65:, :40] += 2.0  # as far from what is thin as its measures see
+    views = torch.rand(1, 2, 3, 96, 120, generator=random), torch.ones(1, 2, 1, 96, 120)
+    beside = Beside(plate, prefill, filled, 0.1 * whole, 0.5 * whole, *views)
+    keeper = KeptPlate().eval()
+    with torch.no_grad():
+        for each in keeper.judge.parameters():
+            each.copy_(torch.randn(each.shape, generator=random) * 0.2)
+        near = keeper(plate, thin, whole, beside)
+        monkeypatch.setattr(kept_plate, "_around", lambda thin: (slice(None), slice(None)))
+        monkeypatch.setattr(kept_plate, "_LOOKED_AT_PX", 60)
+        everywhere = keeper(plate, thin, whole, beside)
+    assert near.share.any() and (near.logit * thin).std() > 1.0
+    torch.testing.assert_close(near.logit * thin, everywhere.logit * thin, atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(near.share, everywhere.share, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(near.mended * (near.share > 0), everywhere.mended * (near.share > 0))
 
 
 def test_learning_goes_to_the_nearer_of_plate_and_filling() -> None:

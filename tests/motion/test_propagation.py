@@ -85,3 +85,16 @@ def test_the_fresher_side_weighs_more_and_nothing_weighs_nothing() -> None:
     merged, weight = merge_sweeps(fresh, stale)
     assert merged[0, :, 0].tolist() == pytest.approx([1 / 1.25, 1.0, 0.0])
     assert weight[0].tolist() == pytest.approx([1.25, 1.0, 0.0])
+
+
+def test_what_was_made_smaller_is_bridged_as_coarsely_as_large_frames() -> None:
+    random = np.random.default_rng(3)
+    frames, masks = random.random((2, 120, 160, 3), np.float32), np.zeros((2, 120, 160), bool)
+    masks[:, 20:100, 30:130] = True
+    full, reduced = (WindowMotion(frames, masks, reduced=each) for each in (False, True))
+    again = reduced.with_frames(frames, masks)
+    for exact, coarse, same in zip(full.bridges(0), reduced.bridges(0), again.bridges(0), strict=True):
+        apart = np.abs(coarse[:] - exact[:])
+        edge = full.pixels(0).ys < 23
+        assert 0.0 < apart.max() < 0.2 and apart[edge].max() < 0.01
+        np.testing.assert_array_equal(same[:], coarse[:])

@@ -235,3 +235,10 @@ def test_a_thick_hole_on_a_nested_grid_is_bridged_as_on_the_full_one(tension: fl
     (full,), (nested,) = (thin_plate_values(picture, hole, (tension,), nested=each) for each in (False, True))
     apart, wrong = (np.sqrt(np.mean(np.square(each))) for each in (nested - full, full - picture[hole]))
     assert 0.0 < apart < 0.03 * wrong
+
+
+def test_tensions_that_are_solved_for_together_are_as_each_alone() -> None:
+    hole, picture = thick_hole(), np.random.default_rng(1).random((120, 160, 3), np.float32)
+    together = thin_plate_values(picture, hole, (0.02, 2.0), nested=True)
+    for tension, found in zip((0.02, 2.0), together, strict=True):
+        np.testing.assert_allclose(found, thin_plate_values(picture, hole, (tension,), nested=True)[0], atol=1e-6)
