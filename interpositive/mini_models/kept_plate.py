@@ -25,6 +25,8 @@ _MARGIN_PX = 3
 _DEPTH_PX = 6
 _JUDGED_PX, _LOOKED_AT_PX = 1, 6
 """How far around a pixel a judge looks, and what its measures along the hole are made of."""
+_STEP_PX = 16
+"""What is judged is a multiple of it wide and high: oneDNN writes code for each size that it meets, and keeps it."""
 _ACROSS_PX, _NEAR_PX, _BESIDE_PX, _TOUCHING_PX = 11, 13, 9, 5
 _SCALES = (8.0, 8.0, 8.0, 1.0, 1.0, 8.0, 8.0, 4.0, 4.0, 4.0, 1.0, 20.0, 1.0, 3.0, 1.0, 3.0, 8.0, 1.0, *(8.0,) * 7)
 """Of measures, but for the first and those along the hole: so that all are of the same order."""
@@ -125,10 +127,17 @@ class KeptPlate(nn.Module):
 
 
 def _around(thin: Tensor) -> Box:
-    """The rows and columns of what is thin (``b 1 h w``), and of what a judge sees beside that."""
-    found = (thin.amax((0, 1, other)).nonzero() for other in (3, 2))
-    rows, columns = (slice(max(0, int(each[0]) - _JUDGED_PX), int(each[-1]) + 1 + _JUDGED_PX) for each in found)
-    return rows, columns
+    """The rows and columns of what is thin (``b 1 h w``), and of what a judge sees beside that; in whole steps."""
+    return _in_steps(thin.amax((0, 1, 3))), _in_steps(thin.amax((0, 1, 2)))
+
+
+def _in_steps(any_thin: Tensor) -> slice:
+    """The rows, or columns, in which any is."""
+    found, length = any_thin.nonzero(), len(any_thin)
+    first, last = max(0, int(found[0]) - _JUDGED_PX), min(length, int(found[-1]) + 1 + _JUDGED_PX)
+    size = -(-(last - first) // _STEP_PX) * _STEP_PX
+    last = min(length, first + size)
+    return slice(max(0, last - size), last)
 
 
 def _with_part(planes: Tensor, at: Box, part: Tensor) -> Tensor:
