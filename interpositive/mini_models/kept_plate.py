@@ -45,7 +45,7 @@ class Kept(NamedTuple):
     """How much of the plate is kept (``b 1 h w`` in [0, 1]), and the plate with its light mended, ``b 3 h w``.
 
     ``logit`` is what the former follows from: none is kept where it is 1.5 or less, none of a hole's core, and none of
-    a line that is not kept elsewhere along the hole.
+    a line that is not kept elsewhere along the hole. Once learned, it is 0 away from what is thin, where nobody asks.
     """
 
     share: Tensor
