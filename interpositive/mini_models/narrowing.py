@@ -22,7 +22,8 @@ from interpositive.motion.reading import read_at
 from interpositive.motion.window_frames import CodedFrames, MendedFrames
 from interpositive.motion.window_motion import Boolean, Plane, WindowMotion
 
-_MOSTLY = 0.5
+_MOSTLY, _SURELY = 0.5, 0.8
+"""What is kept, of a pixel itself and of one of a smaller raster: there, clean and covered are often one."""
 
 
 class Looked(NamedTuple):
@@ -127,17 +128,21 @@ def _as_networks_see(motion: WindowMotion, memory: ShotMemory) -> WindowMotion:
 def _clean(motion: WindowMotion, seen: WindowMotion, raster: MotionRaster, frame: int, looked: Looked) -> CleanPart:
     """What was found on a smaller raster, at the pixels of the hole itself."""
     pixels, (kept, added, sure) = motion.pixels(frame), looked
-    if not raster.is_full:
-        # What lies outside of the hole is known, and a pixel between is as near to that as it is to the hole.
+    if raster.is_full:
+        which = kept > _MOSTLY
+    else:
+        # What lies outside of the hole is known, and a pixel between is as near to that as it is to the hole. What is
+        # added is that of pixels that are kept: of others it is the whole way from what covers them to their filling.
         planes = np.zeros((*raster.shape, 4), np.float32)
         planes[..., 0] = 1.0
-        seen.pixels(frame).put(np.column_stack((kept, added)), planes, seen.everywhere)
+        seen.pixels(frame).put(np.column_stack((kept, kept[:, None] * added)), planes, seen.everywhere)
         certainty = np.ones(raster.shape, np.float32)
         seen.pixels(frame).put(sure, certainty, seen.everywhere)
         places = raster.places(pixels.xs.astype(np.float32), pixels.ys.astype(np.float32))
         found = read_at(planes, *places, raster.shape)
-        kept, added, sure = found[:, 0], found[:, 1:], read_at(certainty, *places, raster.shape)
-    which = kept > _MOSTLY
+        kept, sure = found[:, 0], read_at(certainty, *places, raster.shape)
+        which = kept > _SURELY
+        added = found[:, 1:] / np.maximum(kept, _SURELY)[:, None]
     area: NDArray[np.bool_] = np.zeros((motion.height, motion.width), bool)
     area[pixels.ys[which], pixels.xs[which]] = True
     values = pixels.plate(motion.frames[frame], motion.everywhere)[which] + added[which]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -86,14 +87,27 @@ def test_the_same_at_a_size_that_networks_see_smaller(monkeypatch: pytest.Monkey
     ]
     for module in (narrowing, chosen_once):
         monkeypatch.setattr(module, "network_factor", lambda height: 4 if height > 200 else 1)
+    kept: list[Mapping[int, narrowing.CleanPart]] = []
+
+    def noted(motion: WindowMotion, clean: Mapping[int, narrowing.CleanPart]) -> WindowMotion:
+        kept.append(clean)
+        return narrowing.narrowed(motion, clean)
+
+    monkeypatch.setattr(candidate_fusion, "narrowed", noted)
     model = knowing_model(plate_px_at_1080=60.0)
     restored = model.restore(Example(large[0], large[1]), KEEP, ["prior", "trained"])
     assert model.keeper.seen and max(shape[-2] for shape in model.keeper.seen) <= 64, "looked at smaller"
-    # But for the row beside the wire, that a pixel between shares with it.
-    margin = slice(4 * LEFT, 4 * WIRE.start - 2)
+    # But for the row beside the wire, that a pixel between shares with it: of that nothing is kept.
+    margin = slice(4 * LEFT, 4 * WIRE.start - 1)
     assert (
         error(restored["trained"].frames, large[2], margin) < 1e-5 < error(restored["prior"].frames, large[2], margin)
     )
+    (clean,) = kept
+    for frame, part in clean.items():
+        xs = part.pixels.xs
+        assert set(np.unique(xs)) <= {*range(4 * LEFT, 4 * WIRE.start), *range(4 * WIRE.stop, 4 * (RIGHT + 2 * MARGIN))}
+        # Nor is anything added to it: what lies beside it was covered, and is to be filled, lends it nothing.
+        assert np.abs(part.values - large[2][frame].numpy()[:, part.pixels.ys, xs].T).max() < 1e-5
 
 
 def test_where_nothing_is_thin_or_clean_the_window_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
