@@ -126,7 +126,7 @@ class CandidateFusion(MiniModel):
         self.blend = Blend()
         self.motion_rows = motion_rows
         # What networks see of large frames is a sixteenth of these.
-        self._memory, self._looks = ShotMemory(), ShotMemory(96.0, 64.0, 8.0, 16.0, 1.0)
+        self._memory, self._looks = ShotMemory(), ShotMemory(96.0, 64.0, 8.0, 48.0, 1.0)
         self.log_temperature = nn.Parameter(torch.tensor(float(np.log(temperature))))
         self._initial_log_temperature = float(np.log(temperature))
 
@@ -247,7 +247,7 @@ class CandidateFusion(MiniModel):
         beside = Beside(plate, prefill, filled.detach(), spread.detach(), certainty.detach(), candidates, shown)
         kept = self.keeper(plate, thin, hole, beside)
         final = filled.detach() + kept.share * (kept.mended - filled.detach())
-        return Fused(prior, fused, filled, final, certainty, kept, weight, prior_weight, score, residual)
+        return Fused(prior, fused, filled, final, certainty, kept, weight, prior_weight, score, residual, beside)
 
     def _prior_weight(self, error: Tensor, valid: Tensor) -> Tensor:
         # Computed as the learned logits are, so that the untrained model is its prior to the last bit.
@@ -258,11 +258,11 @@ class CandidateFusion(MiniModel):
         logits = -error * torch.exp(-self.log_temperature) + 3.0 * score + _INVALID_LOGIT * (1.0 - valid)
         return torch.softmax(logits, 1)
 
-    def _thin(self, hole: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Where the plate in a frame's hole may be looked at, ``h w``."""
+    def _thin(self, hole: NDArray[np.bool_], height: int | None = None) -> NDArray[np.bool_]:
+        """Where the plate in a frame's hole may be looked at, ``h w``; given a ``height``, as in frames of that."""
         if not self.plate_px_at_1080:
             return np.zeros_like(hole)
-        return thin_parts(hole, thickest_px(self.plate_px_at_1080, len(hole)))
+        return thin_parts(hole, thickest_px(self.plate_px_at_1080, height or len(hole)))
 
     @torch.no_grad()
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:
@@ -309,7 +309,7 @@ class CandidateFusion(MiniModel):
 
     def _clean_parts(self, motion: WindowMotion, lending: range) -> dict[int, CleanPart]:
         """Of the frames that are ``lending``, by their number among these."""
-        found = clean_parts(motion, lending, self.recipe, self._thin, self._look, self, self._looks)
+        found = clean_parts(motion, lending, self.recipe, self._thin, self._look, self, self.keeper, self._looks)
         return {frame - lending.start: part for frame, part in found.items()}
 
     def _fill(

@@ -17,7 +17,7 @@ from interpositive.functional.freed_memory import give_back_freed_memory
 from interpositive.mini_models.bank_tensors import add_lent, bank_tensors, picture_tensor, plane_tensor
 from interpositive.mini_models.candidate_bank import LOOKED_AT_PX, NUM_SPATIAL, BankBuilder
 from interpositive.mini_models.hole_fills import Chosen
-from interpositive.mini_models.kept_plate import Kept
+from interpositive.mini_models.kept_plate import Beside, Kept
 from interpositive.mini_models.large_bank import LargeBank, build_large
 from interpositive.motion.motion_raster import MotionRaster
 from interpositive.motion.reading import read_at
@@ -44,6 +44,7 @@ class Fused:
     ``certainty`` is of the prior and of what is ``filled``; ``kept`` (``b 1 h w``) is the plate's share in the last.
     ``weight`` and ``prior_weight`` (``b n 1 h w``) are what each candidate has of choice and prior; ``score``
     (``b n 1 h w``) and ``residual`` (``b 3 h w``) are what the networks say.
+    The plate was judged ``beside`` the rest.
     """
 
     prior: Tensor
@@ -56,6 +57,7 @@ class Fused:
     prior_weight: Tensor
     score: Tensor
     residual: Tensor
+    beside: Beside
 
 
 Fuse = Callable[[Tensor, Tensor, Mapping[str, Tensor]], Fused]

@@ -92,6 +92,23 @@ class Beside(NamedTuple):
         return unlike, 1.0 - (1.0 - shown).prod(1)
 
 
+class SeenSmaller(NamedTuple):
+    """The same as far as it was found on a smaller raster, with how ``unlike`` the plate is there and where any view is
+    ``seen`` (``b 1 h w``) for the views themselves."""
+
+    plate: Tensor
+    prefill: Tensor
+    filled: Tensor
+    spread: Tensor
+    certainty: Tensor
+    unlike: Tensor
+    seen: Tensor
+
+    def unlike_views(self, at: Box) -> tuple[Tensor, Tensor]:
+        """As :meth:`Beside.unlike_views`."""
+        return self.unlike[(..., *at)], self.seen[(..., *at)]
+
+
 class KeptPlate(nn.Module):
     """Learns which pixels of the plate to keep, from :func:`measures`; untrained, none."""
 
@@ -99,7 +116,7 @@ class KeptPlate(nn.Module):
         super().__init__()
         self.judge = PlateJudge(NUM_MEASURES)
 
-    def forward(self, plate: Tensor, thin: Tensor, hole: Tensor, beside: Beside) -> Kept:
+    def forward(self, plate: Tensor, thin: Tensor, hole: Tensor, beside: Beside | SeenSmaller) -> Kept:
         """Judge the plate ``b 3 h w`` where its hole ``b 1 h w`` is thin (``b 1 h w``)."""
         part_of_it = not (self.training or torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
         if part_of_it and not thin.any():
@@ -148,7 +165,7 @@ def _with_part(planes: Tensor, at: Box, part: Tensor) -> Tensor:
 
 
 def measures(
-    plate: Tensor, hole: Tensor, depth: Tensor, beside: Beside, along: Along, at: Box
+    plate: Tensor, hole: Tensor, depth: Tensor, beside: Beside | SeenSmaller, along: Along, at: Box
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What tells a clean pixel of a hole from a covered one, ``b f h w``, and what covers it there, ``b 3 h w``.
 

@@ -15,6 +15,8 @@ from interpositive.functional.threads import in_turn
 from interpositive.mini_models.candidate_bank import BankBuilder, BankRecipe, motion_margin_px
 from interpositive.mini_models.chosen_once import weights_digest
 from interpositive.mini_models.fusing import network_factor
+from interpositive.mini_models.kept_finely import KNOWN, NUM_EVIDENCE, judged_finely
+from interpositive.mini_models.kept_plate import KeptPlate
 from interpositive.motion.hole_pixels import HolePixels
 from interpositive.motion.motion_memory import ShotMemory
 from interpositive.motion.motion_raster import MotionRaster
@@ -22,22 +24,29 @@ from interpositive.motion.reading import read_at
 from interpositive.motion.window_frames import CodedFrames, MendedFrames
 from interpositive.motion.window_motion import Boolean, Plane, WindowMotion
 
+_LEARNED_ROWS = 200
+"""Of the proxies that networks learn on; what is as thin there in pixels is judged in pixels of its own."""
 _MOSTLY, _SURELY = 0.5, 0.8
 """What is kept, of a pixel itself and of one of a smaller raster: there, clean and covered are often one."""
 
 
 class Looked(NamedTuple):
-    """How much of the plate to keep at the pixels ``m`` of a hole, what to add to it there (``m 3``), how surely."""
+    """How much of the plate to keep at the pixels ``m`` of a hole, what to add to it there (``m 3``), how surely.
+
+    ``evidence`` (``m 7``) is what that is judged by: what is filled, spread, certainty, how unlike views are and
+    whether there is any.
+    """
 
     kept: Plane
     added: Plane
     sure: Plane
+    evidence: Plane
 
     @classmethod
     def nothing(cls, num_pixels: int) -> Looked:
         """Nothing to be kept."""
         kept, added = np.zeros(num_pixels, np.float32), np.zeros((num_pixels, 3), np.float32)
-        return cls(kept, added, kept.copy())
+        return cls(kept, added, kept.copy(), np.zeros((num_pixels, NUM_EVIDENCE), np.float32))
 
 
 class CleanPart(NamedTuple):
@@ -50,40 +59,58 @@ class CleanPart(NamedTuple):
 
 Look = Callable[[BankBuilder, int, Boolean], Looked]
 """What is found of a frame's plate, by its banks, where its hole is thin (``h w``)."""
+Thin = Callable[[Boolean, int], Boolean]
+"""Where a hole ``h w`` is as thin as what may be looked at in frames of so many rows."""
 
 
 def clean_parts(
     motion: WindowMotion,
     wanted: range,
     recipe: BankRecipe,
-    thin_part: Callable[[Boolean], Boolean],
+    thin_part: Thin,
     look: Look,
     networks: nn.Module,
+    keeper: KeptPlate,
     memory: ShotMemory,
 ) -> dict[int, CleanPart]:
     """What is clean of the holes of a window's ``wanted`` frames, by frame: all that lend, or else windows differ.
 
     What is left of a hole is narrower to bridge, is compared nearer by, and shows in more of the other frames. Large
     frames are looked at as networks see them, and each beside two neighbours alone, so that the same is found in
-    whatever window of a shot by the same ``networks`` if these are in it; the ``memory`` is for that.
+    whatever window of a shot by the same ``networks`` if these are in it; the ``memory`` is for that. What of a large
+    frame's hole is no thicker, in its own pixels, than what networks learn to look at, is judged at that size by their
+    ``keeper``: on a smaller raster, what is clean of it and what is covered are one pixel.
     """
     seen = _as_networks_see(motion, memory)
     raster = MotionRaster(motion.height, motion.width, seen.height)
-    thin = {frame: part for frame in wanted if (part := thin_part(seen.holes[frame])).any()}
+    thin = {frame: part for frame in wanted if (part := thin_part(seen.holes[frame], seen.height)).any()}
     if not thin:
         return {}
     builder = BankBuilder(seen, recipe.few())
     builder.find_shared()
     digest, reach = weights_digest(networks), builder.recipe.reach_frames
 
-    def once(frame: int) -> Looked:
-        if not seen.is_shared:
-            return look(builder, frame, thin[frame])
-        key = digest, builder.recipe, seen.names_around(frame, reach), min(frame, reach)
-        return memory.choices.of(key, lambda: look(builder, frame, thin[frame]))
+    def find(frame: int) -> Clean:
+        if raster.is_full:
+            return _clean(motion, frame, look(builder, frame, thin[frame]))
+        fine = thin_part(motion.holes[frame], _LEARNED_ROWS)
+        looked = look(builder, frame, thin[frame] | raster.touched(fine))
+        coarsely = _clean_coarsely(motion, seen, raster, frame, looked)
+        return _clean_finely(motion, seen, raster, frame, looked, keeper, fine, coarsely)
 
-    parts = (_clean(motion, seen, raster, frame, found) for frame, found in zip(thin, in_turn(once, thin), strict=True))
-    return {frame: part for frame, part in zip(thin, parts, strict=True) if len(part.pixels)}
+    def once(frame: int) -> Clean:
+        if not motion.is_shared:
+            return find(frame)
+        key = digest, builder.recipe, motion.names_around(frame, reach), min(frame, reach)
+        return memory.choices.of(key, lambda: find(frame))
+
+    parts = {}
+    for frame, (which, values, sure) in zip(thin, in_turn(once, thin), strict=True):
+        if len(which):
+            pixels, area = motion.pixels(frame), np.zeros((motion.height, motion.width), bool)
+            area[pixels.ys[which], pixels.xs[which]] = True
+            parts[frame] = CleanPart(HolePixels(area), values, sure)
+    return parts
 
 
 def some_of(motion: WindowMotion, frames: range) -> WindowMotion:
@@ -125,25 +152,64 @@ def _as_networks_see(motion: WindowMotion, memory: ShotMemory) -> WindowMotion:
     return WindowMotion(frames, holes, margin_px=margin_px, reduced=True, memory=shared)
 
 
-def _clean(motion: WindowMotion, seen: WindowMotion, raster: MotionRaster, frame: int, looked: Looked) -> CleanPart:
+Clean = tuple[NDArray[np.int64], Plane, Plane]
+"""Which pixels of a hole are clean, what they show (``m 3``), and how surely."""
+
+
+def _clean(motion: WindowMotion, frame: int, looked: Looked) -> Clean:
+    which = np.flatnonzero(looked.kept > _MOSTLY)
+    values = motion.pixels(frame).plate(motion.frames[frame], motion.everywhere)[which] + looked.added[which]
+    return which, _in_range(motion, values), looked.sure[which]
+
+
+def _clean_coarsely(
+    motion: WindowMotion, seen: WindowMotion, raster: MotionRaster, frame: int, looked: Looked
+) -> Clean:
     """What was found on a smaller raster, at the pixels of the hole itself."""
-    pixels, (kept, added, sure) = motion.pixels(frame), looked
-    if raster.is_full:
-        which = kept > _MOSTLY
-    else:
-        # What lies outside of the hole is known, and a pixel between is as near to that as it is to the hole. What is
-        # added is that of pixels that are kept: of others it is the whole way from what covers them to their filling.
-        planes = np.zeros((*raster.shape, 4), np.float32)
-        planes[..., 0] = 1.0
-        seen.pixels(frame).put(np.column_stack((kept, kept[:, None] * added)), planes, seen.everywhere)
-        certainty = np.ones(raster.shape, np.float32)
-        seen.pixels(frame).put(sure, certainty, seen.everywhere)
-        places = raster.places(pixels.xs.astype(np.float32), pixels.ys.astype(np.float32))
-        found = read_at(planes, *places, raster.shape)
-        kept, sure = found[:, 0], read_at(certainty, *places, raster.shape)
-        which = kept > _SURELY
-        added = found[:, 1:] / np.maximum(kept, _SURELY)[:, None]
-    area: NDArray[np.bool_] = np.zeros((motion.height, motion.width), bool)
-    area[pixels.ys[which], pixels.xs[which]] = True
-    values = pixels.plate(motion.frames[frame], motion.everywhere)[which] + added[which]
-    return CleanPart(HolePixels(area), np.clip(values, *motion.value_range).astype(np.float32), sure[which])
+    pixels, (kept, added, sure, _) = motion.pixels(frame), looked
+    # What lies outside of the hole is known, and a pixel between is as near to that as it is to the hole. What is added
+    # is that of pixels that are kept: of others it is the whole way from what covers them to their filling.
+    planes = np.zeros((*raster.shape, 4), np.float32)
+    planes[..., 0] = 1.0
+    seen.pixels(frame).put(np.column_stack((kept, kept[:, None] * added)), planes, seen.everywhere)
+    certainty = np.ones(raster.shape, np.float32)
+    seen.pixels(frame).put(sure, certainty, seen.everywhere)
+    places = raster.places(pixels.xs.astype(np.float32), pixels.ys.astype(np.float32))
+    found = read_at(planes, *places, raster.shape)
+    which = np.flatnonzero(found[:, 0] > _SURELY)
+    plate = pixels.plate(motion.frames[frame], motion.everywhere)[which]
+    values = plate + found[which, 1:] / found[which, :1]
+    return which, _in_range(motion, values), read_at(certainty, *places, raster.shape)[which]
+
+
+def _clean_finely(
+    motion: WindowMotion,
+    seen: WindowMotion,
+    raster: MotionRaster,
+    frame: int,
+    looked: Looked,
+    keeper: KeptPlate,
+    thin: Boolean,
+    coarsely: Clean,
+) -> Clean:
+    """What is clean at the picture's own size where its hole is thin (``h w``); else as it was found ``coarsely``."""
+    pixels, evidence = motion.pixels(frame), np.empty((*raster.shape, 3 + NUM_EVIDENCE), np.float32)
+    evidence[..., :3], evidence[..., 3:6] = seen.prefilled(frame)(seen.everywhere), seen.frames[frame]
+    evidence[..., 6:] = KNOWN
+    of_hole = np.column_stack((seen.prefill(frame), looked.evidence))
+    seen.pixels(frame).put(of_hole, evidence, seen.everywhere)
+    found = judged_finely(keeper, motion.frames[frame], motion.holes[frame], thin, raster, evidence)
+    at = pixels.ys, pixels.xs
+    is_thin, (which, values, sure) = thin[at], coarsely
+    of_coarse, of_fine = ~is_thin[which], np.flatnonzero(is_thin & (found.kept[at] > _MOSTLY))
+    order = np.argsort(both := np.concatenate((which[of_coarse], of_fine)), kind="stable")
+    fine_values = _in_range(motion, found.values[at][of_fine])
+    return (
+        both[order],
+        np.concatenate((values[of_coarse], fine_values))[order],
+        np.concatenate((sure[of_coarse], found.sure[at][of_fine]))[order],
+    )
+
+
+def _in_range(motion: WindowMotion, values: Plane) -> Plane:
+    return np.clip(values, *motion.value_range).astype(np.float32)

@@ -14,6 +14,7 @@ from interpositive.mini_models.bank_tensors import add_lent, bank_tensors, pictu
 from interpositive.mini_models.candidate_bank import LOOKED_AT_PX, NUM_SPATIAL, Bank, BankBuilder
 from interpositive.mini_models.fusing import GIVEN_BACK_BYTES, Fuse, Fused
 from interpositive.mini_models.hole_fills import Chosen, Picture
+from interpositive.mini_models.kept_finely import KNOWN
 from interpositive.mini_models.narrowing import Looked
 from interpositive.motion.hole_regions import Box, Region
 from interpositive.motion.window_motion import Boolean
@@ -43,11 +44,16 @@ class NearFusion:
             never_seen[core] = ~np.logical_or.reduce(bank.valid[NUM_SPATIAL:], axis=0)[inner]
 
     def look(self, builder: BankBuilder, frame: int, thin: Boolean) -> Looked:
-        """What a frame's plate shows clean where its hole is thin (``h w``)."""
+        """What a frame's plate shows clean where its hole is thin (``h w``), and what that is judged by."""
         motion, pixels = builder.motion, builder.motion.pixels(frame)
         looked = Looked.nothing(len(pixels))
+        # What is not looked at counts as it is.
+        looked.evidence[:, :3], looked.evidence[:, 3:] = pixels.plate(motion.frames[frame], motion.everywhere), KNOWN
         for core, inner, _, found in self._tiles(builder, frame, thin):
-            kept, certainty = found.kept.share[0, 0], found.certainty[0, 0]
+            kept, certainty, beside = found.kept.share[0, 0], found.certainty[0, 0], found.beside
+            unlike, seen = beside.unlike_views((slice(None), slice(None)))
+            evidence = torch.cat((beside.filled, beside.spread, beside.certainty, unlike, seen), 1)[0].cpu()[:, *inner]
+            pixels.take(rearrange(evidence.numpy(), "c h w -> h w c"), looked.evidence, core)
             # Not the mended plate itself: what of a wire is left in that is sharp, and flow would follow it.
             added = found.final[0].cpu()[:, *inner] - picture_tensor(motion.frames[frame][core])[0]
             pixels.take(kept.cpu().numpy()[inner], looked.kept, core)

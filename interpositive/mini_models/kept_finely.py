@@ -1,0 +1,85 @@
+"""A large frame's plate judged at its own size, by what was found of it on the smaller raster that networks see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from einops import rearrange
+from numpy.typing import NDArray
+
+from interpositive.mini_models.bank_tensors import picture_tensor, plane_tensor
+from interpositive.mini_models.candidate_bank import LOOKED_AT_PX
+from interpositive.mini_models.kept_plate import KeptPlate, SeenSmaller
+from interpositive.motion.hole_regions import Box, Region, hole_regions
+from interpositive.motion.motion_raster import MotionRaster
+from interpositive.motion.window_frames import Picture
+
+NUM_EVIDENCE = 3 + 1 + 1 + 1 + 1
+"""What is filled, spread, certainty, how unlike views are, and whether there is any."""
+KNOWN = (0.0, 1.0, 0.0, 1.0)
+"""All but the first where the picture itself is known."""
+_TILE_PX = 128
+_AT_ONCE = 4
+"""OpenCV reads pictures of up to four channels."""
+
+
+class Judged(NamedTuple):
+    """Of a frame: how much of the plate to keep (``h w``), what that shows (``h w 3``), and how surely (``h w``)."""
+
+    kept: NDArray[np.float32]
+    values: NDArray[np.float32]
+    sure: NDArray[np.float32]
+
+
+@torch.no_grad()
+def judged_finely(
+    keeper: KeptPlate,
+    frame: Picture,
+    hole: NDArray[np.bool_],
+    thin: NDArray[np.bool_],
+    raster: MotionRaster,
+    evidence: NDArray[np.float32],
+) -> Judged:
+    """Judge a frame ``h w 3`` where its hole is thin (``h w``).
+
+    ``evidence`` (``h w c`` on the ``raster``) is how the hole is bridged and what :data:`NUM_EVIDENCE` counts.
+    """
+    found = Judged(
+        np.zeros(hole.shape, np.float32), np.zeros((*hole.shape, 3), np.float32), np.ones_like(hole, np.float32)
+    )
+    parts = [
+        np.ascontiguousarray(part) for part in np.split(evidence, range(_AT_ONCE, evidence.shape[-1], _AT_ONCE), -1)
+    ]
+    for region in hole_regions(thin, LOOKED_AT_PX):
+        for tile in region.tiles(thin, _TILE_PX):
+            box = tile.around_core(LOOKED_AT_PX, 1)
+            inner = Region(tile.core, box).within(tile.core)
+            for of_frame, of_tile in zip(found, _judged(keeper, frame, hole, thin, raster, parts, box), strict=True):
+                of_frame[tile.core] = of_tile[inner]
+    return found
+
+
+def _judged(
+    keeper: KeptPlate,
+    frame: Picture,
+    hole: NDArray[np.bool_],
+    thin: NDArray[np.bool_],
+    raster: MotionRaster,
+    evidence: Sequence[NDArray[np.float32]],
+    box: Box,
+) -> Judged:
+    device = next(keeper.parameters()).device
+    enlarged = np.concatenate([np.atleast_3d(raster.enlarged_plane(part, box)) for part in evidence], 2)
+    plate, told = picture_tensor(frame[box]).to(device), picture_tensor(enlarged).to(device)
+    in_hole, in_thin = (plane_tensor(area[box])[None].to(device) for area in (hole, thin))
+    prefill, filled, spread, certainty, unlike, seen = torch.split(told, [3, 3, 1, 1, 1, 1], 1)
+    # Of detail that the smaller raster does not have, what is known is as it is.
+    prefill, filled = (torch.where(in_hole > 0, each, plate) for each in (prefill, filled))
+    kept = keeper(plate, in_thin, in_hole, SeenSmaller(plate, prefill, filled, spread, certainty, unlike, seen))
+    share = kept.share[0, 0]
+    values = filled + kept.share * (kept.mended - filled)
+    sure = certainty[0, 0] + (1.0 - certainty[0, 0]) * share
+    return Judged(share.cpu().numpy(), rearrange(values[0].cpu().numpy(), "c h w -> h w c"), sure.cpu().numpy())
