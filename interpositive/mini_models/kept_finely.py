@@ -37,13 +37,14 @@ class Judged(NamedTuple):
 @torch.no_grad()
 def judged_finely(
     keeper: KeptPlate,
+    device: torch.device,
     frame: Picture,
     hole: NDArray[np.bool_],
     thin: NDArray[np.bool_],
     raster: MotionRaster,
     evidence: NDArray[np.float32],
 ) -> Judged:
-    """Judge a frame ``h w 3`` where its hole is thin (``h w``).
+    """Judge a frame ``h w 3`` where its hole is thin (``h w``), on the ``keeper``'s device.
 
     ``evidence`` (``h w c`` on the ``raster``) is how the hole is bridged and what :data:`NUM_EVIDENCE` counts.
     """
@@ -57,13 +58,15 @@ def judged_finely(
         for tile in region.tiles(thin, _TILE_PX):
             box = tile.around_core(LOOKED_AT_PX, 1)
             inner = Region(tile.core, box).within(tile.core)
-            for of_frame, of_tile in zip(found, _judged(keeper, frame, hole, thin, raster, parts, box), strict=True):
+            of_box = _judged(keeper, device, frame, hole, thin, raster, parts, box)
+            for of_frame, of_tile in zip(found, of_box, strict=True):
                 of_frame[tile.core] = of_tile[inner]
     return found
 
 
 def _judged(
     keeper: KeptPlate,
+    device: torch.device,
     frame: Picture,
     hole: NDArray[np.bool_],
     thin: NDArray[np.bool_],
@@ -71,7 +74,6 @@ def _judged(
     evidence: Sequence[NDArray[np.float32]],
     box: Box,
 ) -> Judged:
-    device = next(keeper.parameters()).device
     enlarged = np.concatenate([np.atleast_3d(raster.enlarged_plane(part, box)) for part in evidence], 2)
     plate, told = picture_tensor(frame[box]).to(device), picture_tensor(enlarged).to(device)
     in_hole, in_thin = (plane_tensor(area[box])[None].to(device) for area in (hole, thin))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -89,6 +90,7 @@ def clean_parts(
     builder = BankBuilder(seen, recipe.few())
     builder.find_shared()
     digest, reach = weights_digest(networks), builder.recipe.reach_frames
+    device = next(networks.parameters()).device
 
     def find(frame: int) -> Clean:
         if raster.is_full:
@@ -96,7 +98,7 @@ def clean_parts(
         fine = thin_part(motion.holes[frame], _LEARNED_ROWS)
         looked = look(builder, frame, thin[frame] | raster.touched(fine))
         coarsely = _clean_coarsely(motion, seen, raster, frame, looked)
-        return _clean_finely(motion, seen, raster, frame, looked, keeper, fine, coarsely)
+        return _clean_finely(motion, seen, raster, frame, looked, keeper, device, fine, coarsely)
 
     def once(frame: int) -> Clean:
         if not motion.is_shared:
@@ -189,6 +191,7 @@ def _clean_finely(
     frame: int,
     looked: Looked,
     keeper: KeptPlate,
+    device: torch.device,
     thin: Boolean,
     coarsely: Clean,
 ) -> Clean:
@@ -198,7 +201,7 @@ def _clean_finely(
     evidence[..., 6:] = KNOWN
     of_hole = np.column_stack((seen.prefill(frame), looked.evidence))
     seen.pixels(frame).put(of_hole, evidence, seen.everywhere)
-    found = judged_finely(keeper, motion.frames[frame], motion.holes[frame], thin, raster, evidence)
+    found = judged_finely(keeper, device, motion.frames[frame], motion.holes[frame], thin, raster, evidence)
     at = pixels.ys, pixels.xs
     is_thin, (which, values, sure) = thin[at], coarsely
     of_coarse, of_fine = ~is_thin[which], np.flatnonzero(is_thin & (found.kept[at] > _MOSTLY))

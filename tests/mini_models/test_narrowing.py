@@ -110,6 +110,27 @@ def test_the_same_at_a_size_that_networks_see_smaller(monkeypatch: pytest.Monkey
         assert np.abs(part.values - large[2][frame].numpy()[:, part.pixels.ys, xs].T).max() < 1e-5
 
 
+def test_what_is_as_thin_as_in_training_is_judged_at_its_own_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    example, truth = masked_wire()
+    large = [
+        torch.nn.functional.interpolate(planes, scale_factor=2.0, mode="nearest")
+        for planes in (example.input, example.mask, truth)
+    ]
+    # One column less, so that pixels of the smaller raster show the wire and what is beside it.
+    large = [torch.cat((planes[..., 1:], planes[..., -1:]), -1) for planes in large]
+    for module in (narrowing, chosen_once):
+        monkeypatch.setattr(module, "network_factor", lambda height: 2 if height > 100 else 1)
+    model = knowing_model(plate_px_at_1080=240.0)
+    restored = model.restore(Example(large[0], large[1]), KEEP, ["prior", "trained"])
+    assert isinstance(model.keeper, KnowsTheWire)
+    assert {shape[-2] <= 64 for shape in model.keeper.seen} == {True, False}, "looked at smaller, judged as large"
+    for first, last in ((LEFT, WIRE.start), (WIRE.stop, RIGHT + 2 * MARGIN)):
+        margin = slice(2 * first - 1, 2 * last - 1)
+        of_trained, of_prior = (error(restored[name].frames, large[2], margin) for name in ("trained", "prior"))
+        assert of_trained < 1e-5 < of_prior
+    assert error(restored["trained"].frames, large[2], slice(2 * WIRE.start - 1, 2 * WIRE.stop - 1)) > 1e-3, "filled"
+
+
 def test_where_nothing_is_thin_or_clean_the_window_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     example, _ = masked_wire()
     never = knowing_model(plate_px_at_1080=0.0)
