@@ -43,19 +43,21 @@ def main() -> None:
     parser.add_argument("--num-frames", type=int, default=12)
     parser.add_argument("--first", type=int, default=40, help="the first frame that is taken")
     given = parser.parse_args()
+    opened = open_run(given.run)
+    model = opened.mini_model.eval()
+    if not isinstance(model, CandidateFusion):
+        parser.error(f"{given.run} trained {type(model).__name__}; a run of candidate_fusion looks at plates")
     print("| movie | lines |", " | ".join(COLUMNS), "|")
     print("|---" * (2 + len(COLUMNS)) + "|")
     for movie in given.movies:
         reader = open_reader(movie)
-        codes = reader.window(given.first, min(given.first + given.num_frames, len(reader)))
+        codes = reader.window(given.first, given.first + given.num_frames)
         reader.close()
         for lines in given.lines:
             if lines > codes.shape[1]:
                 print(f"{movie.stem}: {lines} lines are left out, it has {codes.shape[1]}", file=sys.stderr)
                 continue
-            opened = open_run(given.run)
-            assert isinstance(opened.mini_model, CandidateFusion), f"{given.run} trained no candidate_fusion"
-            found = repaired(opened.mini_model.eval(), opened.task, scaled(codes, lines))
+            found = repaired(model, opened.task, scaled(codes, lines))
             print(f"| {movie.stem} | {lines} |", " | ".join(f"{found[name]:.2f}" for name in COLUMNS), "|", flush=True)
 
 
@@ -72,8 +74,10 @@ def repaired(model: CandidateFusion, task: Task, codes: Frames) -> Mapping[str, 
 
     restored = model.restore(example, keep, METHODS)
     found = {name: psnr(restored[name].frames) for name in METHODS}
-    model.plate_px_at_1080 = 0.0
-    return {**found, UNSEEN: psnr(model.restore(example, keep, ["trained"])["trained"].frames)}
+    looked_at, model.plate_px_at_1080 = model.plate_px_at_1080, 0.0
+    found[UNSEEN] = psnr(model.restore(example, keep, ["trained"])["trained"].frames)
+    model.plate_px_at_1080 = looked_at
+    return found
 
 
 if __name__ == "__main__":

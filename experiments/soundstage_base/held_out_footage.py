@@ -78,7 +78,7 @@ def cut(production: HeldOut, movie: Path, dailies: Path) -> None:
 
 
 def scaled(codes: Frames, lines: int = HEIGHT) -> Frames:
-    """Frames ``t h w 3`` at no more than so many lines: those that are learned at."""
+    """Frames ``t h w 3`` at no more than so many lines; if not told, those that are learned at."""
     height = min(lines, codes.shape[1]) // 2 * 2
     size = (round(codes.shape[2] * height / codes.shape[1] / 2) * 2, height)
     return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in codes])

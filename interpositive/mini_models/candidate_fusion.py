@@ -259,7 +259,7 @@ class CandidateFusion(MiniModel):
         return torch.softmax(logits, 1)
 
     def _thin(self, hole: NDArray[np.bool_], height: int | None = None) -> NDArray[np.bool_]:
-        """Where the plate in a frame's hole may be looked at, ``h w``; given a ``height``, as in frames of that."""
+        """Where the plate in a frame's hole may be looked at, ``h w``, by what that is in frames of a ``height``."""
         if not self.plate_px_at_1080:
             return np.zeros_like(hole)
         return thin_parts(hole, thickest_px(self.plate_px_at_1080, height or len(hole)))

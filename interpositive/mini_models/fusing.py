@@ -43,8 +43,8 @@ class Fused:
 
     ``certainty`` is of the prior and of what is ``filled``; ``kept`` (``b 1 h w``) is the plate's share in the last.
     ``weight`` and ``prior_weight`` (``b n 1 h w``) are what each candidate has of choice and prior; ``score``
-    (``b n 1 h w``) and ``residual`` (``b 3 h w``) are what the networks say.
-    The plate was judged ``beside`` the rest.
+    (``b n 1 h w``) and ``residual`` (``b 3 h w``) are what the networks say. The plate was
+    judged by what is known ``beside`` it.
     """
 
     prior: Tensor

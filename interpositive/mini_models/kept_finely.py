@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from einops import rearrange
 from numpy.typing import NDArray
+from torch import Tensor
 
 from interpositive.mini_models.bank_tensors import picture_tensor, plane_tensor
 from interpositive.mini_models.candidate_bank import LOOKED_AT_PX
@@ -34,54 +35,44 @@ class Judged(NamedTuple):
     sure: NDArray[np.float32]
 
 
-@torch.no_grad()
-def judged_finely(
-    keeper: KeptPlate,
-    device: torch.device,
-    frame: Picture,
-    hole: NDArray[np.bool_],
-    thin: NDArray[np.bool_],
-    raster: MotionRaster,
-    evidence: NDArray[np.float32],
-) -> Judged:
-    """Judge a frame ``h w 3`` where its hole is thin (``h w``), on the ``keeper``'s device.
+@dataclass(frozen=True)
+class LargePlate:
+    """A frame ``h w 3``, its ``hole`` and where that is ``thin`` (``h w``), and what was found on a ``raster``.
 
-    ``evidence`` (``h w c`` on the ``raster``) is how the hole is bridged and what :data:`NUM_EVIDENCE` counts.
+    ``evidence`` (``h w c`` there) is how the hole is bridged and what :data:`NUM_EVIDENCE` counts.
     """
-    found = Judged(
-        np.zeros(hole.shape, np.float32), np.zeros((*hole.shape, 3), np.float32), np.ones_like(hole, np.float32)
-    )
-    parts = [
-        np.ascontiguousarray(part) for part in np.split(evidence, range(_AT_ONCE, evidence.shape[-1], _AT_ONCE), -1)
-    ]
-    for region in hole_regions(thin, LOOKED_AT_PX):
-        for tile in region.tiles(thin, _TILE_PX):
-            box = tile.around_core(LOOKED_AT_PX, 1)
-            inner = Region(tile.core, box).within(tile.core)
-            of_box = _judged(keeper, device, frame, hole, thin, raster, parts, box)
-            for of_frame, of_tile in zip(found, of_box, strict=True):
-                of_frame[tile.core] = of_tile[inner]
-    return found
 
+    frame: Picture
+    hole: NDArray[np.bool_]
+    thin: NDArray[np.bool_]
+    raster: MotionRaster
+    evidence: NDArray[np.float32]
 
-def _judged(
-    keeper: KeptPlate,
-    device: torch.device,
-    frame: Picture,
-    hole: NDArray[np.bool_],
-    thin: NDArray[np.bool_],
-    raster: MotionRaster,
-    evidence: Sequence[NDArray[np.float32]],
-    box: Box,
-) -> Judged:
-    enlarged = np.concatenate([np.atleast_3d(raster.enlarged_plane(part, box)) for part in evidence], 2)
-    plate, told = picture_tensor(frame[box]).to(device), picture_tensor(enlarged).to(device)
-    in_hole, in_thin = (plane_tensor(area[box])[None].to(device) for area in (hole, thin))
-    prefill, filled, spread, certainty, unlike, seen = torch.split(told, [3, 3, 1, 1, 1, 1], 1)
-    # Of detail that the smaller raster does not have, what is known is as it is.
-    prefill, filled = (torch.where(in_hole > 0, each, plate) for each in (prefill, filled))
-    kept = keeper(plate, in_thin, in_hole, SeenSmaller(plate, prefill, filled, spread, certainty, unlike, seen))
-    share = kept.share[0, 0]
-    values = filled + kept.share * (kept.mended - filled)
-    sure = certainty[0, 0] + (1.0 - certainty[0, 0]) * share
-    return Judged(share.cpu().numpy(), rearrange(values[0].cpu().numpy(), "c h w -> h w c"), sure.cpu().numpy())
+    @torch.no_grad()
+    def judged(self, keeper: KeptPlate, device: torch.device) -> Judged:
+        """What a ``keeper``, which is on a ``device``, says where the hole is thin; elsewhere nothing is kept."""
+        shape = self.hole.shape
+        found = Judged(np.zeros(shape, np.float32), np.zeros((*shape, 3), np.float32), np.ones(shape, np.float32))
+        split = np.split(self.evidence, range(_AT_ONCE, self.evidence.shape[-1], _AT_ONCE), -1)
+        planes = [np.ascontiguousarray(part) for part in split]
+        for region in hole_regions(self.thin, LOOKED_AT_PX):
+            for tile in region.tiles(self.thin, _TILE_PX):
+                box = tile.around_core(LOOKED_AT_PX, 1)
+                inner = Region(tile.core, box).within(tile.core)
+                enlarged = [np.atleast_3d(self.raster.enlarged_plane(part, box)) for part in planes]
+                of_box = self._judged(keeper, device, box, picture_tensor(np.concatenate(enlarged, 2)))
+                for of_frame, of_tile in zip(found, of_box, strict=True):
+                    of_frame[tile.core] = of_tile[inner]
+        return found
+
+    def _judged(self, keeper: KeptPlate, device: torch.device, box: Box, told: Tensor) -> Judged:
+        plate, told = picture_tensor(self.frame[box]).to(device), told.to(device)
+        in_hole, in_thin = (plane_tensor(area[box])[None].to(device) for area in (self.hole, self.thin))
+        prefill, filled, spread, certainty, unlike, seen = torch.split(told, [3, 3, 1, 1, 1, 1], 1)
+        # Of detail that the smaller raster does not have, what is known is as it is.
+        prefill, filled = (torch.where(in_hole > 0, each, plate) for each in (prefill, filled))
+        kept = keeper(plate, in_thin, in_hole, SeenSmaller(plate, prefill, filled, spread, certainty, unlike, seen))
+        share = kept.share[0, 0]
+        values = filled + kept.share * (kept.mended - filled)
+        sure = certainty[0, 0] + (1.0 - certainty[0, 0]) * share
+        return Judged(share.cpu().numpy(), rearrange(values[0].cpu().numpy(), "c h w -> h w c"), sure.cpu().numpy())

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -16,7 +15,7 @@ from interpositive.functional.threads import in_turn
 from interpositive.mini_models.candidate_bank import BankBuilder, BankRecipe, motion_margin_px
 from interpositive.mini_models.chosen_once import weights_digest
 from interpositive.mini_models.fusing import network_factor
-from interpositive.mini_models.kept_finely import KNOWN, NUM_EVIDENCE, judged_finely
+from interpositive.mini_models.kept_finely import KNOWN, NUM_EVIDENCE, Judged, LargePlate
 from interpositive.mini_models.kept_plate import KeptPlate
 from interpositive.motion.hole_pixels import HolePixels
 from interpositive.motion.motion_memory import ShotMemory
@@ -97,8 +96,9 @@ def clean_parts(
             return _clean(motion, frame, look(builder, frame, thin[frame]))
         fine = thin_part(motion.holes[frame], _LEARNED_ROWS)
         looked = look(builder, frame, thin[frame] | raster.touched(fine))
-        coarsely = _clean_coarsely(motion, seen, raster, frame, looked)
-        return _clean_finely(motion, seen, raster, frame, looked, keeper, device, fine, coarsely)
+        evidence = _evidence(seen, frame, looked)
+        judged = LargePlate(motion.frames[frame], motion.holes[frame], fine, raster, evidence).judged(keeper, device)
+        return _joined(motion, frame, fine, judged, _clean_coarsely(motion, seen, raster, frame, looked))
 
     def once(frame: int) -> Clean:
         if not motion.is_shared:
@@ -184,24 +184,19 @@ def _clean_coarsely(
     return which, _in_range(motion, values), read_at(certainty, *places, raster.shape)[which]
 
 
-def _clean_finely(
-    motion: WindowMotion,
-    seen: WindowMotion,
-    raster: MotionRaster,
-    frame: int,
-    looked: Looked,
-    keeper: KeptPlate,
-    device: torch.device,
-    thin: Boolean,
-    coarsely: Clean,
-) -> Clean:
-    """What is clean at the picture's own size where its hole is thin (``h w``); else as it was found ``coarsely``."""
-    pixels, evidence = motion.pixels(frame), np.empty((*raster.shape, 3 + NUM_EVIDENCE), np.float32)
-    evidence[..., :3], evidence[..., 3:6] = seen.prefilled(frame)(seen.everywhere), seen.frames[frame]
+def _evidence(seen: WindowMotion, frame: int, looked: Looked) -> Plane:
+    """How a hole is bridged and what its plate is judged by, ``h w c`` on the raster that it was looked at on."""
+    evidence = np.empty((seen.height, seen.width, 3 + NUM_EVIDENCE), np.float32)
+    evidence[..., :3] = evidence[..., 3:6] = seen.frames[frame]
     evidence[..., 6:] = KNOWN
     of_hole = np.column_stack((seen.prefill(frame), looked.evidence))
     seen.pixels(frame).put(of_hole, evidence, seen.everywhere)
-    found = judged_finely(keeper, device, motion.frames[frame], motion.holes[frame], thin, raster, evidence)
+    return evidence
+
+
+def _joined(motion: WindowMotion, frame: int, thin: Boolean, found: Judged, coarsely: Clean) -> Clean:
+    """What is clean at the picture's own size where its hole is thin (``h w``), and else as it was found coarsely."""
+    pixels = motion.pixels(frame)
     at = pixels.ys, pixels.xs
     is_thin, (which, values, sure) = thin[at], coarsely
     of_coarse, of_fine = ~is_thin[which], np.flatnonzero(is_thin & (found.kept[at] > _MOSTLY))

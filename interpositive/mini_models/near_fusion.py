@@ -51,9 +51,9 @@ class NearFusion:
         looked.evidence[:, :3], looked.evidence[:, 3:] = pixels.plate(motion.frames[frame], motion.everywhere), KNOWN
         for core, inner, _, found in self._tiles(builder, frame, thin):
             kept, certainty, beside = found.kept.share[0, 0], found.certainty[0, 0], found.beside
-            unlike, seen = beside.unlike_views((slice(None), slice(None)))
-            evidence = torch.cat((beside.filled, beside.spread, beside.certainty, unlike, seen), 1)[0].cpu()[:, *inner]
-            pixels.take(rearrange(evidence.numpy(), "c h w -> h w c"), looked.evidence, core)
+            known = (each[(..., *inner)] for each in (beside.filled, beside.spread, beside.certainty))
+            evidence = torch.cat((*known, *beside.unlike_views(inner)), 1)[0].cpu().numpy()
+            pixels.take(rearrange(evidence, "c h w -> h w c"), looked.evidence, core)
             # Not the mended plate itself: what of a wire is left in that is sharp, and flow would follow it.
             added = found.final[0].cpu()[:, *inner] - picture_tensor(motion.frames[frame][core])[0]
             pixels.take(kept.cpu().numpy()[inner], looked.kept, core)
