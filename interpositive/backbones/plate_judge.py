@@ -38,3 +38,22 @@ class PlateJudge(nn.Module):
             x = F.leaky_relu(_FASTER * layer(x), 0.1)
         logit, gain, uncovered = (_FASTER * self.last(x)).split(1, 1)
         return _LOGIT_SCALE * logit, gain, uncovered
+
+    def at_pixels(self, features: Tensor, around: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same, ``1 1 m`` each, for ``m`` pixels alone: ``features`` ``1 f n`` of these and of those next to them.
+
+        ``around`` (``m 9``) says which of the ``n`` are around each, by rows; ``n`` itself where there is none.
+        """
+        x = _layer(self.first, features[0].T)
+        beside = F.pad(x, (0, 0, 0, 1)).index_select(0, around.flatten()).reshape(len(around), -1)
+        weight = self.around.weight.permute(0, 2, 3, 1).flatten(1)
+        x = F.leaky_relu(_FASTER * F.linear(beside, weight, self.around.bias), 0.1)
+        x = _layer(self.third, x)
+        last = _FASTER * F.linear(x, self.last.weight.flatten(1), self.last.bias)
+        logit, gain, uncovered = last.T[None].chunk(3, 1)
+        return _LOGIT_SCALE * logit, gain, uncovered
+
+
+def _layer(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    """A layer that looks at no other pixel, of pixels ``n f``."""
+    return F.leaky_relu(_FASTER * F.linear(x, layer.weight.flatten(1), layer.bias), 0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -19,8 +20,20 @@ def box_mean(planes: Tensor, size_px: int) -> Tensor:
 
 def box_max(planes: Tensor, size_px: int) -> Tensor:
     """The largest of ``... h w`` in a square of an odd size around each pixel, as ``max_pool2d`` gives it."""
-    rows = F.max_pool2d(planes, (1, size_px), stride=1, padding=(0, size_px // 2))
-    return F.max_pool2d(rows, (size_px, 1), stride=1, padding=(size_px // 2, 0))
+    half = size_px // 2
+    padded = F.pad(planes, (half, half, half, half), value=float("-inf"))
+    return _largest(_largest(padded, size_px, -1), size_px, -2)
+
+
+def _largest(planes: Tensor, num: int, dim: int) -> Tensor:
+    """The largest of ``num`` neighbours along a dimension, which becomes shorter by one less."""
+    run, length = planes, 1
+    while length < num:
+        # Two runs of a power of two that overlap are as good as two that do not.
+        step = min(length, num - length)
+        run = torch.maximum(_cut(run, 0, step, dim), _cut(run, step, 0, dim))
+        length += step
+    return run
 
 
 def _sums(planes: Tensor, num: int, dim: int) -> Tensor:

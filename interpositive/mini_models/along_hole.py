@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from interpositive.functional.boxes import box_max, box_mean
+from interpositive.functional.pixel_list import Pick, everything
 from interpositive.functional.unmixing import level, unmix
 
 _SCALES = (8.0, 8.0, 8.0, 8.0, 1.0, 8.0, 4.0, 1.0, 8.0, 8.0, 8.0, 1.0, 8.0, 8.0)
@@ -44,8 +45,7 @@ class Along(NamedTuple):
         """
         wanted = hole if where is None else hole * where
         batch, row, column = (wanted[:, 0] > 0).nonzero().unbind(1)
-        cos, sin = (each[batch, 0, row, column][:, None] for each in _direction(depth))
-        return cls(hole, batch, row, column, cos, sin)
+        return cls(hole, batch, row, column, *_direction(depth, batch, row, column))
 
     def only(self, where: Tensor) -> Along:
         """Those of its pixels ``where`` (``b 1 h w``) it is true."""
@@ -95,8 +95,8 @@ def goes_on(covered: Tensor, plate: Tensor, along: Along) -> Tensor:
     return more * (1.0 - covered)
 
 
-def measures_along(along: Along, plate: Tensor, filled: Tensor, prefill: Tensor) -> Tensor:
-    """Measures ``b f h w`` of the ``plate`` ``b 3 h w`` ``along`` its hole, 0 outside.
+def measures_along(along: Along, plate: Tensor, filled: Tensor, prefill: Tensor, pick: Pick = everything) -> Tensor:
+    """Measures ``b f h w`` of the ``plate`` ``b 3 h w`` ``along`` its hole, 0 outside, at the pixels that are picked.
 
     ``filled`` and ``prefill`` ``b 3 h w`` are what may stand behind.
     At each pixel of the hole that is asked 13 are looked at, 2 px apart in the direction that the hole takes there, if
@@ -128,10 +128,11 @@ def measures_along(along: Along, plate: Tensor, filled: Tensor, prefill: Tensor)
         -1,
     )
     whole = along.whole(found[:, 0])
+    top = pick(box_max(whole[:, :1], _ACROSS_PX))
+    plate, filled, prefill, hole, whole = map(pick, (plate, filled, prefill, hole, whole))
     far, bridged_far, unevenness, most, of_plate, of_filling = (whole[:, i : i + 1] for i in range(6))
     cover = whole[:, 6:]
     by_filling, by_bridge = (unmix(plate - each, each, cover) for each in (filled, prefill))
-    top = box_max(far, _ACROSS_PX)
     measures = (
         far,
         bridged_far,
@@ -148,16 +149,19 @@ def measures_along(along: Along, plate: Tensor, filled: Tensor, prefill: Tensor)
         top,
         level(plate - cover),
     )
-    scales = torch.tensor(_SCALES, dtype=plate.dtype, device=plate.device)[:, None, None]
+    scales = torch.tensor(_SCALES, dtype=plate.dtype, device=plate.device).reshape(-1, *(1,) * (plate.ndim - 2))
     return torch.cat(measures, 1) * scales * hole
 
 
-def _direction(depth: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of the way a hole takes, ``b 1 h w``: across it depth changes most (Bigun and Granlund 1987)."""
+def _direction(depth: Tensor, batch: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of the way a hole takes at some pixels, ``m 1``: across it depth changes most.
+
+    After Bigun and Granlund (ICCV 1987).
+    """
     smooth = F.pad(box_mean(depth, 3), (1, 1, 1, 1), mode="replicate")
     right = smooth[..., 1:-1, 2:] - smooth[..., 1:-1, :-2]
     down = smooth[..., 2:, 1:-1] - smooth[..., :-2, 1:-1]
-    products = torch.cat((right * right, down * down, right * down), 1)
-    xx, yy, xy = torch.split(box_mean(products, _DIRECTION_PX), 1, 1)
+    products = box_mean(torch.cat((right * right, down * down, right * down), 1), _DIRECTION_PX)
+    xx, yy, xy = torch.split(products[batch, :, row, column], 1, 1)
     along = 0.5 * torch.atan2(2.0 * xy, xx - yy) + 0.5 * torch.pi
     return torch.cos(along), torch.sin(along)

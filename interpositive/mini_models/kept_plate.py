@@ -5,6 +5,7 @@ Trusted only where a hole is thin. What is thick enough to be a thing of its own
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -16,17 +17,15 @@ from torch import Tensor, nn
 
 from interpositive.backbones.plate_judge import PlateJudge
 from interpositive.functional.boxes import box_max, box_mean
+from interpositive.functional.pixel_list import Pick, PixelList, everything
 from interpositive.functional.unmixing import level, unmix
 from interpositive.mini_models.along_hole import NUM_ALONG, Along, goes_on, measures_along
-from interpositive.motion.hole_regions import Box
 from interpositive.objectives.pixel import charbonnier, weighted_mean
 
 _MARGIN_PX = 3
 _DEPTH_PX = 6
 _JUDGED_PX, _LOOKED_AT_PX = 1, 6
 """How far around a pixel a judge looks, and what its measures along the hole are made of."""
-_STEP_PX = 16
-"""What is judged is a multiple of it wide and high: oneDNN writes code for each size that it meets, and keeps it."""
 _ACROSS_PX, _NEAR_PX, _BESIDE_PX, _TOUCHING_PX = 11, 13, 9, 5
 _SCALES = (8.0, 8.0, 8.0, 1.0, 1.0, 8.0, 8.0, 4.0, 4.0, 4.0, 1.0, 20.0, 1.0, 3.0, 1.0, 3.0, 8.0, 1.0, *(8.0,) * 7)
 """Of measures, but for the first and those along the hole: so that all are of the same order."""
@@ -84,9 +83,12 @@ class Beside(NamedTuple):
     candidates: Tensor
     shown: Tensor
 
-    def unlike_views(self, at: Box) -> tuple[Tensor, Tensor]:
-        """How far some rows and columns of the plate are from the view most like them, and whether there is any."""
-        plate, candidates, shown = (each[(..., *at)] for each in (self.plate, self.candidates, self.shown))
+    def unlike_views(self, pick: Pick) -> tuple[Tensor, Tensor]:
+        """How far some pixels of the plate are from the view most like them, and whether there is any."""
+        plate = pick(self.plate)
+        candidates, shown = (
+            torch.unflatten(pick(each.flatten(1, 2)), 1, (-1, each.shape[2])) for each in (self.candidates, self.shown)
+        )
         unlike = (plate[:, None] - candidates).abs().mean(2, keepdim=True)
         unlike = (unlike * shown + _NOWHERE_SEEN * (1.0 - shown)).amin(1)
         return unlike, 1.0 - (1.0 - shown).prod(1)
@@ -104,9 +106,9 @@ class SeenSmaller(NamedTuple):
     unlike: Tensor
     seen: Tensor
 
-    def unlike_views(self, at: Box) -> tuple[Tensor, Tensor]:
+    def unlike_views(self, pick: Pick) -> tuple[Tensor, Tensor]:
         """As :meth:`Beside.unlike_views`."""
-        return self.unlike[(..., *at)], self.seen[(..., *at)]
+        return pick(self.unlike), pick(self.seen)
 
 
 class KeptPlate(nn.Module):
@@ -118,59 +120,48 @@ class KeptPlate(nn.Module):
 
     def forward(self, plate: Tensor, thin: Tensor, hole: Tensor, beside: Beside | SeenSmaller) -> Kept:
         """Judge the plate ``b 3 h w`` where its hole ``b 1 h w`` is thin (``b 1 h w``)."""
-        part_of_it = not (self.training or torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
-        if part_of_it and not thin.any():
+        some_of_it = not (self.training or torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+        if some_of_it and not thin.any():
             return Kept(thin, plate, thin)
-        at = _around(thin) if part_of_it else (slice(None), slice(None))
         depth = _depth(hole)
         along = Along.of(hole, depth, box_max(thin, 2 * _LOOKED_AT_PX + 1))
-        found, cover, relative_depth = measures(plate, hole, depth, beside, along, at)
-        cut = (..., *at)
-        logit, gain, uncovered = self.judge(torch.cat((found, thin[cut]), 1))
-        share = torch.tanh(0.5 * (logit - _SURER)).clamp(min=0.0) * thin[cut] * (relative_depth < _CORE)
-        # Out of a mixture with what covers it, the picture is had by going on away from that.
-        mended = plate[cut] * (1.0 + gain) + uncovered.clamp(0.0, _MOST_UNCOVERED) * (plate[cut] - cover)
-        if part_of_it:
+        if some_of_it:
+            asked, seen = PixelList.where(thin), PixelList.where(box_max(thin, 2 * _JUDGED_PX + 1))
+            around = seen.around(asked)
+            found, *covered = measures(plate, hole, depth, beside, along, seen)
+            judged = self.judge.at_pixels(torch.cat((found, seen(thin)), 1), around)
+            itself = around[:, around.shape[1] // 2]
+            of_asked = _kept(judged, asked(plate), asked(thin), *(each[..., itself] for each in covered))
             # Beyond what is thin nothing is kept.
-            share, mended, logit = (
-                _with_part(whole, at, part) for whole, part in ((thin, share), (plate, mended), (thin, logit))
-            )
+            kept = Kept(*(asked.put(*each) for each in zip(of_asked, (thin, plate, thin), strict=True)))
+        else:
+            found, *covered = measures(plate, hole, depth, beside, along, everything)
+            kept = _kept(self.judge(torch.cat((found, thin), 1)), plate, thin, *covered)
         if not self.training:
             # A wire that is known elsewhere along its hole is not to come back as dashes; while it learns, the judge
             # answers for them itself.
-            covered = (share <= 0.0).to(share.dtype)
-            share = share * (1.0 - goes_on(covered, plate, along.only(share > 0.0)))
-        return Kept(share, mended, logit)
+            covered_here = (kept.share <= 0.0).to(kept.share.dtype)
+            more = goes_on(covered_here, plate, along.only(kept.share > 0.0))
+            kept = kept._replace(share=kept.share * (1.0 - more))
+        return kept
 
 
-def _around(thin: Tensor) -> Box:
-    """The rows and columns of what is thin (``b 1 h w``), and of what a judge sees beside that; in whole steps."""
-    return _in_steps(thin.amax((0, 1, 3))), _in_steps(thin.amax((0, 1, 2)))
-
-
-def _in_steps(any_thin: Tensor) -> slice:
-    """The rows, or columns, in which any is."""
-    found, length = any_thin.nonzero(), len(any_thin)
-    first, last = max(0, int(found[0]) - _JUDGED_PX), min(length, int(found[-1]) + 1 + _JUDGED_PX)
-    size = -(-(last - first) // _STEP_PX) * _STEP_PX
-    last = min(length, first + size)
-    return slice(max(0, last - size), last)
-
-
-def _with_part(planes: Tensor, at: Box, part: Tensor) -> Tensor:
-    """Planes ``b c h w`` with other values in some rows and columns."""
-    changed = planes.clone()
-    changed[(..., *at)] = part
-    return changed
+def _kept(judged: Sequence[Tensor], plate: Tensor, thin: Tensor, cover: Tensor, relative_depth: Tensor) -> Kept:
+    """What a judge's answers for pixels of the plate come to; all are ``b c`` and where."""
+    logit, gain, uncovered = judged
+    share = torch.tanh(0.5 * (logit - _SURER)).clamp(min=0.0) * thin * (relative_depth < _CORE)
+    # Out of a mixture with what covers it, the picture is had by going on away from that.
+    mended = plate * (1.0 + gain) + uncovered.clamp(0.0, _MOST_UNCOVERED) * (plate - cover)
+    return Kept(share, mended, logit)
 
 
 def measures(
-    plate: Tensor, hole: Tensor, depth: Tensor, beside: Beside | SeenSmaller, along: Along, at: Box
+    plate: Tensor, hole: Tensor, depth: Tensor, beside: Beside | SeenSmaller, along: Along, pick: Pick
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What tells a clean pixel of a hole from a covered one, ``b f h w``, and what covers it there, ``b 3 h w``.
 
     Last, how deep it lies, as a share of the deepest pixel's near it, ``b 1 h w``; 1 in the core. All are given for the
-    rows and columns ``at`` which they are asked for.
+    pixels that are picked.
 
     A hole's core shows what is to go. A pixel nearer its edge is a mixture of that and of the picture behind, which is
     known in part: the share is found by projection, as in matting, and what no mixture explains is another measure.
@@ -178,7 +169,6 @@ def measures(
     so at a pixel is so ``along`` the hole (:mod:`~interpositive.mini_models.along_hole`), be the ground as dark as a
     wire.
     """
-    cut = (..., *at)
     outside = 1.0 - hole
     rings = [
         hole * ((depth > start / _DEPTH_PX) & (depth <= (start + 1.5) / _DEPTH_PX)).to(hole.dtype)
@@ -197,15 +187,15 @@ def measures(
     from_core, off_outside = _means_near(_NEAR_PX, *near)
     off_and_apart = _means_near(_BESIDE_PX, *beside_px)
     smooth = box_mean(distance, 3)
-    lengthwise = measures_along(along, plate, beside.filled, beside.prefill)
+    lengthwise = measures_along(along, plate, beside.filled, beside.prefill, pick)
 
-    plate, hole, cover = plate[cut], hole[cut], whole_cover[cut]
-    filled, prefill = beside.filled[cut], beside.prefill[cut]
+    plate, hole, cover, filled, prefill = map(pick, (plate, hole, whole_cover, beside.filled, beside.prefill))
+    relative = pick(relative)
     apart, bridged_apart = plate - filled, plate - prefill
     by_filling, by_bridge = (unmix(*pair, cover) for pair in ((apart, filled), (bridged_apart, prefill)))
-    unlike, seen = beside.unlike_views(at)
+    unlike, seen = beside.unlike_views(pick)
     of_pixels = [
-        smooth[cut],
+        pick(smooth),
         (apart * hole).mean(1, keepdim=True),
         level(bridged_apart * hole),
         by_filling.share,
@@ -216,21 +206,21 @@ def measures(
         by_bridge.contrast,
         unlike,
         seen,
-        beside.spread[cut],
-        beside.certainty[cut],
-        depth[cut],
-        relative[cut],
-        top[cut],
-        break_off[cut] * hole,
-        known[cut],
-        from_core[cut],
-        *(each[cut] for each in off_and_apart[:2]),
-        off_outside[cut],
-        *(each[cut] for each in off_and_apart[2:]),
+        pick(beside.spread),
+        pick(beside.certainty),
+        pick(depth),
+        relative,
+        pick(top),
+        pick(break_off) * hole,
+        pick(known),
+        pick(from_core),
+        *(pick(each) for each in off_and_apart[:2]),
+        pick(off_outside),
+        *(pick(each) for each in off_and_apart[2:]),
     ]
-    scales = torch.tensor(_SCALES, dtype=plate.dtype, device=plate.device)[:, None, None]
-    found = torch.cat((8.0 * distance[cut], torch.cat(of_pixels, 1) * scales * hole, lengthwise[cut]), 1)
-    return found, cover, relative[cut]
+    scales = torch.tensor(_SCALES, dtype=plate.dtype, device=plate.device).reshape(-1, *(1,) * (plate.ndim - 2))
+    found = torch.cat((8.0 * pick(distance), torch.cat(of_pixels, 1) * scales * hole, lengthwise), 1)
+    return found, cover, relative
 
 
 def _means_near(size_px: int, *weighted: tuple[Tensor, Tensor]) -> list[Tensor]:
@@ -261,6 +251,6 @@ def _depth(hole: Tensor) -> Tensor:
     inside = hole
     total = hole
     for _ in range(_DEPTH_PX - 1):
-        inside = -F.max_pool2d(-inside, 3, stride=1, padding=1)
+        inside = -box_max(-inside, 3)
         total = total + inside
     return total / _DEPTH_PX

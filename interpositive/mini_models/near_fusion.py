@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ class NearFusion:
         for core, inner, _, found in self._tiles(builder, frame, thin):
             kept, certainty, beside = found.kept.share[0, 0], found.certainty[0, 0], found.beside
             known = (each[(..., *inner)] for each in (beside.filled, beside.spread, beside.certainty))
-            evidence = torch.cat((*known, *beside.unlike_views(inner)), 1)[0].cpu().numpy()
+            evidence = torch.cat((*known, *beside.unlike_views(itemgetter((..., *inner)))), 1)[0].cpu().numpy()
             pixels.take(rearrange(evidence, "c h w -> h w c"), looked.evidence, core)
             # Not the mended plate itself: what of a wire is left in that is sharp, and flow would follow it.
             added = found.final[0].cpu()[:, *inner] - picture_tensor(motion.frames[frame][core])[0]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from interpositive.functional.boxes import box_max, box_mean
 
@@ -23,7 +26,8 @@ def test_where_there_is_nothing_near_the_mean_is_nothing() -> None:
     assert (box_mean(planes, 9)[..., 10:, :] == 0).all()
 
 
-def test_a_traced_box_mean_holds_for_other_sizes() -> None:
-    traced = torch.jit.trace(lambda x: box_mean(x, 13), torch.rand(1, 2, 24, 40))  # type: ignore[no-untyped-call]
+@pytest.mark.parametrize("box", [box_mean, box_max])
+def test_a_traced_box_holds_for_other_sizes(box: Callable[[Tensor, int], Tensor]) -> None:
+    traced = torch.jit.trace(lambda x: box(x, 13), torch.rand(1, 2, 24, 40))  # type: ignore[no-untyped-call]
     planes = torch.rand(1, 2, 31, 27)
-    torch.testing.assert_close(traced(planes), box_mean(planes, 13))
+    torch.testing.assert_close(traced(planes), box(planes, 13))
