@@ -28,7 +28,7 @@ _LEAST_TOP = 0.01
 
 
 class Along(NamedTuple):
-    """Pixels of a hole ``b 1 h w``, ``m`` in all, and the way that it takes at each, ``m 1``."""
+    """Pixels of a hole ``b 1 h w``, ``m`` in all, and the way that it takes at each."""
 
     hole: Tensor
     batch: Tensor
@@ -53,20 +53,18 @@ class Along(NamedTuple):
         return Along(self.hole, *(each[which] for each in self[1:]))
 
     def __call__(self, planes: Tensor, reach: int = _SAMPLES // 2, aside_px: float = 0.0) -> Tensor:
-        """Planes ``b c h w`` along the hole, as many places to either side of each of its pixels, ``m n c``."""
-        steps_px = _STEP_PX * torch.arange(-reach, reach + 1, device=planes.device)
+        """Planes ``b c h w`` along the hole, as many places to either side of each of its pixels, ``c n m``."""
+        steps_px = _STEP_PX * torch.arange(-reach, reach + 1, device=planes.device)[:, None]
         around = F.pad(planes, (_REACH_PX,) * 4)
         down = (steps_px * self.sin + aside_px * self.cos).round().long() + _REACH_PX
         right = (steps_px * self.cos - aside_px * self.sin).round().long() + _REACH_PX
-        rows = self.batch[:, None] * around.shape[-2] + self.row[:, None] + down
-        flat = rows * around.shape[-1] + self.column[:, None] + right
-        pixels = around.permute(0, 2, 3, 1).reshape(-1, planes.shape[1])
-        return pixels.index_select(0, flat.reshape(-1)).reshape(-1, 2 * reach + 1, planes.shape[1])
+        rows = self.batch * around.shape[-2] + self.row + down
+        return around.transpose(0, 1).flatten(1)[:, rows * around.shape[-1] + self.column + right]
 
     def whole(self, values: Tensor) -> Tensor:
-        """Values ``m c`` of the pixels as planes ``b c h w``, 0 outside the hole."""
-        planes = torch.zeros_like(self.hole[:, 0, ..., None]).expand(-1, -1, -1, values.shape[1]).contiguous()
-        planes[self.batch, self.row, self.column] = values
+        """Values ``c m`` of the pixels as planes ``b c h w``, 0 outside the hole."""
+        planes = torch.zeros_like(self.hole[:, 0, ..., None]).expand(-1, -1, -1, len(values)).contiguous()
+        planes[self.batch, self.row, self.column] = values.T
         return planes.permute(0, 3, 1, 2)
 
 
@@ -105,32 +103,32 @@ def measures_along(along: Along, plate: Tensor, filled: Tensor, prefill: Tensor,
     it.
     """
     hole = along.hole
-    seen = along(torch.cat((hole, plate, filled, prefill), 1))
-    inside, there, behind, bridged = seen[..., :1], seen[..., 1:4], seen[..., 4:7], seen[..., 7:]
-    count = inside.sum(1, keepdim=True) + 1e-4
+    distance, bridged = (level(plate - each) for each in (filled, prefill))
+    seen = along(torch.cat((hole, distance, bridged, plate, filled), 1))
+    inside, distance, bridged, there, behind = seen[0], seen[1], seen[2], seen[3:6], seen[6:]
+    count = inside.sum(0) + 1e-4
 
     def mean(values: Tensor) -> Tensor:
-        found: Tensor = (values * inside).sum(1, keepdim=True) / count
+        """Of values ``... n m`` along the hole."""
+        found: Tensor = (values * inside).sum(-2, keepdim=True) / count
         return found
 
-    distance, bridged_distance = ((there - each).abs().mean(-1, keepdim=True) for each in (behind, bridged))
     far = mean(distance)
     weight = distance.square() * inside
     found = torch.cat(
         (
             far,
-            mean(bridged_distance),
+            mean(bridged),
             mean((distance - far).square()).sqrt(),
-            (distance * inside).amax(1, keepdim=True),
-            *(mean((each - mean(each)).abs()).mean(-1, keepdim=True) for each in (there, behind)),
-            (weight * there).sum(1, keepdim=True) / (weight.sum(1, keepdim=True) + 1e-6),
-        ),
-        -1,
+            (distance * inside).amax(0, keepdim=True),
+            *(mean((each - mean(each)).abs()).mean(0) for each in (there, behind)),
+            (weight * there).sum(1) / (weight.sum(0) + 1e-6),
+        )
     )
-    whole = along.whole(found[:, 0])
+    whole = along.whole(found)
     top = pick(box_max(whole[:, :1], _ACROSS_PX))
     plate, filled, prefill, hole, whole = map(pick, (plate, filled, prefill, hole, whole))
-    far, bridged_far, unevenness, most, of_plate, of_filling = (whole[:, i : i + 1] for i in range(6))
+    far, bridged_far, unevenness, most, of_plate, of_filling = whole[:, :6].chunk(6, 1)
     cover = whole[:, 6:]
     by_filling, by_bridge = (unmix(plate - each, each, cover) for each in (filled, prefill))
     measures = (
@@ -154,7 +152,7 @@ def measures_along(along: Along, plate: Tensor, filled: Tensor, prefill: Tensor,
 
 
 def _direction(depth: Tensor, batch: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of the way a hole takes at some pixels, ``m 1``: across it depth changes most.
+    """Cosine and sine of the way a hole takes at ``m`` pixels: across it depth changes most.
 
     After Bigun and Granlund (ICCV 1987).
     """
@@ -162,6 +160,6 @@ def _direction(depth: Tensor, batch: Tensor, row: Tensor, column: Tensor) -> tup
     right = smooth[..., 1:-1, 2:] - smooth[..., 1:-1, :-2]
     down = smooth[..., 2:, 1:-1] - smooth[..., :-2, 1:-1]
     products = box_mean(torch.cat((right * right, down * down, right * down), 1), _DIRECTION_PX)
-    xx, yy, xy = torch.split(products[batch, :, row, column], 1, 1)
+    xx, yy, xy = products[batch, :, row, column].unbind(1)
     along = 0.5 * torch.atan2(2.0 * xy, xx - yy) + 0.5 * torch.pi
     return torch.cos(along), torch.sin(along)

@@ -22,7 +22,7 @@ NUM_EVIDENCE = 3 + 1 + 1 + 1 + 1
 """What is filled, spread, certainty, how unlike views are, and whether there is any."""
 KNOWN = (0.0, 1.0, 0.0, 1.0)
 """All but the first where the picture itself is known."""
-_TILE_PX = 128
+_TILE_PX = 256
 _AT_ONCE = 4
 """OpenCV reads pictures of up to four channels."""
 
