@@ -23,7 +23,7 @@ _REACH_PX = round(_STEP_PX * (_SAMPLES // 2))
 _NEAR, _ASIDE_PX = 2, (2.0, 3.0)
 """How many samples to either side a line's brightness is the mean of, and how far beside it its sides are."""
 _COVERED_SHARE, _STANDS_OUT, _ROUNDS = 0.4, 0.015, 4
-_DIRECTION_PX, _ACROSS_PX = 13, 11
+_DIRECTION_PX = 13
 _LEAST_TOP = 0.01
 
 
@@ -93,7 +93,9 @@ def goes_on(covered: Tensor, plate: Tensor, along: Along) -> Tensor:
     return more * (1.0 - covered)
 
 
-def measures_along(along: Along, plate: Tensor, filled: Tensor, prefill: Tensor, pick: Pick = everything) -> Tensor:
+def measures_along(
+    along: Along, plate: Tensor, filled: Tensor, prefill: Tensor, across_px: int, pick: Pick = everything
+) -> Tensor:
     """Measures ``b f h w`` of the ``plate`` ``b 3 h w`` ``along`` its hole, 0 outside, at the pixels that are picked.
 
     ``filled`` and ``prefill`` ``b 3 h w`` are what may stand behind.
@@ -126,7 +128,7 @@ def measures_along(along: Along, plate: Tensor, filled: Tensor, prefill: Tensor,
         )
     )
     whole = along.whole(found)
-    top = pick(box_max(whole[:, :1], _ACROSS_PX))
+    top = pick(box_max(whole[:, :1], across_px))
     plate, filled, prefill, hole, whole = map(pick, (plate, filled, prefill, hole, whole))
     far, bridged_far, unevenness, most, of_plate, of_filling = whole[:, :6].chunk(6, 1)
     cover = whole[:, 6:]

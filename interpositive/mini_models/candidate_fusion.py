@@ -44,7 +44,14 @@ from interpositive.mini_models.exportable import Exportable
 from interpositive.mini_models.fusing import Fused, LargeFusion, network_factor
 from interpositive.mini_models.fusion_export import fusion_exportables
 from interpositive.mini_models.hole_fills import Blend, Chosen, Filled, blend_along_flow, composed
-from interpositive.mini_models.kept_plate import Beside, KeptPlate, keeping_loss, thickest_px, thin_parts
+from interpositive.mini_models.kept_plate import (
+    LEARNED_ROWS,
+    Beside,
+    KeptPlate,
+    keeping_loss,
+    thickest_px,
+    thin_parts,
+)
 from interpositive.mini_models.narrowing import CleanPart, Looked, clean_parts, narrowed, some_of
 from interpositive.mini_models.near_fusion import NearFusion
 from interpositive.motion.motion_memory import ShotMemory
@@ -99,7 +106,7 @@ class CandidateFusion(MiniModel):
         candidates_per_step: int = 10,
         temperature: float = 0.02,
         motion_rows: int = 432,
-        plate_px_at_1080: float = 24.0,
+        plate_px_at_1080: float = 64.0,
     ) -> None:
         super().__init__()
         given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
@@ -122,7 +129,7 @@ class CandidateFusion(MiniModel):
         first, second, third = residual_widths
         self.residual = ResidualUNet(_NUM_RESIDUAL_FEATURES, (first, second, third))
         self.plate_px_at_1080 = plate_px_at_1080
-        self.keeper = KeptPlate()
+        self.keeper = KeptPlate(thickest_px(plate_px_at_1080, LEARNED_ROWS))
         self.blend = Blend()
         self.motion_rows = motion_rows
         # What networks see of large frames is a sixteenth of these.

@@ -22,11 +22,13 @@ from interpositive.functional.unmixing import level, unmix
 from interpositive.mini_models.along_hole import NUM_ALONG, Along, goes_on, measures_along
 from interpositive.objectives.pixel import charbonnier, weighted_mean
 
+LEARNED_ROWS = 200
+"""Of the proxies that networks learn on; what is as thick there in pixels is judged by the same measures."""
 _MARGIN_PX = 3
-_DEPTH_PX = 6
-_JUDGED_PX, _LOOKED_AT_PX = 1, 6
-"""How far around a pixel a judge looks, and what its measures along the hole are made of."""
-_ACROSS_PX, _NEAR_PX, _BESIDE_PX, _TOUCHING_PX = 11, 13, 9, 5
+_JUDGED_PX = 1
+"""How far around a pixel a judge looks."""
+_NEAR_PX, _BESIDE_PX, _TOUCHING_PX = 2, 9, 5
+"""Squares that measures are means over: the first is that much wider than the thickest hole that is looked at."""
 _SCALES = (8.0, 8.0, 8.0, 1.0, 1.0, 8.0, 8.0, 4.0, 4.0, 4.0, 1.0, 20.0, 1.0, 3.0, 1.0, 3.0, 8.0, 1.0, *(8.0,) * 7)
 """Of measures, but for the first and those along the hole: so that all are of the same order."""
 NUM_MEASURES = 1 + len(_SCALES) + NUM_ALONG + 1
@@ -112,10 +114,14 @@ class SeenSmaller(NamedTuple):
 
 
 class KeptPlate(nn.Module):
-    """Learns which pixels of the plate to keep, from :func:`measures`; untrained, none."""
+    """Learns which pixels of the plate to keep, from :func:`measures`; untrained, none.
 
-    def __init__(self) -> None:
+    These reach as far as across a hole that is ``thickest_px``, odd, which is the thickest that is looked at.
+    """
+
+    def __init__(self, thickest_px: int) -> None:
         super().__init__()
+        self.thickest_px = thickest_px
         self.judge = PlateJudge(NUM_MEASURES)
 
     def forward(self, plate: Tensor, thin: Tensor, hole: Tensor, beside: Beside | SeenSmaller) -> Kept:
@@ -123,19 +129,20 @@ class KeptPlate(nn.Module):
         some_of_it = not (self.training or torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
         if some_of_it and not thin.any():
             return Kept(thin, plate, thin)
-        depth = _depth(hole)
-        along = Along.of(hole, depth, box_max(thin, 2 * _LOOKED_AT_PX + 1))
+        depth_px = (self.thickest_px + 1) // 2
+        depth = _depth(hole, depth_px)
+        along = Along.of(hole, depth, box_max(thin, self.thickest_px + 2 * _JUDGED_PX))
         if some_of_it:
             asked, seen = PixelList.where(thin), PixelList.where(box_max(thin, 2 * _JUDGED_PX + 1))
             around = seen.around(asked)
-            found, *covered = measures(plate, hole, depth, beside, along, seen)
+            found, *covered = measures(plate, hole, depth, self.thickest_px, beside, along, seen)
             judged = self.judge.at_pixels(torch.cat((found, seen(thin)), 1), around)
             itself = around[:, around.shape[1] // 2]
             of_asked = _kept(judged, asked(plate), asked(thin), *(each[..., itself] for each in covered))
             # Beyond what is thin nothing is kept.
             kept = Kept(*(asked.put(*each) for each in zip(of_asked, (thin, plate, thin), strict=True)))
         else:
-            found, *covered = measures(plate, hole, depth, beside, along, everything)
+            found, *covered = measures(plate, hole, depth, self.thickest_px, beside, along, everything)
             kept = _kept(self.judge(torch.cat((found, thin), 1)), plate, thin, *covered)
         if not self.training:
             # A wire that is known elsewhere along its hole is not to come back as dashes; while it learns, the judge
@@ -156,7 +163,13 @@ def _kept(judged: Sequence[Tensor], plate: Tensor, thin: Tensor, cover: Tensor, 
 
 
 def measures(
-    plate: Tensor, hole: Tensor, depth: Tensor, beside: Beside | SeenSmaller, along: Along, pick: Pick
+    plate: Tensor,
+    hole: Tensor,
+    depth: Tensor,
+    thickest_px: int,
+    beside: Beside | SeenSmaller,
+    along: Along,
+    pick: Pick,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """What tells a clean pixel of a hole from a covered one, ``b f h w``, and what covers it there, ``b 3 h w``.
 
@@ -170,24 +183,24 @@ def measures(
     wire.
     """
     outside = 1.0 - hole
+    depth_px, near_px = (thickest_px + 1) // 2, thickest_px + _NEAR_PX
     rings = [
-        hole * ((depth > start / _DEPTH_PX) & (depth <= (start + 1.5) / _DEPTH_PX)).to(hole.dtype)
-        for start in (0.5, 1.5)
+        hole * ((depth > start / depth_px) & (depth <= (start + 1.5) / depth_px)).to(hole.dtype) for start in (0.5, 1.5)
     ]
-    top = box_max(depth, _ACROSS_PX)
+    top = box_max(depth, thickest_px)
     relative = depth / (top + 1e-4)
     core = hole * relative**6
     distance = level((plate - beside.filled) * hole)
-    (whole_cover,) = _means_near(_NEAR_PX, (plate, core))
+    (whole_cover,) = _means_near(near_px, (plate, core))
     of_outside, known = _means_near(_TOUCHING_PX, (plate, outside), (outside, torch.ones_like(hole)))
     known = (known > 1e-3).to(hole.dtype)
     break_off = level(plate - of_outside) * known
     near = (level(plate - whole_cover), core), (break_off, outside)
     beside_px = [(break_off, ring) for ring in rings] + [(distance, part) for part in (*rings, core)]
-    from_core, off_outside = _means_near(_NEAR_PX, *near)
+    from_core, off_outside = _means_near(near_px, *near)
     off_and_apart = _means_near(_BESIDE_PX, *beside_px)
     smooth = box_mean(distance, 3)
-    lengthwise = measures_along(along, plate, beside.filled, beside.prefill, pick)
+    lengthwise = measures_along(along, plate, beside.filled, beside.prefill, thickest_px, pick)
 
     plate, hole, cover, filled, prefill = map(pick, (plate, hole, whole_cover, beside.filled, beside.prefill))
     relative = pick(relative)
@@ -246,11 +259,11 @@ def keeping_loss(kept: Kept, filled: Tensor, final: Tensor, target: Tensor, judg
     return _CHOICE_SHARE * weighted_mean(wrong + mending, judged) + charbonnier(final, target, judged)
 
 
-def _depth(hole: Tensor) -> Tensor:
-    """How deep in its hole a pixel lies, ``b 1 h w`` in [0, 1], all the same from 6 pixels on."""
+def _depth(hole: Tensor, most_px: int) -> Tensor:
+    """How deep in its hole a pixel lies, ``b 1 h w`` in [0, 1], all the same from so many pixels on."""
     inside = hole
     total = hole
-    for _ in range(_DEPTH_PX - 1):
+    for _ in range(most_px - 1):
         inside = -box_max(-inside, 3)
         total = total + inside
-    return total / _DEPTH_PX
+    return total / most_px

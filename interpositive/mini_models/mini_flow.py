@@ -87,7 +87,7 @@ class MiniFlow(MiniModel):
         candidates_per_step: int = 10,
         temperature: float = 0.02,
         motion_rows: int = 432,
-        plate_px_at_1080: float = 24.0,
+        plate_px_at_1080: float = 64.0,
         video_widths: Sequence[int] = (32, 64, 96),
         film_px: int = 64,
         film_frames: int = 5,

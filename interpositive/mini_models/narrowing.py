@@ -16,7 +16,7 @@ from interpositive.mini_models.candidate_bank import BankBuilder, BankRecipe, mo
 from interpositive.mini_models.chosen_once import weights_digest
 from interpositive.mini_models.fusing import network_factor
 from interpositive.mini_models.kept_finely import KNOWN, NUM_EVIDENCE, Judged, LargePlate
-from interpositive.mini_models.kept_plate import KeptPlate
+from interpositive.mini_models.kept_plate import LEARNED_ROWS, KeptPlate
 from interpositive.motion.hole_pixels import HolePixels
 from interpositive.motion.motion_memory import ShotMemory
 from interpositive.motion.motion_raster import MotionRaster
@@ -24,8 +24,6 @@ from interpositive.motion.reading import read_at
 from interpositive.motion.window_frames import CodedFrames, MendedFrames
 from interpositive.motion.window_motion import Boolean, Plane, WindowMotion
 
-_LEARNED_ROWS = 200
-"""Of the proxies that networks learn on; what is as thin there in pixels is judged in pixels of its own."""
 _MOSTLY, _SURELY = 0.5, 0.8
 """What is kept, of a pixel itself and of one of a smaller raster: there, clean and covered are often one."""
 
@@ -94,7 +92,7 @@ def clean_parts(
     def find(frame: int) -> Clean:
         if raster.is_full:
             return _clean(motion, frame, look(builder, frame, thin[frame]))
-        fine = thin_part(motion.holes[frame], _LEARNED_ROWS)
+        fine = thin_part(motion.holes[frame], LEARNED_ROWS)
         looked = look(builder, frame, thin[frame] | raster.touched(fine))
         evidence = _evidence(seen, frame, looked)
         judged = LargePlate(motion.frames[frame], motion.holes[frame], fine, raster, evidence).judged(keeper, device)

@@ -33,7 +33,7 @@ def level_hole(behind: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def test_before_dark_ground_a_wire_is_known_by_its_other_pixels() -> None:
     behind = ground()
     plate, hole, depth = level_hole(behind)
-    found = measures_along(Along.of(hole, depth), plate, behind, behind)[0]
+    found = measures_along(Along.of(hole, depth), plate, behind, behind, 11)[0]
     assert found.shape[0] == NUM_ALONG
     wire, margin = (31, 38), (28, 38)
     assert float((plate - behind)[0, :, 31, 38].abs().max()) == 0.0, "the ground is as dark as the wire there"
@@ -49,8 +49,8 @@ def test_before_dark_ground_a_wire_is_known_by_its_other_pixels() -> None:
 def test_a_hole_is_followed_whichever_way_it_goes() -> None:
     behind = ground(80, 80)
     plate, hole, depth = level_hole(behind)
-    level = measures_along(Along.of(hole, depth), plate, behind, behind)
-    upright = measures_along(Along.of(hole.mT, depth.mT), *(each.mT for each in (plate, behind, behind)))
+    level = measures_along(Along.of(hole, depth), plate, behind, behind, 11)
+    upright = measures_along(Along.of(hole.mT, depth.mT), *(each.mT for each in (plate, behind, behind)), 11)
     # Off the ends, where a hole's way is not that of its corners.
     assert torch.allclose(level[..., 12:-12], upright.mT[..., 12:-12], atol=1e-4)
 
@@ -58,7 +58,7 @@ def test_a_hole_is_followed_whichever_way_it_goes() -> None:
 def test_without_a_hole_nothing_is_measured() -> None:
     behind = ground()
     nothing = torch.zeros_like(behind[:, :1])
-    assert not measures_along(Along.of(nothing, nothing), behind, behind, behind).any()
+    assert not measures_along(Along.of(nothing, nothing), behind, behind, behind, 11).any()
 
 
 def test_mending_learns_where_nothing_is_kept_but_not_from_what_nothing_can_mend() -> None:

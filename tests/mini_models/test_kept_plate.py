@@ -47,7 +47,7 @@ def test_the_node_finds_the_same_parts_thin() -> None:
 
 
 def test_where_nothing_is_thin_nothing_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    keeper, plate, hole = KeptPlate().eval(), torch.rand(1, 3, 8, 9), torch.ones(1, 1, 8, 9)
+    keeper, plate, hole = KeptPlate(11).eval(), torch.rand(1, 3, 8, 9), torch.ones(1, 1, 8, 9)
     monkeypatch.setattr(keeper, "judge", None)
     nothing = torch.zeros_like(hole)
     views = plate[:, None], torch.ones(1, 1, 1, 8, 9)
@@ -64,12 +64,12 @@ def test_what_is_thin_is_judged_near_by_as_it_is_over_the_whole(monkeypatch: pyt
     plate[..., 65:, :40] += 2.0  # as far from what is thin as its measures see
     views = torch.rand(1, 2, 3, 96, 120, generator=random), torch.ones(1, 2, 1, 96, 120)
     beside = Beside(plate, prefill, filled, 0.1 * whole, 0.5 * whole, *views)
-    keeper = KeptPlate().eval()
+    keeper = KeptPlate(11).eval()
     with torch.no_grad():
         for each in keeper.judge.parameters():
             each.copy_(torch.randn(each.shape, generator=random) * 0.2)
         near = keeper(plate, thin, whole, beside)
-        monkeypatch.setattr(kept_plate, "_LOOKED_AT_PX", 60)
+        monkeypatch.setattr(kept_plate, "_JUDGED_PX", 60)
         further = keeper(plate, thin, whole, beside)
         everywhere = keeper.train()(plate, thin, whole, beside)
     assert near.share.any() and (near.logit * thin).std() > 1.0
@@ -105,7 +105,7 @@ def test_the_core_of_a_hole_is_never_kept() -> None:
     plate = torch.rand(1, 3, 24, 40, generator=torch.Generator().manual_seed(2))
     one = torch.zeros_like(hole)
     beside = Beside(plate, plate, plate, one, one, plate[:, None], one[:, None])
-    keeper = KeptPlate()
+    keeper = KeptPlate(11)
     with torch.no_grad():
         assert keeper.judge.last.bias is not None
         keeper.judge.last.bias[0] = 10.0
@@ -121,7 +121,7 @@ def test_a_wire_that_is_seen_elsewhere_along_its_hole_is_not_kept_as_a_dash(monk
     plate[..., 16, :] = 0.8
     sure = torch.full_like(hole, 9.0)
     sure[..., 16, :30] = sure[..., 16, 36:] = -9.0
-    keeper, nothing = KeptPlate(), torch.zeros_like(hole)
+    keeper, nothing = KeptPlate(11), torch.zeros_like(hole)
 
     def judged(found: torch.Tensor) -> list[torch.Tensor]:
         assert found.shape[-2:] == hole.shape[-2:], "all, while it learns"
