@@ -65,7 +65,7 @@ class PlateCleaning(Removal):
         shadow_share: float = 0.5,
         gate_hair_share: float = 0.3,
         mask_margin_px: Sequence[int] = (1, 2),
-        object_share: float = 0.2,
+        object_share: float = 0.5,
     ) -> None:
         given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
         refuse_outside(_BOUNDS, given, "task")

@@ -54,7 +54,7 @@ class WireRemoval(Removal):
         shadow_share: float = 0.2,
         swing_px_at_1080: float = 15.0,
         mask_margin_px: Sequence[int] = (1, 2),
-        object_share: float = 0.2,
+        object_share: float = 0.5,
         holds: Sequence[float] = (0.25, 0.25, 0.5),
         shutter: float = 0.5,
     ) -> None:
