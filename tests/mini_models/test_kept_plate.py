@@ -32,9 +32,9 @@ def test_a_wire_is_thin_and_a_thing_is_not() -> None:
     assert not thin_parts(np.ones((20, 30), bool), 9).any()
 
 
-@pytest.mark.parametrize(("height", "expected"), [(216, 11), (1080, 31)])
-def test_how_thick_grows_with_the_raster(height: int, expected: int) -> None:
-    assert thickest_px(24.0, height) == expected
+@pytest.mark.parametrize(("widest_px", "height", "expected"), [(24, 216, 11), (24, 1080, 31), (64, 216, 19)])
+def test_how_thick_grows_with_the_raster(widest_px: float, height: int, expected: int) -> None:
+    assert thickest_px(widest_px, height) == expected
 
 
 def test_the_node_finds_the_same_parts_thin() -> None:
@@ -112,6 +112,22 @@ def test_the_core_of_a_hole_is_never_kept() -> None:
         share = keeper(plate, hole, hole, beside).share[0, 0]
     assert (share[[8, 9, 13, 14]] > 0.9).all(), "its edges are, if they are judged to be clean"
     assert not share[10:13].any()
+
+
+@pytest.mark.parametrize(("thickest", "is_kept"), [(19, True), (11, False)])
+def test_how_deep_a_core_lies_follows_what_is_looked_at(thickest: int, is_kept: bool) -> None:
+    hole = torch.zeros(1, 1, 40, 60)
+    hole[..., 12:29, :] = 1
+    plate = torch.rand(1, 3, 40, 60, generator=torch.Generator().manual_seed(2))
+    one = torch.ones_like(hole)
+    keeper = KeptPlate(thickest)
+    with torch.no_grad():
+        assert keeper.judge.last.bias is not None
+        keeper.judge.last.bias[0] = 10.0
+        beside = Beside(plate, plate, plate, one, one, plate[:, None], one[:, None])
+        share = keeper(plate, hole, hole, beside).share[0, 0]
+    assert (share[[12, 28]] > 0.9).all() and not share[20].any(), "edges are kept, the middle never"
+    assert (share[16] > 0.9).all() == is_kept, "the fifth of 17 rows is no core of a hole that may be so thick"
 
 
 def test_a_wire_that_is_seen_elsewhere_along_its_hole_is_not_kept_as_a_dash(monkeypatch: pytest.MonkeyPatch) -> None:
