@@ -16,7 +16,7 @@ from interpositive.mini_models.candidate_bank import BankBuilder, BankRecipe, mo
 from interpositive.mini_models.chosen_once import weights_digest
 from interpositive.mini_models.fusing import network_factor
 from interpositive.mini_models.kept_finely import KNOWN, NUM_EVIDENCE, Judged, LargePlate
-from interpositive.mini_models.kept_plate import LEARNED_ROWS, KeptPlate
+from interpositive.mini_models.kept_plate import LEARNED_ROWS, KeptPlate, thin_parts
 from interpositive.motion.hole_pixels import HolePixels
 from interpositive.motion.motion_memory import ShotMemory
 from interpositive.motion.motion_raster import MotionRaster
@@ -24,6 +24,8 @@ from interpositive.motion.reading import read_at
 from interpositive.motion.window_frames import CodedFrames, MendedFrames
 from interpositive.motion.window_motion import Boolean, Plane, WindowMotion
 
+_FINE_PX = 11
+"""What is thicker in pixels of a large frame is judged better on the smaller raster, where it is as thick as taught."""
 _MOSTLY, _SURELY = 0.5, 0.8
 """What is kept, of a pixel itself and of one of a smaller raster: there, clean and covered are often one."""
 
@@ -76,8 +78,8 @@ def clean_parts(
     What is left of a hole is narrower to bridge, is compared nearer by, and shows in more of the other frames. Large
     frames are looked at as networks see them, and each beside two neighbours alone, so that the same is found in
     whatever window of a shot by the same ``networks`` if these are in it; the ``memory`` is for that. What of a large
-    frame's hole is no thicker, in its own pixels, than what networks learn to look at, is judged at that size by their
-    ``keeper``: on a smaller raster, what is clean of it and what is covered are one pixel.
+    frame's hole is no thicker than 11 of its own pixels is judged at that size by their ``keeper``: on a smaller
+    raster, what is clean of it and what is covered are one pixel.
     """
     seen = _as_networks_see(motion, memory)
     raster = MotionRaster(motion.height, motion.width, seen.height)
@@ -92,7 +94,7 @@ def clean_parts(
     def find(frame: int) -> Clean:
         if raster.is_full:
             return _clean(motion, frame, look(builder, frame, thin[frame]))
-        fine = thin_part(motion.holes[frame], LEARNED_ROWS)
+        fine = thin_part(motion.holes[frame], LEARNED_ROWS) & thin_parts(motion.holes[frame], _FINE_PX)
         looked = look(builder, frame, thin[frame] | raster.touched(fine))
         evidence = _evidence(seen, frame, looked)
         judged = LargePlate(motion.frames[frame], motion.holes[frame], fine, raster, evidence).judged(keeper, device)
