@@ -1,6 +1,7 @@
 """The plate inside a hole: masks are wider than what they hide, so that part of it is clean, or only shaded.
 
-Trusted only where a hole is thin. What is thick enough to be a thing of its own, such as a person, is never looked at.
+Trusted only where a hole is no thicker than a blurred wire. What is thick enough to be a thing of its own, such as a
+person, is never looked at, and a hole's core never kept.
 """
 
 from __future__ import annotations
