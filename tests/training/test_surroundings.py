@@ -15,6 +15,7 @@ from interpositive.errors import IntegrityError
 from interpositive.records.digests import sha256_of_file
 from interpositive.records.provenance import Starts, read_environment
 from interpositive.records.run_record import RunRecord, refuse_tampered
+from interpositive.training import surroundings
 from interpositive.training.surroundings import begin, measure_provenance
 
 Train = Callable[..., RunRecord]
@@ -45,6 +46,8 @@ def test_a_paper_that_was_changed_is_named(train: Train, tmp_path: Path, name: s
 
 
 def test_no_host_user_home_or_secret_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in surroundings._VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WANDB_API_KEY", "planted-secret")
     monkeypatch.setenv("MKL_CBWR", "/home/someone/secret")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
