@@ -110,7 +110,8 @@ def test_the_same_at_a_size_that_networks_see_smaller(monkeypatch: pytest.Monkey
         assert np.abs(part.values - large[2][frame].numpy()[:, part.pixels.ys, xs].T).max() < 1e-5
 
 
-def test_what_is_thin_in_a_large_frame_is_judged_at_its_own_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def wire_in_large_frames(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
+    """Input, mask and truth of :func:`masked_wire`, twice as large, which networks see as it was."""
     example, truth = masked_wire()
     large = [
         torch.nn.functional.interpolate(planes, scale_factor=2.0, mode="nearest")
@@ -120,6 +121,19 @@ def test_what_is_thin_in_a_large_frame_is_judged_at_its_own_size(monkeypatch: py
     large = [torch.cat((planes[..., 1:], planes[..., -1:]), -1) for planes in large]
     for module in (narrowing, chosen_once):
         monkeypatch.setattr(module, "network_factor", lambda height: 2 if height > 100 else 1)
+    return large
+
+
+def test_what_is_thick_in_a_large_frame_is_judged_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = wire_in_large_frames(monkeypatch)
+    model = knowing_model(plate_px_at_1080=240.0)
+    model.restore(Example(large[0], large[1]), KEEP, ["trained"])
+    assert isinstance(model.keeper, KnowsTheWire)
+    assert {shape[-2] <= 64 for shape in model.keeper.seen} == {True}
+
+
+def test_what_is_thin_in_a_large_frame_is_judged_at_its_own_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = wire_in_large_frames(monkeypatch)
     monkeypatch.setattr(narrowing, "_FINE_PX", 61)
     model = knowing_model(plate_px_at_1080=240.0)
     restored = model.restore(Example(large[0], large[1]), KEEP, ["prior", "trained"])
