@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 _LOGIT_SCALE = 4.0
 _FASTER = 2.0
+_STEPS_PX = (1, 2, 4, 1)
+SEEN_PX = sum(_STEPS_PX)
+"""How far around a pixel a judge looks."""
 
 
 class PlateJudge(nn.Module):
-    """Three layers, one of which looks at the next pixels.
+    """Four layers look at pixels ever further away, but for the last; before and after them one looks at its own.
 
     ``b f h w`` in; ``b 1 h w`` each out: a logit (above 0: rather clean), a gain less one, and how far what covers the
     pixel must be taken back out of it. All are zero when untrained. Weights are kept at half of what they do, and so
@@ -21,7 +26,7 @@ class PlateJudge(nn.Module):
     def __init__(self, num_features: int, width: int = 32) -> None:
         super().__init__()
         self.first = nn.Conv2d(num_features, width, 1)
-        self.around = nn.Conv2d(width, width, 3, padding=1)
+        self.around = nn.ModuleList(nn.Conv2d(width, width, 3, padding=px, dilation=px) for px in _STEPS_PX)
         self.third = nn.Conv2d(width, width, 1)
         self.last = nn.Conv2d(width, 3, 1)
         with torch.no_grad():
@@ -33,21 +38,33 @@ class PlateJudge(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Judge the holes of a batch."""
-        x = features
-        for layer in (self.first, self.around, self.third):
-            x = F.leaky_relu(_FASTER * layer(x), 0.1)
+        x = F.leaky_relu(_FASTER * self.first(features), 0.1)
+        for number, layer in enumerate(self.around):
+            beside = F.leaky_relu(_FASTER * layer(x), 0.1)
+            x = x + beside if number else beside
+        x = F.leaky_relu(_FASTER * self.third(x), 0.1)
         logit, gain, uncovered = (_FASTER * self.last(x)).split(1, 1)
         return _LOGIT_SCALE * logit, gain, uncovered
 
-    def at_pixels(self, features: Tensor, around: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The same, ``1 1 m`` each, for ``m`` pixels alone: ``features`` ``1 f n`` of these and of those next to them.
+    def at_pixels(
+        self, features: Tensor, around: Callable[[int], Tensor], asked: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same, ``1 1 m`` each, for ``m`` pixels alone: those ``asked`` for of ``n`` that have ``features`` ``1 f n``.
 
-        ``around`` (``m 9``) says which of the ``n`` are around each, by rows; ``n`` itself where there is none.
+        ``around`` a step in pixels says which of the ``n`` are so far from each (``n 9``), by rows; ``n`` itself where
+        there is none. All that are up to :data:`SEEN_PX` from those that are asked for are to be there.
         """
         x = _layer(self.first, features[0].T)
-        beside = F.pad(x, (0, 0, 0, 1)).index_select(0, around.flatten()).reshape(len(around), -1)
-        weight = self.around.weight.permute(0, 2, 3, 1).flatten(1)
-        x = F.leaky_relu(_FASTER * F.linear(beside, weight, self.around.bias), 0.1)
+        for number, (layer, px) in enumerate(zip(self.around, _STEPS_PX, strict=True)):
+            which = around(px)
+            if number == len(_STEPS_PX) - 1:
+                which, itself = which[asked], x[asked]
+            else:
+                itself = x
+            near = F.pad(x, (0, 0, 0, 1)).index_select(0, which.flatten()).reshape(len(which), -1)
+            weight = layer.weight.permute(0, 2, 3, 1).flatten(1)
+            beside = F.leaky_relu(_FASTER * F.linear(near, weight, layer.bias), 0.1)
+            x = itself + beside if number else beside
         x = _layer(self.third, x)
         last = _FASTER * F.linear(x, self.last.weight.flatten(1), self.last.bias)
         logit, gain, uncovered = last.T[None].chunk(3, 1)

@@ -41,14 +41,22 @@ class PixelList:
         changed[:, self.places] = values[0]
         return changed.reshape(-1, *self.shape).transpose(0, 1)
 
-    def around(self, pixels: PixelList) -> Tensor:
-        """Which of these are around ``pixels`` of the same planes, ``m 9`` by rows; how many these are, where none."""
+    def of(self, pixels: PixelList) -> Tensor:
+        """Which of these the ``pixels`` are, all of which are among them, ``m`` by rows."""
+        return self._numbers().flatten()[pixels.places]
+
+    def around(self, step_px: int) -> Tensor:
+        """Which of these are so far from each, itself and eight others, ``m 9`` by rows; their number, where none."""
+        numbers = F.pad(self._numbers(), (step_px,) * 4, value=len(self.places))
+        height, width = self.shape[1:]
+        row, column = self.places // width, self.places % width
+        across = width + 2 * step_px
+        first = (row // height * 2 * step_px + row) * across + column
+        step = torch.arange(0, 2 * step_px + 1, step_px, device=self.places.device)
+        offsets = (step[:, None] * across + step).flatten()
+        return numbers.flatten()[first[:, None] + offsets]
+
+    def _numbers(self) -> Tensor:
         numbers = torch.full(self.shape, len(self.places), device=self.places.device)
         numbers.view(-1)[self.places] = torch.arange(len(self.places), device=self.places.device)
-        numbers = F.pad(numbers, (1, 1, 1, 1), value=len(self.places))
-        height, width = self.shape[1:]
-        row, column = pixels.places // width, pixels.places % width
-        first = row // height * 2 * (width + 2) + row * (width + 2) + column
-        step = torch.arange(3, device=self.places.device)
-        offsets = (step[:, None] * (width + 2) + step).flatten()
-        return numbers.flatten()[first[:, None] + offsets]
+        return numbers

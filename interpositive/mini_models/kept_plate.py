@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from interpositive.backbones.plate_judge import PlateJudge
+from interpositive.backbones.plate_judge import SEEN_PX, PlateJudge
 from interpositive.functional.boxes import box_max, box_mean
 from interpositive.functional.pixel_list import Pick, PixelList, everything
 from interpositive.functional.unmixing import level, unmix
@@ -26,8 +26,6 @@ from interpositive.objectives.pixel import charbonnier, weighted_mean
 LEARNED_ROWS = 200
 """Of the proxies that networks learn on; what is as thick there in pixels is judged by the same measures."""
 _MARGIN_PX = 3
-_JUDGED_PX = 1
-"""How far around a pixel a judge looks."""
 _NEAR_PX, _BESIDE_PX, _TOUCHING_PX = 2, 9, 5
 """Squares that measures are means over: the first is that much wider than the thickest hole that is looked at."""
 _SCALES = (8.0, 8.0, 8.0, 1.0, 1.0, 8.0, 8.0, 4.0, 4.0, 4.0, 1.0, 20.0, 1.0, 3.0, 1.0, 3.0, 8.0, 1.0, *(8.0,) * 7)
@@ -132,13 +130,12 @@ class KeptPlate(nn.Module):
             return Kept(thin, plate, thin)
         depth_px = (self.thickest_px + 1) // 2
         depth = _depth(hole, depth_px)
-        along = Along.of(hole, depth, box_max(thin, self.thickest_px + 2 * _JUDGED_PX))
+        along = Along.of(hole, depth, box_max(thin, self.thickest_px + 2 * SEEN_PX))
         if some_of_it:
-            asked, seen = PixelList.where(thin), PixelList.where(box_max(thin, 2 * _JUDGED_PX + 1))
-            around = seen.around(asked)
+            asked, seen = PixelList.where(thin), PixelList.where(box_max(thin, 2 * SEEN_PX + 1))
+            itself = seen.of(asked)
             found, *covered = measures(plate, hole, depth, self.thickest_px, beside, along, seen)
-            judged = self.judge.at_pixels(torch.cat((found, seen(thin)), 1), around)
-            itself = around[:, around.shape[1] // 2]
+            judged = self.judge.at_pixels(torch.cat((found, seen(thin)), 1), seen.around, itself)
             of_asked = _kept(judged, asked(plate), asked(thin), *(each[..., itself] for each in covered))
             # Beyond what is thin nothing is kept.
             kept = Kept(*(asked.put(*each) for each in zip(of_asked, (thin, plate, thin), strict=True)))

@@ -69,7 +69,7 @@ def test_what_is_thin_is_judged_near_by_as_it_is_over_the_whole(monkeypatch: pyt
         for each in keeper.judge.parameters():
             each.copy_(torch.randn(each.shape, generator=random) * 0.2)
         near = keeper(plate, thin, whole, beside)
-        monkeypatch.setattr(kept_plate, "_JUDGED_PX", 60)
+        monkeypatch.setattr(kept_plate, "SEEN_PX", 60)
         further = keeper(plate, thin, whole, beside)
         everywhere = keeper.train()(plate, thin, whole, beside)
     assert near.share.any() and (near.logit * thin).std() > 1.0
@@ -143,8 +143,8 @@ def test_a_wire_that_is_seen_elsewhere_along_its_hole_is_not_kept_as_a_dash(monk
         assert found.shape[-2:] == hole.shape[-2:], "all, while it learns"
         return [sure, nothing, nothing]
 
-    def judged_at(found: torch.Tensor, around: torch.Tensor) -> list[torch.Tensor]:
-        assert found.shape[-1] == 13 * 80 and len(around) == 11 * 80, "what is thin and a pixel around"
+    def judged_at(found: torch.Tensor, around: object, asked: torch.Tensor) -> list[torch.Tensor]:
+        assert found.shape[-1] == 27 * 80 and len(asked) == 11 * 80, "what is thin and 8 pixels around"
         return [each[hole > 0][None, None] for each in (sure, nothing, nothing)]
 
     monkeypatch.setattr(keeper.judge, "forward", judged)
