@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -24,12 +25,15 @@ def test_what_is_taken_out_goes_back_to_where_it_was() -> None:
     assert everything(planes) is planes
 
 
-def test_around_a_pixel_are_the_nine_of_its_square_that_are_in_the_list() -> None:
+@pytest.mark.parametrize("step_px", [1, 2, 4])
+def test_around_a_pixel_are_nine_of_a_square_that_are_in_the_list(step_px: int) -> None:
     area = some(0.4, 2)
     pixels, few = PixelList.where(area), PixelList.where(area * some(0.5, 3))
-    around = pixels.around(few)
+    itself = pixels.of(few)
+    assert torch.equal(pixels.places[itself], few.places)
+    around = pixels.around(step_px)[itself]
     values = torch.rand(2, 1, 7, 9) * area
-    expected = F.unfold(values, 3, padding=1).unflatten(-1, (7, 9)).permute(0, 2, 3, 1)
+    expected = F.unfold(values, 3, padding=step_px, dilation=step_px).unflatten(-1, (7, 9)).permute(0, 2, 3, 1)
     of_pixels = F.pad(pixels(values)[0, 0], (0, 1))
     batch, row, column = few.places // 63, few.places % 63 // 9, few.places % 9
     assert torch.equal(of_pixels[around], expected[batch, row, column]), "of another frame none, beyond the edge none"
