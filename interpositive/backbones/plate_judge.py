@@ -28,7 +28,7 @@ class PlateJudge(nn.Module):
         self.first = nn.Conv2d(num_features, width, 1)
         self.around = nn.ModuleList(nn.Conv2d(width, width, 3, padding=px, dilation=px) for px in _STEPS_PX)
         self.third = nn.Conv2d(width, width, 1)
-        self.last = nn.Conv2d(width, 3, 1)
+        self.last = nn.Conv2d(width, 4, 1)
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.div_(_FASTER)
@@ -36,19 +36,19 @@ class PlateJudge(nn.Module):
         assert self.last.bias is not None
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         """Judge the holes of a batch."""
         x = F.leaky_relu(_FASTER * self.first(features), 0.1)
         for number, layer in enumerate(self.around):
             beside = F.leaky_relu(_FASTER * layer(x), 0.1)
             x = x + beside if number else beside
         x = F.leaky_relu(_FASTER * self.third(x), 0.1)
-        logit, gain, uncovered = (_FASTER * self.last(x)).split(1, 1)
-        return _LOGIT_SCALE * logit, gain, uncovered
+        logit, *mending = (_FASTER * self.last(x)).split(1, 1)
+        return _LOGIT_SCALE * logit, *mending
 
     def at_pixels(
         self, features: Tensor, around: Callable[[int], Tensor], asked: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         """The same, ``1 1 m`` each, for ``m`` pixels alone: those ``asked`` for of ``n`` that have ``features`` ``1 f n``.
 
         ``around`` a step in pixels says which of the ``n`` are so far from each (``n 9``), by rows; ``n`` itself where
@@ -67,8 +67,8 @@ class PlateJudge(nn.Module):
             x = itself + beside if number else beside
         x = _layer(self.third, x)
         last = _FASTER * F.linear(x, self.last.weight.flatten(1), self.last.bias)
-        logit, gain, uncovered = last.T[None].chunk(3, 1)
-        return _LOGIT_SCALE * logit, gain, uncovered
+        logit, *mending = last.T[None].split(1, 1)
+        return _LOGIT_SCALE * logit, *mending
 
 
 def _layer(layer: nn.Conv2d, x: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from interpositive.functional.boxes import box_max, box_mean
 from interpositive.functional.pixel_list import Pick, everything
 from interpositive.functional.unmixing import level, unmix
 
-_SCALES = (8.0, 8.0, 8.0, 8.0, 1.0, 8.0, 4.0, 1.0, 8.0, 8.0, 8.0, 1.0, 8.0, 8.0)
+_SCALES = (8.0, 8.0, 8.0, 8.0, 1.0, 8.0, 4.0, 1.0, 8.0, 8.0, 8.0, 1.0, 8.0, 8.0, 8.0, 8.0)
 """Of measures, so that all are of the same order."""
 NUM_ALONG = len(_SCALES)
 _SAMPLES, _STEP_PX = 13, 2.0
@@ -95,9 +95,11 @@ def goes_on(covered: Tensor, plate: Tensor, along: Along) -> Tensor:
 
 def measures_along(
     along: Along, plate: Tensor, filled: Tensor, prefill: Tensor, across_px: int, pick: Pick = everything
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Measures ``b f h w`` of the ``plate`` ``b 3 h w`` ``along`` its hole, 0 outside, at the pixels that are picked.
 
+    And how far the plate is from ``filled`` in the mean along the hole, ``b 3 h w``: what something even that covers
+    it adds, at the same place across.
     ``filled`` and ``prefill`` ``b 3 h w`` are what may stand behind.
     At each pixel of the hole that is asked 13 are looked at, 2 px apart in the direction that the hole takes there, if
     they are in it: how far the plate is from what is behind, in the mean and at most, and how unevenly; how much of the
@@ -117,6 +119,8 @@ def measures_along(
 
     far = mean(distance)
     weight = distance.square() * inside
+    shade = mean(there - behind)
+    uneven = (there - behind - shade).abs().mean(0)
     found = torch.cat(
         (
             far,
@@ -125,13 +129,15 @@ def measures_along(
             (distance * inside).amax(0, keepdim=True),
             *(mean((each - mean(each)).abs()).mean(0) for each in (there, behind)),
             (weight * there).sum(1) / (weight.sum(0) + 1e-6),
+            mean(uneven),
+            shade[:, 0],
         )
     )
     whole = along.whole(found)
     top = pick(box_max(whole[:, :1], across_px))
     plate, filled, prefill, hole, whole = map(pick, (plate, filled, prefill, hole, whole))
     far, bridged_far, unevenness, most, of_plate, of_filling = whole[:, :6].chunk(6, 1)
-    cover = whole[:, 6:]
+    cover, uneven, shade = whole[:, 6:9], whole[:, 9:10], whole[:, 10:]
     by_filling, by_bridge = (unmix(plate - each, each, cover) for each in (filled, prefill))
     measures = (
         far,
@@ -148,9 +154,11 @@ def measures_along(
         far / (top + _LEAST_TOP),
         top,
         level(plate - cover),
+        uneven,
+        level(plate - filled - shade),
     )
     scales = torch.tensor(_SCALES, dtype=plate.dtype, device=plate.device).reshape(-1, *(1,) * (plate.ndim - 2))
-    return torch.cat(measures, 1) * scales * hole
+    return torch.cat(measures, 1) * scales * hole, shade
 
 
 def _direction(depth: Tensor, batch: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
