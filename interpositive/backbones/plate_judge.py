@@ -28,7 +28,7 @@ class PlateJudge(nn.Module):
         self.first = nn.Conv2d(num_features, width, 1)
         self.around = nn.ModuleList(nn.Conv2d(width, width, 3, padding=px, dilation=px) for px in _STEPS_PX)
         self.third = nn.Conv2d(width, width, 1)
-        self.last = nn.Conv2d(width, 4, 1)
+        self.last = nn.Conv2d(width, 5, 1)
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.div_(_FASTER)

@@ -95,7 +95,7 @@ def goes_on(covered: Tensor, plate: Tensor, along: Along) -> Tensor:
 
 def measures_along(
     along: Along, plate: Tensor, filled: Tensor, prefill: Tensor, across_px: int, pick: Pick = everything
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Measures ``b f h w`` of the ``plate`` ``b 3 h w`` ``along`` its hole, 0 outside, at the pixels that are picked.
 
     And how far the plate is from ``filled`` in the mean along the hole, ``b 3 h w``: what something even that covers
@@ -131,13 +131,14 @@ def measures_along(
             (weight * there).sum(1) / (weight.sum(0) + 1e-6),
             mean(uneven),
             shade[:, 0],
+            mean(there)[:, 0],
         )
     )
     whole = along.whole(found)
     top = pick(box_max(whole[:, :1], across_px))
     plate, filled, prefill, hole, whole = map(pick, (plate, filled, prefill, hole, whole))
     far, bridged_far, unevenness, most, of_plate, of_filling = whole[:, :6].chunk(6, 1)
-    cover, uneven, shade = whole[:, 6:9], whole[:, 9:10], whole[:, 10:]
+    cover, uneven, shade, even = whole[:, 6:9], whole[:, 9:10], whole[:, 10:13], whole[:, 13:]
     by_filling, by_bridge = (unmix(plate - each, each, cover) for each in (filled, prefill))
     measures = (
         far,
@@ -158,7 +159,7 @@ def measures_along(
         level(plate - filled - shade),
     )
     scales = torch.tensor(_SCALES, dtype=plate.dtype, device=plate.device).reshape(-1, *(1,) * (plate.ndim - 2))
-    return torch.cat(measures, 1) * scales * hole, shade
+    return torch.cat(measures, 1) * scales * hole, shade, (plate - even) * hole
 
 
 def _direction(depth: Tensor, batch: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:

@@ -152,13 +152,13 @@ class KeptPlate(nn.Module):
 
 
 def _kept(
-    judged: Sequence[Tensor], plate: Tensor, thin: Tensor, cover: Tensor, shade: Tensor, relative_depth: Tensor
+    judged: Sequence[Tensor], plate: Tensor, thin: Tensor, cover: Tensor, shade: Tensor, detail: Tensor, relative_depth: Tensor
 ) -> Kept:
     """What a judge's answers for pixels of the plate come to; all are ``b c`` and where."""
-    logit, gain, uncovered, unshaded = judged
+    logit, gain, uncovered, unshaded, detailed = judged
     share = torch.tanh(0.5 * (logit - _SURER)).clamp(min=0.0) * thin * (relative_depth < _CORE)
     # Out of a mixture with what covers it, the picture is had by going on away from that.
-    mended = plate * (1.0 + gain) + uncovered.clamp(0.0, _MOST_UNCOVERED) * (plate - cover) - unshaded * shade
+    mended = plate * (1.0 + gain) + uncovered.clamp(0.0, _MOST_UNCOVERED) * (plate - cover) - unshaded * shade + detailed * detail
     return Kept(share, mended, logit)
 
 
@@ -170,7 +170,7 @@ def measures(
     beside: Beside | SeenSmaller,
     along: Along,
     pick: Pick,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """What tells a clean pixel of a hole from a covered one, ``b f h w``, and what covers it there, ``b 3 h w``.
 
     Last, how deep it lies, as a share of the deepest pixel's near it, ``b 1 h w``; 1 in the core. All are given for the
@@ -200,7 +200,7 @@ def measures(
     from_core, off_outside = _means_near(near_px, *near)
     off_and_apart = _means_near(_BESIDE_PX, *beside_px)
     smooth = box_mean(distance, 3)
-    lengthwise, shade = measures_along(along, plate, beside.filled, beside.prefill, thickest_px, pick)
+    lengthwise, shade, detail = measures_along(along, plate, beside.filled, beside.prefill, thickest_px, pick)
 
     plate, hole, cover, filled, prefill = map(pick, (plate, hole, whole_cover, beside.filled, beside.prefill))
     relative = pick(relative)
@@ -233,7 +233,7 @@ def measures(
     ]
     scales = torch.tensor(_SCALES, dtype=plate.dtype, device=plate.device).reshape(-1, *(1,) * (plate.ndim - 2))
     found = torch.cat((8.0 * pick(distance), torch.cat(of_pixels, 1) * scales * hole, lengthwise), 1)
-    return found, cover, shade, relative
+    return found, cover, shade, detail, relative
 
 
 def _means_near(size_px: int, *weighted: tuple[Tensor, Tensor]) -> list[Tensor]:
