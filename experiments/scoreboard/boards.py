@@ -128,8 +128,8 @@ BOARDS = (
         num_frames=24,
     ),
 )
-TIMED_FRAMES = 34
-"""Of a shot whose windows of large frames read as many to either side as they ever do."""
+TIMED_FRAMES = 68
+"""Of a shot half of which is long enough for windows of large frames to read as many to either side as they ever do."""
 TIMED_HEIGHTS = (540, 1080)
 FINDER_WINDOWS = 48
 """Windows that a finder learns from, as `dailies=default` has; the mini-models' are fewer."""

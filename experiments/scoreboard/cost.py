@@ -66,8 +66,12 @@ def prepare(run: Path, take: Path, height: int, num_frames: int, folder: Path) -
     opened = open_run(run)
     reader = open_reader(take)
     # As many more as the last of them are lent pixels by.
-    codes = reader.window(0, min(len(reader), num_frames + opened.mini_model.reach_frames))
+    # A take that is shorter is gone through backward and forward again.
+    num_all = num_frames + opened.mini_model.reach_frames
+    codes = reader.window(0, min(len(reader), num_all))
     reader.close()
+    there_and_back = np.concatenate((np.arange(len(codes)), np.arange(len(codes) - 2, 0, -1)))
+    codes = codes[np.resize(there_and_back, num_all)]
     size = (round(codes.shape[2] * height / codes.shape[1] / 2) * 2, height)
     large = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC) for frame in codes])
     example = opened.task.example(frames_to_values(large, AS_STORED), generator_from("cost"), None)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 _LOGIT_SCALE = 4.0
 _FASTER = 2.0
+NUM_ANSWERS = 5
 _STEPS_PX = (1, 2, 4, 1)
 SEEN_PX = sum(_STEPS_PX)
 """How far around a pixel a judge looks."""
@@ -18,8 +19,8 @@ SEEN_PX = sum(_STEPS_PX)
 class PlateJudge(nn.Module):
     """Four layers look at pixels ever further away, but for the last; before and after them one looks at its own.
 
-    ``b f h w`` in; ``b 1 h w`` each out: a logit (above 0: rather clean), a gain less one, and how far what covers the
-    pixel must be taken back out of it. All are zero when untrained. Weights are kept at half of what they do, and so
+    ``b f h w`` in; :data:`NUM_ANSWERS` of ``b 1 h w`` out: a logit (above 0: rather clean), and how much to mend the
+    plate by in each way that there is. All are zero when untrained. Weights are kept at half of what they do, and so
     learn twice as fast as others under the same optimiser (equalised learning rate, Karras et al., ICLR 2018).
     """
 
@@ -28,7 +29,7 @@ class PlateJudge(nn.Module):
         self.first = nn.Conv2d(num_features, width, 1)
         self.around = nn.ModuleList(nn.Conv2d(width, width, 3, padding=px, dilation=px) for px in _STEPS_PX)
         self.third = nn.Conv2d(width, width, 1)
-        self.last = nn.Conv2d(width, 5, 1)
+        self.last = nn.Conv2d(width, NUM_ANSWERS, 1)
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.div_(_FASTER)
@@ -43,19 +44,18 @@ class PlateJudge(nn.Module):
             beside = F.leaky_relu(_FASTER * layer(x), 0.1)
             x = x + beside if number else beside
         x = F.leaky_relu(_FASTER * self.third(x), 0.1)
-        logit, *mending = (_FASTER * self.last(x)).split(1, 1)
-        return _LOGIT_SCALE * logit, *mending
+        logit, *mended_by = (_FASTER * self.last(x)).chunk(NUM_ANSWERS, 1)
+        return _LOGIT_SCALE * logit, *mended_by
 
-    def at_pixels(
-        self, features: Tensor, around: Callable[[int], Tensor], asked: Tensor
-    ) -> tuple[Tensor, ...]:
-        """The same, ``1 1 m`` each, for ``m`` pixels alone: those ``asked`` for of ``n`` that have ``features`` ``1 f n``.
+    def at_pixels(self, features: Tensor, around: Callable[[int], Tensor], asked: Tensor) -> tuple[Tensor, ...]:
+        """The same, ``1 1 m`` each, for the ``m`` pixels ``asked`` for, of ``n`` that have ``features`` ``1 f n``.
 
         ``around`` a step in pixels says which of the ``n`` are so far from each (``n 9``), by rows; ``n`` itself where
         there is none. All that are up to :data:`SEEN_PX` from those that are asked for are to be there.
         """
         x = _layer(self.first, features[0].T)
         for number, (layer, px) in enumerate(zip(self.around, _STEPS_PX, strict=True)):
+            assert isinstance(layer, nn.Conv2d)
             which = around(px)
             if number == len(_STEPS_PX) - 1:
                 which, itself = which[asked], x[asked]
@@ -67,8 +67,8 @@ class PlateJudge(nn.Module):
             x = itself + beside if number else beside
         x = _layer(self.third, x)
         last = _FASTER * F.linear(x, self.last.weight.flatten(1), self.last.bias)
-        logit, *mending = last.T[None].split(1, 1)
-        return _LOGIT_SCALE * logit, *mending
+        logit, *mended_by = last.T[None].chunk(NUM_ANSWERS, 1)
+        return _LOGIT_SCALE * logit, *mended_by
 
 
 def _layer(layer: nn.Conv2d, x: Tensor) -> Tensor:

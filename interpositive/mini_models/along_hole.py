@@ -93,18 +93,28 @@ def goes_on(covered: Tensor, plate: Tensor, along: Along) -> Tensor:
     return more * (1.0 - covered)
 
 
+class Lengthwise(NamedTuple):
+    """What is found along a hole at some pixels: ``measures`` ``b f h w``, and two of ``b 3 h w``; all 0 outside.
+
+    ``shade`` is how far the plate is from what is filled in the mean along the hole: what something even that covers it
+    adds at this place across. ``detail`` is how far it is here from its own mean along it: what such a thing leaves.
+    """
+
+    measures: Tensor
+    shade: Tensor
+    detail: Tensor
+
+
 def measures_along(
     along: Along, plate: Tensor, filled: Tensor, prefill: Tensor, across_px: int, pick: Pick = everything
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Measures ``b f h w`` of the ``plate`` ``b 3 h w`` ``along`` its hole, 0 outside, at the pixels that are picked.
+) -> Lengthwise:
+    """What the ``plate`` ``b 3 h w`` is ``along`` its hole, at the pixels that are picked.
 
-    And how far the plate is from ``filled`` in the mean along the hole, ``b 3 h w``: what something even that covers
-    it adds, at the same place across.
     ``filled`` and ``prefill`` ``b 3 h w`` are what may stand behind.
     At each pixel of the hole that is asked 13 are looked at, 2 px apart in the direction that the hole takes there, if
     they are in it: how far the plate is from what is behind, in the mean and at most, and how unevenly; how much of the
     pixel is of the colour that the plate has wherever it is far from that; and how much plate and filling change along
-    it.
+    it, and how unlike each other but for what is the same all along.
     """
     hole = along.hole
     distance, bridged = (level(plate - each) for each in (filled, prefill))
@@ -159,7 +169,7 @@ def measures_along(
         level(plate - filled - shade),
     )
     scales = torch.tensor(_SCALES, dtype=plate.dtype, device=plate.device).reshape(-1, *(1,) * (plate.ndim - 2))
-    return torch.cat(measures, 1) * scales * hole, shade, (plate - even) * hole
+    return Lengthwise(torch.cat(measures, 1) * scales * hole, shade, (plate - even) * hole)
 
 
 def _direction(depth: Tensor, batch: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:

@@ -333,12 +333,13 @@ def motion_of(example: Example) -> WindowMotion:
 def motion_near_holes(example: Example, memory: ShotMemory, motion_rows: int | None = None) -> WindowMotion:
     """The motion of a window ``t c h w``, found around its holes, as far as views are compared and looked at.
 
-    The frames are not copied; windows share the memory. Of frames of more than ``motion_rows`` it is found at that
-    height.
+    The frames are not copied; windows share the memory, which this one begins to ask. Of frames of more than
+    ``motion_rows`` it is found at that height.
     """
     margin_px = motion_margin_px(*example.input.shape[-2:])
     frames, masks = _frames_and_masks(example)
     lent = lent_frames_of(example)
+    memory.begin_window()
     return WindowMotion(frames, masks, margin_px=margin_px, motion_rows=motion_rows, memory=memory, lent=lent)
 
 

@@ -278,6 +278,7 @@ class CandidateFusion(MiniModel):
 
     def motion_of(self, example: Example) -> WindowMotion:
         """The motion near the holes of a window to restore, which remembers what other windows of the shot found."""
+        self._looks.begin_window()
         return motion_near_holes(example, self._memory, self.motion_rows)
 
     @torch.no_grad()

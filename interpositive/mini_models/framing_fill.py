@@ -179,6 +179,7 @@ class FramingFill(MiniModel):
         """The motion of a window to restore, which remembers what other windows of the shot found."""
         frames, holes = _frames_and_holes(example)
         height, factor = holes.shape[1], network_factor(holes.shape[1])
+        self._memory.begin_window()
         return BorderMotion(
             frames,
             holes,

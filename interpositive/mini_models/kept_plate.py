@@ -134,14 +134,14 @@ class KeptPlate(nn.Module):
         if some_of_it:
             asked, seen = PixelList.where(thin), PixelList.where(box_max(thin, 2 * SEEN_PX + 1))
             itself = seen.of(asked)
-            found, *covered = measures(plate, hole, depth, self.thickest_px, beside, along, seen)
+            found, by = measures(plate, hole, depth, self.thickest_px, beside, along, seen)
             judged = self.judge.at_pixels(torch.cat((found, seen(thin)), 1), seen.around, itself)
-            of_asked = _kept(judged, asked(plate), asked(thin), *(each[..., itself] for each in covered))
+            of_asked = _kept(judged, asked(plate), asked(thin), by.at(itself))
             # Beyond what is thin nothing is kept.
             kept = Kept(*(asked.put(*each) for each in zip(of_asked, (thin, plate, thin), strict=True)))
         else:
-            found, *covered = measures(plate, hole, depth, self.thickest_px, beside, along, everything)
-            kept = _kept(self.judge(torch.cat((found, thin), 1)), plate, thin, *covered)
+            found, by = measures(plate, hole, depth, self.thickest_px, beside, along, everything)
+            kept = _kept(self.judge(torch.cat((found, thin), 1)), plate, thin, by)
         if not self.training:
             # A wire that is known elsewhere along its hole is not to come back as dashes; while it learns, the judge
             # answers for them itself.
@@ -151,14 +151,33 @@ class KeptPlate(nn.Module):
         return kept
 
 
-def _kept(
-    judged: Sequence[Tensor], plate: Tensor, thin: Tensor, cover: Tensor, shade: Tensor, detail: Tensor, relative_depth: Tensor
-) -> Kept:
+class MendedBy(NamedTuple):
+    """What light is mended by at some pixels, ``b 3 h w`` each, and how deep these lie.
+
+    ``cover`` is what covers them, ``shade`` and ``detail`` are what that adds and leaves, by what lies
+    :class:`~interpositive.mini_models.along_hole.Lengthwise`; ``relative_depth`` ``b 1 h w`` is a share of the deepest
+    pixel's near by, 1 in a hole's core.
+    """
+
+    cover: Tensor
+    shade: Tensor
+    detail: Tensor
+    relative_depth: Tensor
+
+    def at(self, which: Tensor) -> MendedBy:
+        """Of ``b c m``, the pixels ``which``."""
+        return MendedBy(*(each[..., which] for each in self))
+
+
+def _kept(judged: Sequence[Tensor], plate: Tensor, thin: Tensor, by: MendedBy) -> Kept:
     """What a judge's answers for pixels of the plate come to; all are ``b c`` and where."""
-    logit, gain, uncovered, unshaded, detailed = judged
-    share = torch.tanh(0.5 * (logit - _SURER)).clamp(min=0.0) * thin * (relative_depth < _CORE)
-    # Out of a mixture with what covers it, the picture is had by going on away from that.
-    mended = plate * (1.0 + gain) + uncovered.clamp(0.0, _MOST_UNCOVERED) * (plate - cover) - unshaded * shade + detailed * detail
+    logit, gain, uncovered, unshaded, sharpened = judged
+    share = torch.tanh(0.5 * (logit - _SURER)).clamp(min=0.0) * thin * (by.relative_depth < _CORE)
+    # Out of a mixture with what covers it, the picture is had by going on away from that. Of what is even along the
+    # hole, and soft, there is no pure pixel: as much as the plate is off in the mean is taken out of it, and its detail
+    # is what has become faint.
+    uncovered = uncovered.clamp(0.0, _MOST_UNCOVERED)
+    mended = plate * (1.0 + gain) + uncovered * (plate - by.cover) - unshaded * by.shade + sharpened * by.detail
     return Kept(share, mended, logit)
 
 
@@ -170,11 +189,10 @@ def measures(
     beside: Beside | SeenSmaller,
     along: Along,
     pick: Pick,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """What tells a clean pixel of a hole from a covered one, ``b f h w``, and what covers it there, ``b 3 h w``.
+) -> tuple[Tensor, MendedBy]:
+    """What tells a clean pixel of a hole from a covered one, ``b f h w``, and what the latter may be mended by.
 
-    Last, how deep it lies, as a share of the deepest pixel's near it, ``b 1 h w``; 1 in the core. All are given for the
-    pixels that are picked.
+    Both are given for the pixels that are picked.
 
     A hole's core shows what is to go. A pixel nearer its edge is a mixture of that and of the picture behind, which is
     known in part: the share is found by projection, as in matting, and what no mixture explains is another measure.
@@ -200,7 +218,7 @@ def measures(
     from_core, off_outside = _means_near(near_px, *near)
     off_and_apart = _means_near(_BESIDE_PX, *beside_px)
     smooth = box_mean(distance, 3)
-    lengthwise, shade, detail = measures_along(along, plate, beside.filled, beside.prefill, thickest_px, pick)
+    lengthwise = measures_along(along, plate, beside.filled, beside.prefill, thickest_px, pick)
 
     plate, hole, cover, filled, prefill = map(pick, (plate, hole, whole_cover, beside.filled, beside.prefill))
     relative = pick(relative)
@@ -232,8 +250,8 @@ def measures(
         *(pick(each) for each in off_and_apart[2:]),
     ]
     scales = torch.tensor(_SCALES, dtype=plate.dtype, device=plate.device).reshape(-1, *(1,) * (plate.ndim - 2))
-    found = torch.cat((8.0 * pick(distance), torch.cat(of_pixels, 1) * scales * hole, lengthwise), 1)
-    return found, cover, shade, detail, relative
+    found = torch.cat((8.0 * pick(distance), torch.cat(of_pixels, 1) * scales * hole, lengthwise.measures), 1)
+    return found, MendedBy(cover, lengthwise.shade, lengthwise.detail, relative)
 
 
 def _means_near(size_px: int, *weighted: tuple[Tensor, Tensor]) -> list[Tensor]:

@@ -33,7 +33,7 @@ def level_hole(behind: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def test_before_dark_ground_a_wire_is_known_by_its_other_pixels() -> None:
     behind = ground()
     plate, hole, depth = level_hole(behind)
-    found = measures_along(Along.of(hole, depth), plate, behind, behind, 11)[0]
+    found = measures_along(Along.of(hole, depth), plate, behind, behind, 11).measures[0]
     assert found.shape[0] == NUM_ALONG
     wire, margin = (31, 38), (28, 38)
     assert float((plate - behind)[0, :, 31, 38].abs().max()) == 0.0, "the ground is as dark as the wire there"
@@ -52,13 +52,28 @@ def test_a_hole_is_followed_whichever_way_it_goes() -> None:
     level = measures_along(Along.of(hole, depth), plate, behind, behind, 11)
     upright = measures_along(Along.of(hole.mT, depth.mT), *(each.mT for each in (plate, behind, behind)), 11)
     # Off the ends, where a hole's way is not that of its corners.
-    assert torch.allclose(level[..., 12:-12], upright.mT[..., 12:-12], atol=1e-4)
+    for one, other in zip(level, upright, strict=True):
+        assert torch.allclose(one[..., 12:-12], other.mT[..., 12:-12], atol=1e-4)
+
+
+def test_what_is_even_along_a_hole_is_told_from_what_it_leaves() -> None:
+    random = torch.Generator().manual_seed(3)
+    behind = 0.3 + 0.2 * torch.rand(1, 3, 60, 80, generator=random)
+    plate, hole, depth = level_hole(behind)
+    # A soft thing, a third of which is seen, and no pixel of it alone.
+    plate[..., 27:35, :] = 2 / 3 * behind[..., 27:35, :] + 1 / 3 * 0.9
+    found = measures_along(Along.of(hole, depth), plate, behind, behind, 11)
+    mended = (plate - found.shade + 0.5 * found.detail)[..., 29:33, 12:-12]
+    truth = behind[..., 29:33, 12:-12]
+    assert (mended - truth).abs().max() < 1e-4, "in the mean along it as it is behind, with detail half as strong again"
+    assert (plate[..., 29:33, 12:-12] - truth).abs().mean() > 0.1
+    assert not (found.shade * (1 - hole)).any() and not (found.detail * (1 - hole)).any()
 
 
 def test_without_a_hole_nothing_is_measured() -> None:
     behind = ground()
     nothing = torch.zeros_like(behind[:, :1])
-    assert not measures_along(Along.of(nothing, nothing), behind, behind, behind, 11).any()
+    assert not any(each.any() for each in measures_along(Along.of(nothing, nothing), behind, behind, behind, 11))
 
 
 def test_mending_learns_where_nothing_is_kept_but_not_from_what_nothing_can_mend() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from shots import small_model
 
+from interpositive.backbones.plate_judge import NUM_ANSWERS
 from interpositive.mini_models import kept_plate
 from interpositive.mini_models.fusion_export import FusionNode
 from interpositive.mini_models.kept_plate import Beside, Kept, KeptPlate, keeping_loss, thickest_px, thin_parts
@@ -67,14 +68,14 @@ def test_what_is_thin_is_judged_near_by_as_it_is_over_the_whole(monkeypatch: pyt
     keeper = KeptPlate(11).eval()
     with torch.no_grad():
         for each in keeper.judge.parameters():
-            each.copy_(torch.randn(each.shape, generator=random) * 0.2)
+            each.copy_(torch.randn(each.shape, generator=random) * 0.1)
         near = keeper(plate, thin, whole, beside)
         monkeypatch.setattr(kept_plate, "SEEN_PX", 60)
         further = keeper(plate, thin, whole, beside)
         everywhere = keeper.train()(plate, thin, whole, beside)
     assert near.share.any() and (near.logit * thin).std() > 1.0
     for one, other in zip(near, further, strict=True):
-        torch.testing.assert_close(one, other)
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(near.logit * thin, everywhere.logit * thin, atol=1e-3, rtol=1e-4)
     torch.testing.assert_close(near.mended * thin, everywhere.mended * thin, atol=1e-3, rtol=1e-4)
     torch.testing.assert_close(near.mended * (1 - thin), plate * (1 - thin), msg="the plate, where nobody asks")
@@ -141,11 +142,11 @@ def test_a_wire_that_is_seen_elsewhere_along_its_hole_is_not_kept_as_a_dash(monk
 
     def judged(found: torch.Tensor) -> list[torch.Tensor]:
         assert found.shape[-2:] == hole.shape[-2:], "all, while it learns"
-        return [sure, nothing, nothing]
+        return [sure, *[nothing] * (NUM_ANSWERS - 1)]
 
     def judged_at(found: torch.Tensor, around: object, asked: torch.Tensor) -> list[torch.Tensor]:
         assert found.shape[-1] == 27 * 80 and len(asked) == 11 * 80, "what is thin and 8 pixels around"
-        return [each[hole > 0][None, None] for each in (sure, nothing, nothing)]
+        return [each[hole > 0][None, None] for each in (sure, *[nothing] * (NUM_ANSWERS - 1))]
 
     monkeypatch.setattr(keeper.judge, "forward", judged)
     monkeypatch.setattr(keeper.judge, "at_pixels", judged_at)

@@ -114,6 +114,27 @@ def test_a_memory_is_bounded_and_its_copy_is_empty() -> None:
     assert asked[-1] == 9
 
 
+def test_what_two_windows_have_not_asked_for_is_forgotten_where_it_is_much() -> None:
+    memory, plane = MotionMemory(budget_mib=1.0), np.zeros(2**16, np.float32)
+    asked: list[int] = []
+
+    def find(*keys: int) -> list[int]:
+        asked.clear()
+        for key in keys:
+            memory.of(key, lambda: (asked.append(key), plane)[1])  # noqa: B023
+        return list(asked)
+
+    assert find(0, 1, 2, 3) == [0, 1, 2, 3], "all there is room for"
+    for _ in range(2):
+        memory.begin_window()
+        assert find(3) == []
+    memory.begin_window()
+    assert find(2, 3) == [], "of half of the budget all is kept"
+    for _ in range(3):
+        memory.begin_window()
+    assert find(2, 3, 0, 1) == [0, 1], "and of more what windows ask for"
+
+
 def test_fingerprints_tell_frames_and_holes_apart() -> None:
     frame, hole = np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), bool)
     other_frame, other_hole = frame.copy(), hole.copy()
