@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -129,7 +128,7 @@ def measure(run: Path, method: str, num_frames: int, folder: Path) -> dict[str, 
             grain="match",
         ):
             given, counted = given + 1, counted + bool(frame.mask.any())
-            peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+            peaks.append(_peak_mib())
         begun.append((time.perf_counter(), time.process_time(), counted))
     except _Enough:
         pass
@@ -142,6 +141,12 @@ def measure(run: Path, method: str, num_frames: int, folder: Path) -> dict[str, 
         "growth": peaks[-1] / peaks[(len(peaks) - 1) // 2],
         "num_frames": num_counted,
     }
+
+
+def _peak_mib() -> float:
+    """Of this program alone: `getrusage` counts that of the one which started it, too (Linux)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 if __name__ == "__main__":
