@@ -201,8 +201,8 @@ BARS: Sequence[Bar] = (
         summary(WARP, CHOSEN, as_learned),
         0.9,
         1.3,
-        why="a mean of views has less grain than each of them: steadier than the clean shot on pans (to 0.5 of it); a "
-        "tripod's clean shot has hardly any (27: 2.1)",
+        why="a mean of views has less grain than each of them: steadier than the clean shot on pans (0.6 to 0.8 of "
+        "it); a tripod's clean shot has hardly any (27: 1.5)",
     ),
     Bar(
         "wire_removal",
