@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -54,8 +55,9 @@ class PlateJudge(nn.Module):
         there is none. All that are up to :data:`SEEN_PX` from those that are asked for are to be there.
         """
         x = _layer(self.first, features[0].T)
-        for number, (layer, px) in enumerate(zip(self.around, _STEPS_PX, strict=True)):
-            assert isinstance(layer, nn.Conv2d)
+        # Or what stands in for such a layer and has its weights, as an adapter does.
+        layers = cast(Iterable[nn.Conv2d], self.around)
+        for number, (layer, px) in enumerate(zip(layers, _STEPS_PX, strict=True)):
             which = around(px)
             if number == len(_STEPS_PX) - 1:
                 which, itself = which[asked], x[asked]

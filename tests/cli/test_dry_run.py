@@ -57,7 +57,7 @@ def test_tells_what_a_run_would_take_and_changes_nothing(command: Command, own: 
     assert tree(tmp_path) == before and torch.get_num_threads() == threads
     told = rows(ended.out)
     assert "nothing is trained and nothing written" in ended.out
-    assert told["parameters"].startswith("16,") and told["parameters"].endswith("trainable, 0 frozen")
+    assert told["parameters"].startswith("44,") and told["parameters"].endswith("trainable, 0 frozen")
     assert told["processes"] == "1 training, 1 reading batches"
     for name in ("1 x 24 GB", "1 x 80 GB", "8 x 80 GB", "gpu_24gb: compute=one_gpu"):
         assert name in ended.out, ended.out
