@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -43,11 +44,11 @@ class PixelList:
 
     def of(self, pixels: PixelList) -> Tensor:
         """Which of these the ``pixels`` are, all of which are among them, ``m`` by rows."""
-        return self._numbers().flatten()[pixels.places]
+        return self._numbers.flatten()[pixels.places]
 
     def around(self, step_px: int) -> Tensor:
         """Which of these are so far from each, itself and eight others, ``m 9`` by rows; their number, where none."""
-        numbers = F.pad(self._numbers(), (step_px,) * 4, value=len(self.places))
+        numbers = F.pad(self._numbers, (step_px,) * 4, value=len(self.places))
         height, width = self.shape[1:]
         row, column = self.places // width, self.places % width
         across = width + 2 * step_px
@@ -56,7 +57,9 @@ class PixelList:
         offsets = (step[:, None] * across + step).flatten()
         return numbers.flatten()[first[:, None] + offsets]
 
+    @cached_property
     def _numbers(self) -> Tensor:
+        """Of planes ``b h w``, which of these each pixel is; how many these are, where none."""
         numbers = torch.full(self.shape, len(self.places), device=self.places.device)
         numbers.view(-1)[self.places] = torch.arange(len(self.places), device=self.places.device)
         return numbers

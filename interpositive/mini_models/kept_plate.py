@@ -152,9 +152,9 @@ class KeptPlate(nn.Module):
 
 
 class MendedBy(NamedTuple):
-    """What light is mended by at some pixels, ``b 3 h w`` each, and how deep these lie.
+    """What the plate is mended by at some pixels, ``b 3 h w`` each, and how deep these lie.
 
-    ``cover`` is what covers them, ``shade`` and ``detail`` are what that adds and leaves, by what lies
+    ``cover`` is what covers them; ``shade`` and ``detail`` are those of a
     :class:`~interpositive.mini_models.along_hole.Lengthwise`; ``relative_depth`` ``b 1 h w`` is a share of the deepest
     pixel's near by, 1 in a hole's core.
     """

@@ -16,7 +16,7 @@ from interpositive.mini_models.evidence_fusion import Shares
 from interpositive.mini_models.framing_fill import FramingFill, _parts_near
 from interpositive.motion.beyond_borders import BorderMotion
 from interpositive.motion.hole_regions import Region, whole_frame
-from interpositive.motion.motion_memory import BorderMemory
+from interpositive.motion.motion_memory import BorderMemory, MotionMemory
 
 
 def psnr_under(mask: torch.Tensor, one: torch.Tensor, other: torch.Tensor) -> float:
@@ -151,6 +151,14 @@ def test_of_large_frames_windows_look_once_at_those_that_they_share(monkeypatch:
     model.restore(shot, range(4, 5), ["trained"])
     model.restore(Example(shot.input[:6], shot.mask[:6]), range(4, 5), ["trained"])
     assert sorted(asked[4:]) == [4, 4, 4, 4]
+
+
+def test_a_window_begins_to_ask_of_every_memory_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[MotionMemory] = []
+    monkeypatch.setattr(MotionMemory, "begin_window", lambda memory: told.append(memory))
+    model = FramingFill(offsets=(1, 2))
+    model.restore(large_shot(4), range(1, 2), ["prior"])
+    assert sorted(map(id, told)) == sorted(map(id, vars(model._memory).values()))
 
 
 def test_what_is_near_a_hole_says_of_it_what_the_whole_frame_does() -> None:

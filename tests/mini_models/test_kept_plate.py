@@ -131,6 +131,24 @@ def test_how_deep_a_core_lies_follows_what_is_looked_at(thickest: int, is_kept: 
     assert (share[16] > 0.9).all() == is_kept, "the fifth of 17 rows is no core of a hole that may be so thick"
 
 
+def test_what_covers_a_hole_evenly_is_taken_out_and_detail_made_stronger() -> None:
+    behind = 0.3 + 0.2 * torch.rand(1, 3, 40, 80, generator=torch.Generator().manual_seed(5))
+    hole = torch.zeros(1, 1, 40, 80)
+    hole[..., 14:25, :] = 1
+    plate = torch.where(hole > 0, 2 / 3 * behind + 1 / 3 * 0.9, behind)
+    nothing = torch.zeros_like(hole)
+    beside = Beside(plate, behind, behind, nothing, nothing, plate[:, None], nothing[:, None])
+    keeper = KeptPlate(11)
+    with torch.no_grad():
+        assert keeper.judge.last.bias is not None
+        # Answers are twice these: all of the shade, and half of the detail again.
+        keeper.judge.last.bias.copy_(torch.tensor([10.0, 0.0, 0.0, 0.5, 0.25]))
+        of_all, of_some = keeper.train()(plate, hole, hole, beside), keeper.eval()(plate, hole, hole, beside)
+    for kept in (of_all, of_some):
+        apart = (kept.mended - behind)[..., 14:25, 12:-12].abs().max()
+        assert apart < 1e-4 < 0.05 < (plate - behind)[..., 14:25, 12:-12].abs().max()
+
+
 def test_a_wire_that_is_seen_elsewhere_along_its_hole_is_not_kept_as_a_dash(monkeypatch: pytest.MonkeyPatch) -> None:
     hole = torch.zeros(1, 1, 40, 80)
     hole[..., 14:25, :] = 1

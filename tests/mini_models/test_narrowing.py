@@ -19,7 +19,7 @@ from interpositive.mini_models.candidate_fusion import CandidateFusion
 from interpositive.mini_models.kept_plate import Beside, Kept
 from interpositive.motion.hole_pixels import HolePixels
 from interpositive.motion.lent_frames import LentFrames
-from interpositive.motion.motion_memory import ShotMemory, fingerprint
+from interpositive.motion.motion_memory import MotionMemory, ShotMemory, fingerprint
 from interpositive.motion.window_frames import MendedPicture
 from interpositive.motion.window_motion import WindowMotion
 
@@ -202,6 +202,16 @@ def test_through_a_shot_each_frame_is_looked_at_once_beside_all_of_its_neighbour
     assert len(looked) == 26
     # But at the shot's ends, two frames on either side.
     assert sorted(looked)[:5] == [0, 0, 1, 1, 2]
+
+
+def test_a_window_begins_to_ask_of_every_memory_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[MotionMemory] = []
+    monkeypatch.setattr(MotionMemory, "begin_window", lambda memory: told.append(memory))
+    example, _ = masked_wire()
+    model = knowing_model()
+    model.restore(example, KEEP, ["trained"])
+    memories = [each for memory in (model._memory, model._looks) for each in vars(memory).values()]
+    assert sorted(map(id, told)) == sorted(map(id, memories))
 
 
 def test_some_frames_of_a_window_are_a_window_of_their_own() -> None:
