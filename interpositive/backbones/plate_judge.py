@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from interpositive.functional.boxes import box_max
+from interpositive.functional.pixel_list import PixelList
 
 _LOGIT_SCALE = 4.0
 _FASTER = 2.0
@@ -15,6 +19,15 @@ NUM_ANSWERS = 5
 _STEPS_PX = (1, 2, 4, 1)
 SEEN_PX = sum(_STEPS_PX)
 """How far around a pixel a judge looks."""
+
+
+def pixels_seen(area: Tensor) -> list[PixelList]:
+    """What a judge looks at to answer for an ``area`` ``b 1 h w``, and what each of its layers has to, fewer by each.
+
+    The last are those of the area itself.
+    """
+    reach_px = [sum(_STEPS_PX[number:]) for number in range(len(_STEPS_PX) + 1)]
+    return [PixelList.where(box_max(area, 2 * px + 1)) for px in reach_px]
 
 
 class PlateJudge(nn.Module):
@@ -48,25 +61,20 @@ class PlateJudge(nn.Module):
         logit, *mended_by = (_FASTER * self.last(x)).chunk(NUM_ANSWERS, 1)
         return _LOGIT_SCALE * logit, *mended_by
 
-    def at_pixels(self, features: Tensor, around: Callable[[int], Tensor], asked: Tensor) -> tuple[Tensor, ...]:
-        """The same, ``1 1 m`` each, for the ``m`` pixels ``asked`` for, of ``n`` that have ``features`` ``1 f n``.
+    def at_pixels(self, features: Tensor, pixels: Sequence[PixelList]) -> tuple[Tensor, ...]:
+        """The same, ``1 1 m`` each, for the last of the ``pixels``; the first have ``features`` ``1 f n``.
 
-        ``around`` a step in pixels says which of the ``n`` are so far from each (``n 9``), by rows; ``n`` itself where
-        there is none. All that are up to :data:`SEEN_PX` from those that are asked for are to be there.
+        They are those that :func:`pixels_seen` gives.
         """
         x = _layer(self.first, features[0].T)
         # Or what stands in for such a layer and has its weights, as an adapter does.
         layers = cast(Iterable[nn.Conv2d], self.around)
-        for number, (layer, px) in enumerate(zip(layers, _STEPS_PX, strict=True)):
-            which = around(px)
-            if number == len(_STEPS_PX) - 1:
-                which, itself = which[asked], x[asked]
-            else:
-                itself = x
-            near = F.pad(x, (0, 0, 0, 1)).index_select(0, which.flatten()).reshape(len(which), -1)
+        for number, (layer, px, (seen, asked)) in enumerate(zip(layers, _STEPS_PX, pairwise(pixels), strict=True)):
+            which = seen.around(asked, px).flatten()
+            near = F.pad(x, (0, 0, 0, 1)).index_select(0, which).reshape(len(asked.places), -1)
             weight = layer.weight.permute(0, 2, 3, 1).flatten(1)
             beside = F.leaky_relu(_FASTER * F.linear(near, weight, layer.bias), 0.1)
-            x = itself + beside if number else beside
+            x = x.index_select(0, seen.of(asked)) + beside if number else beside
         x = _layer(self.third, x)
         last = _FASTER * F.linear(x, self.last.weight.flatten(1), self.last.bias)
         logit, *mended_by = last.T[None].chunk(NUM_ANSWERS, 1)

@@ -46,14 +46,17 @@ class PixelList:
         """Which of these the ``pixels`` are, all of which are among them, ``m`` by rows."""
         return self._numbers.flatten()[pixels.places]
 
-    def around(self, step_px: int) -> Tensor:
-        """Which of these are so far from each, itself and eight others, ``m 9`` by rows; their number, where none."""
+    def around(self, pixels: PixelList, step_px: int) -> Tensor:
+        """Which of these are so far from each of the ``pixels``, ``m 9`` by rows: itself and eight others.
+
+        It is the number of these where there is none.
+        """
         numbers = F.pad(self._numbers, (step_px,) * 4, value=len(self.places))
         height, width = self.shape[1:]
-        row, column = self.places // width, self.places % width
+        row, column = pixels.places // width, pixels.places % width
         across = width + 2 * step_px
         first = (row // height * 2 * step_px + row) * across + column
-        step = torch.arange(0, 2 * step_px + 1, step_px, device=self.places.device)
+        step = torch.arange(0, 2 * step_px + 1, step_px, device=row.device)
         offsets = (step[:, None] * across + step).flatten()
         return numbers.flatten()[first[:, None] + offsets]
 

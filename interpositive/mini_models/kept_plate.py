@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from interpositive.backbones.plate_judge import SEEN_PX, PlateJudge
+from interpositive.backbones.plate_judge import SEEN_PX, PlateJudge, pixels_seen
 from interpositive.functional.boxes import box_max, box_mean
-from interpositive.functional.pixel_list import Pick, PixelList, everything
+from interpositive.functional.pixel_list import Pick, everything
 from interpositive.functional.unmixing import level, unmix
 from interpositive.mini_models.along_hole import NUM_ALONG, Along, goes_on, measures_along
 from interpositive.objectives.pixel import charbonnier, weighted_mean
@@ -132,11 +132,11 @@ class KeptPlate(nn.Module):
         depth = _depth(hole, depth_px)
         along = Along.of(hole, depth, box_max(thin, self.thickest_px + 2 * SEEN_PX))
         if some_of_it:
-            asked, seen = PixelList.where(thin), PixelList.where(box_max(thin, 2 * SEEN_PX + 1))
-            itself = seen.of(asked)
+            pixels = pixels_seen(thin)
+            seen, asked = pixels[0], pixels[-1]
             found, by = measures(plate, hole, depth, self.thickest_px, beside, along, seen)
-            judged = self.judge.at_pixels(torch.cat((found, seen(thin)), 1), seen.around, itself)
-            of_asked = _kept(judged, asked(plate), asked(thin), by.at(itself))
+            judged = self.judge.at_pixels(torch.cat((found, seen(thin)), 1), pixels)
+            of_asked = _kept(judged, asked(plate), asked(thin), by.at(seen.of(asked)))
             # Beyond what is thin nothing is kept.
             kept = Kept(*(asked.put(*each) for each in zip(of_asked, (thin, plate, thin), strict=True)))
         else:

@@ -12,6 +12,8 @@ Box = tuple[slice, slice]
 """Rows and columns of a raster."""
 
 _CELL_PX = 64
+_EACH_COSTS_PX = 4096
+"""What is done once a region, whatever its size, takes as long as so many of its pixels."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def around_all(boxes: Sequence[Box]) -> Box:
 def hole_regions(hole: NDArray[np.bool_], margin_px: int) -> list[Region]:
     """Regions whose cores hold every pixel of a hole ``h w`` and whose boxes show ``margin_px`` around these.
 
-    Boxes are one where that is fewer pixels than several; none for an empty hole.
+    Boxes are one where that takes less than several: fewer pixels, or hardly more. There are none for an empty hole.
     """
     height, width = hole.shape
     cores: NDArray[np.int64] = np.zeros((0, 4), np.int64)
@@ -119,10 +121,10 @@ def _cells(hole: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
 
 
 def _with(core: NDArray[np.int64], cores: NDArray[np.int64], margin_px: int) -> NDArray[np.int64]:
-    """One more core, joined with those that together with it make no more pixels than apart."""
+    """One more core, joined with those that together with it take no more than apart."""
     while len(cores):
         joined = np.concatenate((np.minimum(cores[:, :2], core[:2]), np.maximum(cores[:, 2:], core[2:])), 1)
-        saved = _area(cores, margin_px) + _area(core[None], margin_px) - _area(joined, margin_px)
+        saved = _cost(cores, margin_px) + _cost(core[None], margin_px) - _cost(joined, margin_px)
         best = int(saved.argmax())
         if saved[best] < 0:
             break
@@ -130,6 +132,6 @@ def _with(core: NDArray[np.int64], cores: NDArray[np.int64], margin_px: int) -> 
     return np.concatenate((cores, core[None]))
 
 
-def _area(cores: NDArray[np.int64], margin_px: int) -> NDArray[np.int64]:
+def _cost(cores: NDArray[np.int64], margin_px: int) -> NDArray[np.int64]:
     sides = cores[:, 2:] - cores[:, :2] + 2 * margin_px
-    return np.asarray(sides.prod(1))
+    return np.asarray(sides.prod(1) + _EACH_COSTS_PX)

@@ -31,7 +31,7 @@ def test_around_a_pixel_are_nine_of_a_square_that_are_in_the_list(step_px: int) 
     pixels, few = PixelList.where(area), PixelList.where(area * some(0.5, 3))
     itself = pixels.of(few)
     assert torch.equal(pixels.places[itself], few.places)
-    around = pixels.around(step_px)[itself]
+    around = pixels.around(few, step_px)
     values = torch.rand(2, 1, 7, 9) * area
     expected = F.unfold(values, 3, padding=step_px, dilation=step_px).unflatten(-1, (7, 9)).permute(0, 2, 3, 1)
     of_pixels = F.pad(pixels(values)[0, 0], (0, 1))

@@ -9,6 +9,7 @@ import torch
 from shots import small_model
 
 from interpositive.backbones.plate_judge import NUM_ANSWERS
+from interpositive.functional.pixel_list import PixelList
 from interpositive.mini_models import kept_plate
 from interpositive.mini_models.fusion_export import FusionNode
 from interpositive.mini_models.kept_plate import Beside, Kept, KeptPlate, keeping_loss, thickest_px, thin_parts
@@ -71,6 +72,8 @@ def test_what_is_thin_is_judged_near_by_as_it_is_over_the_whole(monkeypatch: pyt
             each.copy_(torch.randn(each.shape, generator=random) * 0.1)
         near = keeper(plate, thin, whole, beside)
         monkeypatch.setattr(kept_plate, "SEEN_PX", 60)
+        everything = PixelList.where(torch.ones_like(whole))
+        monkeypatch.setattr(kept_plate, "pixels_seen", lambda area: [everything] * 4 + [PixelList.where(area)])
         further = keeper(plate, thin, whole, beside)
         everywhere = keeper.train()(plate, thin, whole, beside)
     assert near.share.any() and (near.logit * thin).std() > 1.0
@@ -162,8 +165,9 @@ def test_a_wire_that_is_seen_elsewhere_along_its_hole_is_not_kept_as_a_dash(monk
         assert found.shape[-2:] == hole.shape[-2:], "all, while it learns"
         return [sure, *[nothing] * (NUM_ANSWERS - 1)]
 
-    def judged_at(found: torch.Tensor, around: object, asked: torch.Tensor) -> list[torch.Tensor]:
-        assert found.shape[-1] == 27 * 80 and len(asked) == 11 * 80, "what is thin and 8 pixels around"
+    def judged_at(found: torch.Tensor, pixels: list[PixelList]) -> list[torch.Tensor]:
+        assert found.shape[-1] == 27 * 80, "what is thin and 8 pixels around"
+        assert [len(each.places) // 80 for each in pixels] == [27, 25, 21, 13, 11], "and each layer what the next needs"
         return [each[hole > 0][None, None] for each in (sure, *[nothing] * (NUM_ANSWERS - 1))]
 
     monkeypatch.setattr(keeper.judge, "forward", judged)
