@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
+import cv2
 import torch
 
 Given = TypeVar("Given")
@@ -19,13 +21,14 @@ def in_turn(find: Callable[[Given], Found], given: Iterable[Given]) -> Iterator[
 
     Each is found as if it were alone: threads share cores, never a random state. The first error is raised. The given
     are asked for one by one, by who takes what is found; no more than one is begun beyond those being worked on.
+    Meanwhile OpenCV takes one core a call, for all of them are in use.
     """
     # Each of them holds what it works on.
     num_threads = min(torch.get_num_threads(), _MOST_THREADS)
     if num_threads == 1:
         yield from map(find, given)
         return
-    with ThreadPoolExecutor(num_threads) as pool:
+    with _opencv_on_one_core(), ThreadPoolExecutor(num_threads) as pool:
         begun = deque[Future[Found]]()
         for each in given:
             begun.append(pool.submit(find, each))
@@ -33,3 +36,13 @@ def in_turn(find: Callable[[Given], Found], given: Iterable[Given]) -> Iterator[
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()
+
+
+@contextmanager
+def _opencv_on_one_core() -> Iterator[None]:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)

@@ -76,8 +76,8 @@ def goes_on(covered: Tensor, plate: Tensor, along: Along) -> Tensor:
     nine pixels of the ``plate`` ``b 3 h w``. It goes on where more than 0.4 of what lies along the hole is covered, in
     up to four rounds, so that a gap closes from its ends.
     """
-    more = torch.zeros_like(covered)
-    if not (torch.jit.is_tracing() or len(along.row)):  # type: ignore[attr-defined, no-untyped-call]
+    more, traced = torch.zeros_like(covered), torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    if not (traced or len(along.row)):
         return more
     grey = plate.mean(1, keepdim=True)
     line = along(grey, _NEAR).mean(1)
@@ -85,11 +85,13 @@ def goes_on(covered: Tensor, plate: Tensor, along: Along) -> Tensor:
     for aside_px in _ASIDE_PX:
         one, other = (line - along(grey, _NEAR, sign * aside_px).mean(1) for sign in (1.0, -1.0))
         out = torch.maximum(out, torch.maximum(torch.minimum(one, other), torch.minimum(-one, -other)))
-    inside = along(along.hole).sum(1).clamp(min=1.0)
+    is_line, inside = out > _STANDS_OUT, along(along.hole).sum(1).clamp(min=1.0)
     for _ in range(_ROUNDS):
         known = torch.maximum(covered, more)
         share = along(known * along.hole).sum(1) / inside
-        more = torch.maximum(more, along.whole(((share > _COVERED_SHARE) & (out > _STANDS_OUT)).to(plate.dtype)))
+        before, more = more, torch.maximum(more, along.whole(((share > _COVERED_SHARE) & is_line).to(plate.dtype)))
+        if not traced and torch.equal(before, more):
+            break
     return more * (1.0 - covered)
 
 

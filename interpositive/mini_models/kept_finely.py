@@ -14,7 +14,7 @@ from torch import Tensor
 from interpositive.mini_models.bank_tensors import picture_tensor, plane_tensor
 from interpositive.mini_models.candidate_bank import LOOKED_AT_PX
 from interpositive.mini_models.kept_plate import KeptPlate, SeenSmaller
-from interpositive.motion.hole_regions import Box, Region, hole_regions
+from interpositive.motion.hole_regions import EACH_COSTS_PX, Box, Region, hole_regions
 from interpositive.motion.motion_raster import MotionRaster
 from interpositive.motion.window_frames import Picture
 
@@ -55,7 +55,7 @@ class LargePlate:
         found = Judged(np.zeros(shape, np.float32), np.zeros((*shape, 3), np.float32), np.ones(shape, np.float32))
         split = np.split(self.evidence, range(_AT_ONCE, self.evidence.shape[-1], _AT_ONCE), -1)
         planes = [np.ascontiguousarray(part) for part in split]
-        for region in hole_regions(self.thin, LOOKED_AT_PX):
+        for region in hole_regions(self.thin, LOOKED_AT_PX, EACH_COSTS_PX):
             for tile in region.tiles(self.thin, _TILE_PX):
                 box = tile.around_core(LOOKED_AT_PX, 1)
                 inner = Region(tile.core, box).within(tile.core)

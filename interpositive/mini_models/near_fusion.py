@@ -17,7 +17,7 @@ from interpositive.mini_models.fusing import GIVEN_BACK_BYTES, Fuse, Fused
 from interpositive.mini_models.hole_fills import Chosen, Picture
 from interpositive.mini_models.kept_finely import KNOWN
 from interpositive.mini_models.narrowing import Looked
-from interpositive.motion.hole_regions import Box, Region
+from interpositive.motion.hole_regions import EACH_COSTS_PX, Box, Region
 from interpositive.motion.window_motion import Boolean
 
 _FOLDED_PX = 8
@@ -74,7 +74,7 @@ class NearFusion:
         motion, hole, freed = builder.motion, builder.motion.holes[frame], 0
         looked_at, wanted = (np.zeros_like(hole), hole) if thin is None else (thin, thin)
         for region, whole in builder.build_near(frame, thin):
-            parts = [region] if thin is None else region.around(thin, LOOKED_AT_PX)
+            parts = [region] if thin is None else region.around(thin, LOOKED_AT_PX, EACH_COSTS_PX)
             for tile in (tile for part in parts for tile in part.tiles(wanted, _TILE_PX)):
                 core = tile.core
                 # What the network folds together is the same wherever its box begins.

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from interpositive.motion.hole_regions import Region, hole_regions
+from interpositive.motion.hole_regions import EACH_COSTS_PX, Region, hole_regions
 from interpositive.motion.pooling import REACH_SIGMAS, pooled_by_gaussian
 
 SIGMAS_PX = (2.0, 4.0, 8.0, 16.0, 32.0)
@@ -27,7 +27,7 @@ class FlowCompletion:
         self._steps: list[tuple[float, Region, tuple[NDArray[np.int64], ...], NDArray[np.float32]]] = []
         missing = hole.copy()
         for sigma in SIGMAS_PX:
-            for region in hole_regions(missing, round(REACH_SIGMAS * sigma) + 1):
+            for region in hole_regions(missing, round(REACH_SIGMAS * sigma) + 1, EACH_COSTS_PX):
                 inner = region.within(region.core)
                 support = self._blur(self._known[region.box].astype(np.float32), sigma)[inner]
                 reached = missing[region.core] & (support > _LEAST_SUPPORT)

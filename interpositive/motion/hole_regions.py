@@ -12,8 +12,8 @@ Box = tuple[slice, slice]
 """Rows and columns of a raster."""
 
 _CELL_PX = 64
-_EACH_COSTS_PX = 4096
-"""What is done once a region, whatever its size, takes as long as so many of its pixels."""
+EACH_COSTS_PX = 4096
+"""What is done once a box, whatever its size, takes about as long as so many of its pixels."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Region:
         )
         return rows, columns
 
-    def around(self, area: NDArray[np.bool_], margin_px: int) -> Iterator[Region]:
+    def around(self, area: NDArray[np.bool_], margin_px: int, each_costs_px: int = 0) -> Iterator[Region]:
         """The same in parts whose cores hold what this one's has of an area ``h w``: see :func:`hole_regions`."""
         down, across = self.core
-        for part in hole_regions(area[self.core], margin_px):
+        for part in hole_regions(area[self.core], margin_px, each_costs_px):
             rows, columns = part.core
             core = (
                 slice(down.start + rows.start, down.start + rows.stop),
@@ -87,15 +87,16 @@ def around_all(boxes: Sequence[Box]) -> Box:
     return rows, columns
 
 
-def hole_regions(hole: NDArray[np.bool_], margin_px: int) -> list[Region]:
+def hole_regions(hole: NDArray[np.bool_], margin_px: int, each_costs_px: int = 0) -> list[Region]:
     """Regions whose cores hold every pixel of a hole ``h w`` and whose boxes show ``margin_px`` around these.
 
-    Boxes are one where that takes less than several: fewer pixels, or hardly more. There are none for an empty hole.
+    Boxes are one where that is fewer pixels than several, each of which counts some beside its own:
+    :data:`EACH_COSTS_PX` where all that follows from their number is what they take. There are none for an empty hole.
     """
     height, width = hole.shape
     cores: NDArray[np.int64] = np.zeros((0, 4), np.int64)
     for core in _cells(hole):
-        cores = _with(core, cores, margin_px)
+        cores = _with(core, cores, margin_px, each_costs_px)
     return [
         Region(
             (slice(top, bottom), slice(left, right)),
@@ -120,11 +121,11 @@ def _cells(hole: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
             yield np.array([top + down[0], across[0], top + down[-1] + 1, across[-1] + 1])
 
 
-def _with(core: NDArray[np.int64], cores: NDArray[np.int64], margin_px: int) -> NDArray[np.int64]:
-    """One more core, joined with those that together with it take no more than apart."""
+def _with(core: NDArray[np.int64], cores: NDArray[np.int64], margin_px: int, each_costs_px: int) -> NDArray[np.int64]:
+    """One more core, joined with those that together with it make no more pixels than apart."""
     while len(cores):
         joined = np.concatenate((np.minimum(cores[:, :2], core[:2]), np.maximum(cores[:, 2:], core[2:])), 1)
-        saved = _cost(cores, margin_px) + _cost(core[None], margin_px) - _cost(joined, margin_px)
+        saved = _area(cores, margin_px) + _area(core[None], margin_px) - _area(joined, margin_px) + each_costs_px
         best = int(saved.argmax())
         if saved[best] < 0:
             break
@@ -132,6 +133,6 @@ def _with(core: NDArray[np.int64], cores: NDArray[np.int64], margin_px: int) -> 
     return np.concatenate((cores, core[None]))
 
 
-def _cost(cores: NDArray[np.int64], margin_px: int) -> NDArray[np.int64]:
+def _area(cores: NDArray[np.int64], margin_px: int) -> NDArray[np.int64]:
     sides = cores[:, 2:] - cores[:, :2] + 2 * margin_px
-    return np.asarray(sides.prod(1) + _EACH_COSTS_PX)
+    return np.asarray(sides.prod(1))

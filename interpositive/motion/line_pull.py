@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from interpositive.motion.hole_regions import hole_regions
+from interpositive.motion.hole_regions import EACH_COSTS_PX, hole_regions
 from interpositive.motion.pooling import REACH_SIGMAS
 
 Picture = NDArray[np.float32]
@@ -64,7 +64,7 @@ def _pooled(planes: Picture, near: Hole) -> Picture:
     found = np.zeros_like(planes)
     missing = near
     for sigma in _SIGMAS_PX:
-        for region in hole_regions(missing, round(REACH_SIGMAS * sigma) + 1):
+        for region in hole_regions(missing, round(REACH_SIGMAS * sigma) + 1, EACH_COSTS_PX):
             core = region.core
             pooled = np.asarray(cv2.GaussianBlur(planes[region.box], (0, 0), sigma))[region.within(core)]
             # Farther off is looked at where there is too little nearer by.

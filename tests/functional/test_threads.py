@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
+import cv2
 import pytest
 import torch
 
@@ -38,3 +39,18 @@ def test_no_more_is_begun_than_one_beyond_what_is_worked_on(monkeypatch: pytest.
     assert next(found) == 0 and asked == [0, 1, 2]
     assert next(found) == -1 and asked == [0, 1, 2, 3]
     assert list(found) == [-2, -3, -4, -5, -6, -7, -8]
+
+
+def test_opencv_takes_one_core_a_call_meanwhile_and_as_many_as_before_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    try:
+        for num_threads, meanwhile in ((1, 2), (2, 1)):
+            monkeypatch.setattr(torch, "get_num_threads", lambda num=num_threads: num)
+            assert set(in_turn(lambda _: cv2.getNumThreads(), range(4))) == {meanwhile}
+            assert cv2.getNumThreads() == 2
+            with pytest.raises(ZeroDivisionError):
+                list(in_turn(lambda n: 1 // n, [1, 0]))
+            assert cv2.getNumThreads() == 2, "whatever comes of it"
+    finally:
+        cv2.setNumThreads(before)
