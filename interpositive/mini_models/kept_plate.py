@@ -34,8 +34,9 @@ NUM_MEASURES = 1 + len(_SCALES) + NUM_ALONG + 1
 _NOWHERE_SEEN = 0.3
 _MOST_UNCOVERED = 3.0
 _MATTERS = 0.02
-_SURER = 1.5
-"""What is kept must be rather cleaner than not: a ghost is worse than a guess."""
+_SURER = 3.0
+"""What is kept must be rather cleaner than not: a ghost is worse than a guess, and the longer a judge learns, the
+surer it is of the footage that it learned on."""
 _CHOICE_SHARE = 0.05
 _CORE = 0.7
 """Masks are painted over what is to go: what lies nearly as deep in a hole as anything near it is never kept."""
@@ -44,7 +45,7 @@ _CORE = 0.7
 class Kept(NamedTuple):
     """How much of the plate is kept (``b 1 h w`` in [0, 1]), and the plate with its light mended, ``b 3 h w``.
 
-    ``logit`` is what the former follows from: none is kept where it is 1.5 or less, none of a hole's core, and none of
+    ``logit`` is what the former follows from: none is kept where it is 3 or less, none of a hole's core, and none of
     a line that is not kept elsewhere along the hole. Once learned, it is 0 away from what is thin, where nobody asks.
     """
 
