@@ -37,7 +37,7 @@ def waken(model: CandidateFusion, seed: int = 1) -> CandidateFusion:
         for layer in (model.scorer.last, model.residual.last, model.keeper.judge.last):
             layer.weight.copy_(0.2 * torch.randn(layer.weight.shape, generator=generator))
         assert model.keeper.judge.last.bias is not None
-        model.keeper.judge.last.bias[0] = 0.25  # rather clean, so that some of the plate is kept
+        model.keeper.judge.last.bias[0] = 0.45  # sure enough that it is clean, so that some of the plate is kept
     return model
 
 
