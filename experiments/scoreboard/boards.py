@@ -59,8 +59,8 @@ class Board:
         return next(iter(self.mini_models))
 
 
-# The per-frame U-Net has the steps that it does best with. They take no longer than the mini-model's beside it: of wires
-# half as long, and with twice as many it is 0.3 dB worse on the stage (decision 66).
+# The per-frame U-Net has the steps that it does best with. They take no longer than the mini-model's beside it: half as
+# long for wires, and with twice as many it is 0.3 dB worse on the stage (decision 66).
 BOARDS = (
     Board(
         "wire_removal",
