@@ -118,6 +118,22 @@ def test_the_core_of_a_hole_is_never_kept() -> None:
     assert not share[10:13].any()
 
 
+@pytest.mark.parametrize(("bias", "is_kept"), [(0.36, False), (0.4, True)])
+def test_a_pixel_that_is_only_rather_clean_is_not_kept(bias: float, is_kept: bool) -> None:
+    hole = torch.zeros(1, 1, 24, 40)
+    hole[..., 8:15, :] = 1
+    plate = torch.rand(1, 3, 24, 40, generator=torch.Generator().manual_seed(2))
+    one = torch.ones_like(hole)
+    keeper = KeptPlate(11).eval()
+    with torch.no_grad():
+        assert keeper.judge.last.bias is not None
+        keeper.judge.last.bias[0] = bias
+        kept = keeper(plate, hole, hole, Beside(plate, plate, plate, one, one, plate[:, None], one[:, None]))
+    edges = kept.logit[0, 0, [8, 14]]
+    assert (edges > 2.8).all() and bool((edges > 3.0).all()) == is_kept
+    assert bool((kept.share[0, 0, [8, 14]] > 0).all()) == bool(kept.share.any()) == is_kept
+
+
 @pytest.mark.parametrize(("thickest", "is_kept"), [(19, True), (11, False)])
 def test_how_deep_a_core_lies_follows_what_is_looked_at(thickest: int, is_kept: bool) -> None:
     hole = torch.zeros(1, 1, 40, 60)
