@@ -38,6 +38,10 @@ TOO_STRONG = (
     "{share:.0%} of the hole that was tried is shown by no frame nearby, and {method} is not trusted to make it up: on "
     "held-out pixels it is {lost:.1f} dB below {other}, and a texture of the right strength is at most 3 dB below"
 )
+ONLY_COMPARED = (
+    "{method} is {ahead:.1f} dB ahead of {chosen} on held-out pixels, and delivered only by name "
+    "(delivery.method={method}): PSNR rewards what it does to the picture"
+)
 NOTHING_MASKED = "the mask is empty on every frame that was looked at; nothing to choose on, {method} is used"
 _SAFEST = "prior"
 _ENOUGH_TO_MAKE_UP = 0.02
@@ -94,7 +98,7 @@ def choose_method(
     PSNR is of the values that the mini-model works on. It cannot judge what is made up, but that it is no noise: a
     method that makes up takes the place of the best, if the one that it otherwise equals is within 0.25 dB of that, it
     is itself no more than 4 dB below that one, and more than a fiftieth of the hole is shown by no frame; the note
-    says so.
+    says so, as it does where one that is only compared (``MiniModel.only_compared``) is ahead.
     """
     making_up = {other: method for method, other in mini_model.makes_up.items() if {method, other} <= set(methods)}
     num_hidden = num_made_up = 0
@@ -145,16 +149,20 @@ def choose_method(
         return GateResult({method: None for method in methods}, safest, 0, note)
     # A method that gives what is not a number has no score, and is chosen before none that has one.
     scores = {m: -10.0 * math.log10(max(total, 1e-12) / count) for m, total in totals.items() if math.isfinite(total)}
-    if not scores:
+    allowed = {method: score for method, score in scores.items() if method not in mini_model.only_compared}
+    if not allowed:
         raise MediaError(
             "no method repairs this shot: none gives numbers for its held-out pixels",
             found=f"values that are not finite from {', '.join(methods)}",
             expected="a finite picture from at least one of them",
             remedy="look at the plate's values around the mask, and train again if the run diverged",
         )
-    best = max(scores.values())
-    chosen = next(method for method in methods if scores.get(method, -math.inf) >= best - trying_out.tie_db)
+    best = max(allowed.values())
+    chosen = next(method for method in methods if allowed.get(method, -math.inf) >= best - trying_out.tie_db)
     note = ""
+    leader = max(scores, key=scores.__getitem__)
+    if leader not in allowed and scores[leader] > best + trying_out.tie_db:
+        note = ONLY_COMPARED.format(method=leader, ahead=scores[leader] - allowed[chosen], chosen=chosen)
     for other, method in making_up.items():
         near = scores.get(other, -math.inf) >= best - _AS_GOOD_DB and method in scores
         if near and num_made_up > _ENOUGH_TO_MAKE_UP * num_hidden:

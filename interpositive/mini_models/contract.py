@@ -73,6 +73,9 @@ class MiniModel(nn.Module, ABC):
     are then values only as far as they are looked at."""
     makes_up: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """Methods that make up what no frame shows, and for each the one that it equals wherever one does."""
+    only_compared: ClassVar[frozenset[str]] = frozenset()
+    """Methods that are measured beside the others, and never chosen: what PSNR rewards in them is a fault to a viewer,
+    such as two pictures at once. They can be delivered by name."""
     anew_argument: ClassVar[str | None] = None
     """The argument that lets blocks compute their inside anew in the backward pass; None if they always keep it."""
 

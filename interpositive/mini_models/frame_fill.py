@@ -59,6 +59,8 @@ class FrameFill(MiniModel):
     trained_method = "trained"
     reads_codes = True
     supplies: ClassVar[frozenset[Lack]] = frozenset({"frames"})
+    # Where motion is too fast to be found, two pictures at once have the better PSNR.
+    only_compared: ClassVar[frozenset[str]] = frozenset({"blend"})
 
     def __init__(
         self,

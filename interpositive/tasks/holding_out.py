@@ -21,7 +21,7 @@ _NUM_TURNS = 8
 _ALONG = (0.04, 0.1)
 """How far along a stroke a thing is much the same, and how far its power is measured; of the shorter side."""
 _DEEPEST = 12
-_LENT, _LINED_UP = "lent_frames", "lent_homographies"
+_LENT, _LINED_UP, _SOURCES = "lent_frames", "lent_homographies", "sources"
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,21 @@ class TryingOut:
         return max(1, round(height * share)), max(1, round(width * share))
 
     def condition(self, told: Mapping[str, Tensor], height: int, width: int) -> dict[str, Tensor]:
-        """What is told of a window of such pictures, for these: what other takes lend becomes smaller by as much."""
+        """What is told of a window of such pictures, for these: what it shows of footage becomes smaller by as much."""
         rows, columns = self.size_of(height, width)
-        if (rows, columns) == (height, width) or _LENT not in told:
-            return dict(told)
-        lent = told[_LENT]
-        size = max(1, round(lent.shape[2] * rows / height)), max(1, round(lent.shape[3] * columns / width))
-        window = torch.from_numpy(area_scale(width / columns, height / rows))
-        theirs = torch.from_numpy(area_scale(lent.shape[3] / size[1], lent.shape[2] / size[0]))
-        return {
-            **told,
-            _LENT: F.adaptive_avg_pool2d(lent, size),
-            _LINED_UP: torch.linalg.inv(theirs) @ told[_LINED_UP].double() @ window,
-        }
+        result = dict(told)
+        if (rows, columns) == (height, width):
+            return result
+        if _SOURCES in told:
+            result[_SOURCES] = F.adaptive_avg_pool2d(told[_SOURCES], (rows, columns))
+        if _LENT in told:
+            lent = told[_LENT]
+            size = max(1, round(lent.shape[2] * rows / height)), max(1, round(lent.shape[3] * columns / width))
+            window = torch.from_numpy(area_scale(width / columns, height / rows))
+            theirs = torch.from_numpy(area_scale(lent.shape[3] / size[1], lent.shape[2] / size[0]))
+            result[_LENT] = F.adaptive_avg_pool2d(lent, size)
+            result[_LINED_UP] = torch.linalg.inv(theirs) @ told[_LINED_UP].double() @ window
+        return result
 
 
 AS_PLANNED = TryingOut()

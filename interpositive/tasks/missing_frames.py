@@ -18,11 +18,13 @@ from interpositive.media.contract import FrameReader
 from interpositive.media.plate_colour import PlateColour
 from interpositive.records.bounds import Bounds, refuse_outside
 from interpositive.tasks.contract import Lack, Task
+from interpositive.tasks.holding_out import PIXELS_PX, TryingOut
 from interpositive.tasks.laying_out import Asked, LaidOut
-from interpositive.tasks.retiming import Speed, gap_opened, retimed
+from interpositive.tasks.retiming import LONGEST_GAP, LONGEST_GAP_OF_SHOT, Speed, gap_opened, longest_gap, retimed
 
 _BOUNDS: Bounds = {"gap_frames": (1, 64), "known_between": (2, 64)}
-_AROUND = 2
+_AROUND, _BETWEEN = 2, 3
+_MOST_TRIED = 8
 
 
 class FramesAsked(Asked):
@@ -46,6 +48,8 @@ class MissingFrames(Task):
     name = "missing_frames"
     lacks: ClassVar[Lack] = "frames"
     asks: ClassVar[type[Asked]] = FramesAsked
+    # As many frames as the longest gap takes, with what helps on either side.
+    trying_out: ClassVar[TryingOut] = TryingOut(reach=LONGEST_GAP // 2 + _AROUND, long_side_px=PIXELS_PX)
 
     def __init__(self, *, gap_frames: Sequence[int] = (1, 7), known_between: int = 3) -> None:
         given: dict[str, object] = {name: value for name, value in locals().items() if name in _BOUNDS}
@@ -92,7 +96,10 @@ class MissingFrames(Task):
             input=frames[torch.from_numpy(nearest_known(left_out))],
             mask=torch.maximum(made_up, known),
             target=frames,
-            condition={"judged": made_up * (1.0 - known)},
+            condition={
+                "judged": made_up * (1.0 - known),
+                LONGEST_GAP_OF_SHOT: torch.full((num_frames,), longest_gap(left_out)),
+            },
         )
 
     def lay_out(self, reader: FrameReader, asked: Asked, colour: PlateColour) -> LaidOut:
@@ -111,34 +118,52 @@ class MissingFrames(Task):
     def hold_out(
         self, request: Example, keep: range, generator: torch.Generator, shift_share: tuple[float, float]
     ) -> Example | None:
-        """Known frames left out, as many in a row as the longest gap; of a retime, frames of the footage."""
-        del shift_share
+        """Known frames left out all over the window, as in the shot's longest gap; of a retime, single ones."""
+        del keep, shift_share
         if "sources" in request.condition:
             sources = request.condition["sources"]
             request = Example(sources, torch.zeros_like(sources[:, :1]))
-            keep = range(len(sources))
         missing = request.mask.flatten(1).mean(1).numpy() > 0.5
-        longest = max(1, max((len(run) for run in "".join("x" if m else " " for m in missing).split()), default=1))
-        places: list[int] = []
-        for length in (longest, 1):
-            ends = range(max(1, keep.start), min(len(missing) - 1, keep.stop) - length + 1)
-            places = [first for first in ends if not missing[first - 1 : first + length + 1].any()]
-            if places:
-                break
-        if not places:
+        tried = left_out_too(missing, int(request.condition.get(LONGEST_GAP_OF_SHOT, torch.ones(1)).max()), generator)
+        if not tried.any():
             return None
-        first = places[int(torch.randint(len(places), (), generator=generator))]
         judged = torch.zeros_like(request.mask)
-        judged[first : first + length] = 1.0
-        left_out = missing.copy()
-        left_out[first : first + length] = True
+        judged[torch.from_numpy(tried)] = 1.0
         return replace(
             request,
-            input=request.input[torch.from_numpy(nearest_known(left_out))],
+            input=request.input[torch.from_numpy(nearest_known(missing | tried))],
             mask=torch.maximum(request.mask, judged),
             target=request.input,
             condition={"judged": judged},
         )
+
+
+def left_out_too(missing: NDArray[np.bool_], longest: int, generator: torch.Generator) -> NDArray[np.bool_]:
+    """Of a window's known frames (``t``) those that are tried: gaps of ``longest`` frames, or as long as there is room.
+
+    Each has two known frames on either side, or one, if no gap could be half as long otherwise; between two of them
+    are ``_BETWEEN``. Of all places a few are drawn, so that about ``_MOST_TRIED`` frames are looked at. A gap that is
+    less than half as long tells nothing: what holds a frame, or mixes two, does best where little moves.
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], (~missing).astype(np.int8), [0]))))
+    runs = list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+    most = max((end - first for first, end in runs), default=0)
+    around = next((beside for beside in (_AROUND, 1) if 2 * (most - 2 * beside) >= longest), None)
+    tried = np.zeros_like(missing)
+    if around is None:
+        return tried
+    length = min(longest, most - 2 * around)
+    step = length + _BETWEEN
+    places: list[int] = []
+    for first, end in runs:
+        room = end - first - length - 2 * around
+        if room >= 0:
+            begin = first + around + int(torch.randint(min(step, room + 1), (), generator=generator))
+            places += range(begin, first + around + room + 1, step)
+    order = torch.randperm(len(places), generator=generator).tolist()
+    for place in order[: max(1, _MOST_TRIED // length)]:
+        tried[places[place] : places[place] + length] = True
+    return tried
 
 
 def nearest_known(left_out: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -19,6 +19,8 @@ from interpositive.tasks.laying_out import LaidOut, LaidOutReader, MadeMask
 Speed = float | list[tuple[int, float]]
 
 LONGEST_GAP = 16
+LONGEST_GAP_OF_SHOT = "longest_gap"
+"""In a condition: frames in the longest gap of the whole shot, told of each frame."""
 _AROUND = 2
 _SLOWEST, _FASTEST = 1 / 32, 32.0
 _AS_GOOD_AS_THERE = 1e-6
@@ -57,7 +59,12 @@ def gap_opened(reader: FrameReader, gaps: Sequence[tuple[int, int]], insert: Seq
     if len(places) != num:
         notes.append(f"{len(places) - num} frames were put in: timecode counts the delivered frames on")
     speed = "1/1" if len(places) == num else None
-    return LaidOut(plate, mask, speed=speed, notes=tuple(notes), reach=_reach_of(unknown))
+    longest = longest_gap(unknown)
+
+    def condition(first: int, last: int) -> dict[str, Tensor]:
+        return {LONGEST_GAP_OF_SHOT: torch.full((last - first,), longest)}
+
+    return LaidOut(plate, mask, condition, speed=speed, notes=tuple(notes), reach=_reach_of(unknown))
 
 
 def retimed(reader: FrameReader, speed: Speed, shutter: float, colour: PlateColour) -> LaidOut:
@@ -147,10 +154,15 @@ def _refuse_long(unknown: NDArray[np.bool_]) -> None:
             expected="gaps within the shot",
             remedy="take more of the take (frames=[first,end]), or cut the shot shorter",
         )
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], unknown.astype(np.int8), [0]))))
-    longest = int((edges[1::2] - edges[::2]).max())
+    longest = longest_gap(unknown)
     if longest > LONGEST_GAP:
         raise ConfigError("this gap is too long to be filled", found=f"{longest} frames", expected=f"<= {LONGEST_GAP}")
+
+
+def longest_gap(missing: NDArray[np.bool_]) -> int:
+    """How many frames (``t``) are missing in a row, at most."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], missing.astype(np.int8), [0]))))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
 def _reach_of(unknown: NDArray[np.bool_]) -> int:

@@ -92,6 +92,21 @@ def test_what_is_no_texture_but_noise_is_not_delivered_and_the_note_says_so() ->
     assert diverged.chosen == "prior" and diverged.scores["trained"] is None
 
 
+class OnlyCompares(KnownErrors):
+    only_compared = frozenset({"flow"})
+
+
+@pytest.mark.parametrize(("error", "is_noted"), [(0.01, True), (0.01999, False), (0.03, False)])
+def test_what_is_only_compared_is_never_chosen_and_the_note_says_where_it_was_ahead(
+    error: float, is_noted: bool
+) -> None:
+    result = choose(OnlyCompares({**ERRORS, "trained": 0.02, "flow": error}), grey_codes(), bar_mask(NUM_FRAMES))
+    assert result.chosen == "trained" and result.scores["flow"] == pytest.approx(-20 * np.log10(error), abs=0.02)
+    assert ("flow is 6.0 dB ahead of trained" in result.note) == bool(result.note) == is_noted
+    with pytest.raises(MediaError, match="no method repairs this shot"):
+        choose(OnlyCompares({**dict.fromkeys(ERRORS, np.nan), "flow": 0.01}), grey_codes(), bar_mask(NUM_FRAMES))
+
+
 def test_a_tie_goes_to_the_preferred_method_but_a_clear_win_does_not() -> None:
     mask, codes = bar_mask(NUM_FRAMES), grey_codes()
     assert choose(KnownErrors({**ERRORS, "prior": 0.01999}), codes, mask).chosen == "trained"

@@ -35,6 +35,13 @@ def test_what_is_lent_lines_up_on_smaller_pictures_as_it_did() -> None:
     assert torch.equal(small["lent_places"], told["lent_places"])
 
 
+def test_footage_that_frames_are_made_of_becomes_as_small() -> None:
+    told = {"sources": torch.rand(5, 3, HEIGHT, WIDTH), "times": torch.arange(3.0)}
+    small = TryingOut(long_side_px=WIDTH // 2).condition(told, HEIGHT, WIDTH)
+    assert small["sources"].shape == (5, 3, HEIGHT // 2, WIDTH // 2) and small["times"] is told["times"]
+    torch.testing.assert_close(small["sources"][0, 0, 0, 0], told["sources"][0, 0, :2, :2].mean())
+
+
 def test_pictures_that_are_no_larger_stay() -> None:
     told = {"lent_frames": torch.zeros(1, 3, HEIGHT, WIDTH)}
     assert TryingOut(long_side_px=WIDTH).size_of(HEIGHT, WIDTH) == (HEIGHT, WIDTH)

@@ -15,8 +15,8 @@ from interpositive.functional.examples import Example
 from interpositive.functional.seeds import generator_from
 from interpositive.media.plate_colour import PlateColour
 from interpositive.tasks.laying_out import LaidOut
-from interpositive.tasks.missing_frames import FramesAsked, MissingFrames
-from interpositive.tasks.retiming import moments
+from interpositive.tasks.missing_frames import FramesAsked, MissingFrames, left_out_too
+from interpositive.tasks.retiming import longest_gap, moments
 
 NUM_FRAMES = 12
 
@@ -101,17 +101,62 @@ def test_a_speed_curve_is_the_integral_of_its_keys() -> None:
     assert speeds[4:].tolist() == [0.5] * (len(speeds) - 4) and 98.5 <= times[-1] <= 99
 
 
-def test_known_frames_of_the_shot_are_held_out() -> None:
-    laid_out = lay_out(gaps=[(5, 7)])
+def window_of(laid_out: LaidOut, first: int, last: int) -> Example:
     assert laid_out.mask is not None
-    frames = torch.from_numpy(laid_out.plate.window(0, 12)).permute(0, 3, 1, 2) / 255
-    request = Example(frames, torch.from_numpy(laid_out.mask.window(0, 12))[:, None])
+    frames = torch.from_numpy(laid_out.plate.window(first, last)).permute(0, 3, 1, 2) / 255
+    mask = torch.from_numpy(laid_out.mask.window(first, last))[:, None]
+    return Example(frames, mask, condition=dict(laid_out.condition(first, last)))
+
+
+def test_known_frames_of_the_shot_are_held_out() -> None:
+    request = window_of(lay_out(gaps=[(5, 7)]), 0, 12)
     for number in range(8):
         held_out = MissingFrames().hold_out(request, range(0, 12), generator_from(number), (0.1, 0.2))
         assert held_out is not None and held_out.target is not None
         judged = held_out.condition["judged"].flatten(1).amin(1).nonzero().flatten().tolist()
-        assert len(judged) == 2 and not {5, 6} & set(judged) and (held_out.mask[judged] == 1).all()
-        assert torch.equal(held_out.target[judged], frames[judged])
+        assert judged in ([2], [9], [2, 9]), "two known frames on either side"
+        assert (held_out.mask[judged] == 1).all()
+        assert torch.equal(held_out.target[judged], request.input[judged])
+
+
+def test_a_window_without_a_gap_is_tried_as_the_shots_longest() -> None:
+    request = window_of(lay_out(gaps=[(9, 11)]), 0, 8)
+    held_out = MissingFrames().hold_out(request, range(0, 8), generator_from(0), (0.1, 0.2))
+    assert held_out is not None
+    assert len(held_out.condition["judged"].flatten(1).amin(1).nonzero()) == 2
+
+
+@pytest.mark.parametrize(("longest", "tried_in_a_row"), [(1, 1), (2, 2), (3, 3), (8, 8), (16, 10)])
+def test_gaps_are_tried_as_long_as_there_is_room(longest: int, tried_in_a_row: int) -> None:
+    missing = np.zeros(30, bool)
+    missing[[8, 9, 10, 14, 29]] = True
+    seen = np.zeros(30, bool)
+    for number in range(30):
+        tried = left_out_too(missing, longest, generator_from(number))
+        assert longest_gap(tried) == tried_in_a_row and not (tried & missing).any()
+        assert tried_in_a_row <= tried.sum() <= max(8, tried_in_a_row)
+        known = ~(missing | tried)
+        for first in np.flatnonzero(tried & ~np.roll(tried, 1)):
+            beside = [first - 2, first - 1, first + tried_in_a_row, first + tried_in_a_row + 1]
+            assert known[beside].all()
+        seen |= tried
+    # Whatever has room: the first eight frames, and those from 15 to 28.
+    assert seen.sum() == {1: 4 + 10, 2: 4 + 10, 3: 4 + 10, 8: 10, 16: 10}[longest]
+
+
+def test_what_is_far_shorter_than_the_gap_is_not_tried() -> None:
+    missing = np.array([False] * 5 + [True] * 7 + [False] * 5)
+    assert not left_out_too(missing, 7, generator_from(0)).any()
+    assert longest_gap(left_out_too(missing, 6, generator_from(0))) == 3, "one known frame on either side"
+    assert longest_gap(left_out_too(missing, 2, generator_from(0))) == 1, "two"
+
+
+def test_where_no_known_frame_has_known_neighbours_nothing_is_tried() -> None:
+    missing = np.array([False, False, True, True, False, True, False, False])
+    assert not left_out_too(missing, 2, generator_from(0)).any()
+    mask = torch.from_numpy(missing)[:, None, None, None].expand(8, 1, 4, 4).float()
+    request = Example(torch.zeros(8, 3, 4, 4), mask)
+    assert MissingFrames().hold_out(request, range(0, 8), generator_from(0), (0.1, 0.2)) is None
 
 
 def test_a_retime_is_held_out_on_its_footage() -> None:
