@@ -6,10 +6,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from typing import TypeVar
 
 import cv2
 import torch
+from threadpoolctl import ThreadpoolController
 
 Given = TypeVar("Given")
 Found = TypeVar("Found")
@@ -46,3 +48,13 @@ def _opencv_on_one_core() -> Iterator[None]:
         yield
     finally:
         cv2.setNumThreads(before)
+
+
+@cache
+def blas_by_one_thread() -> None:
+    """Have OpenBLAS take one thread from here on.
+
+    Its threads wait spinning: beside another process that does so a wide band takes a hundred times as long. A limit
+    that is given back afterwards is none where two threads take turns with it.
+    """
+    ThreadpoolController().select(internal_api="openblas").limit(limits=1)

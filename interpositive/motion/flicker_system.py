@@ -12,6 +12,7 @@ from scipy.linalg import solveh_banded
 
 from interpositive.functional.course_priors import agreed_autocovariance, agreed_deviation, prediction_precision
 from interpositive.functional.light_fields import GRID_COLUMNS, GRID_ROWS
+from interpositive.functional.threads import blas_by_one_thread
 from interpositive.motion.frame_pairs import OFFSETS, FramePair, Plane
 
 Courses = NDArray[np.float64]
@@ -119,6 +120,7 @@ class FlickerSystem:
         First by two halves of the frame, in squares like a chessboard: what is flicker both find alike, what moved
         by itself one of them. How far they agree is how much each shape may do in the end.
         """
+        blas_by_one_thread()
         deviation = _PRIOR_DEVIATION * np.tile(_stiffness(), 2)
         free = np.eye(self.num_frames)
         halves = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, NamedTuple
 
 import cv2
@@ -13,8 +12,8 @@ from scipy import sparse
 from scipy.linalg import solveh_banded
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 from scipy.sparse.linalg import splu
-from threadpoolctl import ThreadpoolController
 
+from interpositive.functional.threads import blas_by_one_thread
 from interpositive.motion.nested_grid import NestedGrid, nested_points
 
 Picture = NDArray[np.float32]
@@ -180,7 +179,7 @@ def _solved(picture: Picture, hole: Hole, tensions: Sequence[Tension]) -> list[N
     Bands are many times fewer numbers than a sparse method finds out about. The matrix is symmetric once pixels at the
     frame's edge, beyond which it is mirrored, count half.
     """
-    _by_one_thread()
+    blas_by_one_thread()
     ys, xs = np.nonzero(hole)
     num, (height, width) = len(ys), hole.shape
     equations = _Equations.of(picture, hole, NestedGrid.full(num), tensions)
@@ -265,15 +264,6 @@ def _solved_sparsely(
     unordered = np.empty_like(found)
     unordered[order] = found
     return unordered, order
-
-
-@cache
-def _by_one_thread() -> None:
-    """Have OpenBLAS take one thread from here on.
-
-    Its threads wait spinning: beside another process that does so a wide band takes a hundred times as long.
-    """
-    ThreadpoolController().select(internal_api="openblas").limit(limits=1)
 
 
 def _range_of_known(picture: Picture, hole: Hole) -> tuple[Picture, Picture]:
