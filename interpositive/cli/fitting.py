@@ -27,6 +27,16 @@ def refuse_misfit(task: Task, mini_model: Mapping[str, Any]) -> None:
     )
 
 
+def refuse_half_size(mini_model: MiniModel, share: float) -> None:
+    """``ConfigError`` if a ``share`` of the steps is to be at half size, and the mini-model does not learn so."""
+    if share and not mini_model.learns_at_half_size:
+        raise ConfigError(
+            "this mini-model does not learn at half size",
+            found=f"trainer.half_size_share={share:g} for {type(mini_model).__name__}",
+            expected="trainer.half_size_share=0, or mini_model=candidate_fusion",
+        )
+
+
 def fitting(task: Task) -> list[str]:
     """The names of the package's mini-models that can learn a task."""
     names = []

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from interpositive.backbones.adapters import AdapterSettings, adapt_network
 from interpositive.cli.assembling import assemble, read_config, refuse_unknown_keys
-from interpositive.cli.fitting import refuse_misfit
+from interpositive.cli.fitting import refuse_half_size, refuse_misfit
 from interpositive.cli.metrics import assemble_metrics
 from interpositive.cli.productions import ProductionConfig
 from interpositive.cli.starting import begin, footage_of, read_adapter
@@ -149,6 +149,7 @@ def assemble_training(plain: Mapping[str, Any]) -> AssembledTraining:
     torch.manual_seed(seed_from("weights", config.seed))
     refuse_misfit(task, config.mini_model)
     mini_model: MiniModel = assemble(config.mini_model, "mini_model", MiniModel)
+    refuse_half_size(mini_model, settings.half_size_share)
     adapter = read_adapter(config.adapter, config.start_from)
     begun_with = begin(mini_model, config.start_from, production)
     adapt_network(mini_model, adapter, config.seed)

@@ -21,6 +21,7 @@ from interpositive.backbones.fusion_network import CandidateScorer, ResidualUNet
 from interpositive.errors import ConfigError
 from interpositive.functional.examples import Example
 from interpositive.functional.freed_memory import give_back_freed_memory
+from interpositive.functional.half_size import half_all, half_any, half_mean
 from interpositive.functional.threads import in_turn
 from interpositive.mini_models.bank_tensors import (
     bank_tensors,
@@ -91,6 +92,7 @@ class CandidateFusion(MiniModel):
 
     trained_method = "trained"
     reads_codes = True
+    learns_at_half_size = True
 
     def __init__(
         self,
@@ -212,6 +214,19 @@ class CandidateFusion(MiniModel):
             "gradient": 0.5 * gradient_difference(composite, target, judged),
             "kept": keeping_loss(result.kept, result.filled.detach(), result.final, target, judged * condition["thin"]),
         }
+
+    def half_size(self, example: Example) -> Example:
+        """Pictures and errors are means; a pixel is of a hole where any of its four is, and valid where all are."""
+        assert example.target is not None
+        condition = dict(example.condition)
+        for half, names in (
+            (half_mean, ("candidates", "error", "plate")),
+            (half_any, ("thin", "judged")),
+            (half_all, ("valid",)),
+        ):
+            condition |= {name: half(condition[name]) for name in names}
+        halved = half_mean(example.input), half_any(example.mask), half_mean(example.target)
+        return Example(*halved, condition, example.numbers)
 
     # -- restoring ----------------------------------------------------------------
 

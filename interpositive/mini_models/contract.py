@@ -76,6 +76,8 @@ class MiniModel(nn.Module, ABC):
     only_compared: ClassVar[frozenset[str]] = frozenset()
     """Methods that are measured beside the others, and never chosen: what PSNR rewards in them is a fault to a viewer,
     such as two pictures at once. They can be delivered by name."""
+    learns_at_half_size: ClassVar[bool] = False
+    """Whether prepared examples may be halved for the first steps (``trainer.half_size_share``)."""
     anew_argument: ClassVar[str | None] = None
     """The argument that lets blocks compute their inside anew in the backward pass; None if they always keep it."""
 
@@ -101,6 +103,13 @@ class MiniModel(nn.Module, ABC):
         generator (dropout, ``torch.randn``) is seeded anew for each step and part: a run that is taken up again
         draws from it as it would have, one cut into other parts does not.
         """
+
+    def half_size(self, example: Example) -> Example:
+        """A batch of prepared examples at half their height and width; ``ConfigError`` where that means nothing."""
+        del example
+        raise ConfigError(
+            f"{type(self).__name__} does not learn at half size", remedy="leave trainer.half_size_share at 0"
+        )
 
     @abstractmethod
     def restore(self, example: Example, keep: range, methods: Sequence[str] | None = None) -> Mapping[str, Restored]:

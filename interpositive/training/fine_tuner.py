@@ -21,6 +21,7 @@ from interpositive.training.sharding import clip_sharded_gradients, is_sharded
 class FineTuner(lightning.LightningModule):
     """Minimises a mini-model's own losses with AdamW, a linear warm-up and a cosine to ``final_share``.
 
+    The first steps, ``half_size_share`` of all, see their batches at half size.
     All randomness of a step comes from (seed, step): what is the batch's from a generator of its own, and the global
     generators (dropout) are seeded as the step begins, for each part of a batch another way, so that none
     of them has a state to be saved. A loss that is not finite ends training with ``TrainingError``, which names the
@@ -37,6 +38,7 @@ class FineTuner(lightning.LightningModule):
         betas: tuple[float, float] = (0.9, 0.99),
         warmup_steps: int = 30,
         final_share: float = 0.02,
+        half_size_share: float = 0.0,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -47,6 +49,7 @@ class FineTuner(lightning.LightningModule):
         self.betas = betas
         self.warmup_steps = warmup_steps
         self.final_share = final_share
+        self.half_size_share = half_size_share
         self.seed = seed
         # Of the step that was taken last, by name, as they are logged: this rank's until they are settled.
         self.step_losses: dict[str, Tensor] = {}
@@ -55,6 +58,8 @@ class FineTuner(lightning.LightningModule):
         """The sum of the mini-model's losses on one batch."""
         del batch_idx
         seed_global_generators("step", self.seed, self.global_step, self.global_rank * len(example.input))
+        if self.global_step < self.half_size_share * self.max_steps:
+            example = self.mini_model.half_size(example)
         losses = self.mini_model.losses(example, generator_from("step", self.seed, self.global_step))
         total = torch.stack(list(losses.values())).sum()
         named = {"loss": total, **losses}

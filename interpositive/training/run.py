@@ -139,6 +139,7 @@ def train_mini_model(
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         warmup_steps=settings.warmup_steps,
+        half_size_share=settings.half_size_share,
         seed=settings.seed,
     )
     if is_first():

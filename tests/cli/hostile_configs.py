@@ -513,6 +513,7 @@ def values() -> list[Hostile]:
         "trainer.ema_decay=2": "ema_decay",
         "trainer.ema_decay=nan": "ema_decay",
         "trainer.warmup_steps=-5": "warmup_steps",
+        "trainer.half_size_share=1.5": "half_size_share",
         "trainer.validate_every=0": "validate_every",
         "trainer.checkpoint_every=0": "checkpoint_every",
         "trainer.held_out_windows=1e9": "held_out_windows",

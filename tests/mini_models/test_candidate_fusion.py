@@ -40,6 +40,23 @@ def batch() -> Example:
     return batch_of(prepared)
 
 
+def test_at_half_size_it_learns_from_a_quarter_of_the_pixels(batch: Example) -> None:
+    model = small_model()
+    half = model.half_size(batch)
+    assert half.input.shape[-2:] == (batch.input.shape[-2] // 2, batch.input.shape[-1] // 2)
+    for name in ("candidates", "error", "valid", "plate", "thin", "judged"):
+        assert half.condition[name].shape[-2:] == half.input.shape[-2:], name
+        assert half.condition[name].shape[:-2] == batch.condition[name].shape[:-2], name
+        assert half.condition[name].dtype == batch.condition[name].dtype, name
+    assert torch.equal(half.condition["kinds"], batch.condition["kinds"])
+    hole = batch.mask > 0
+    assert torch.equal(half.mask[..., 0, 0] > 0, hole[..., :2, :2].flatten(-2).any(-1))
+    losses = model.losses(half, generator_from(1))
+    assert set(losses) == set(model.losses(batch, generator_from(1)))
+    sum(losses.values()).backward()  # type: ignore[union-attr]
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
 def test_untrained_it_is_its_prior_to_the_last_bit() -> None:
     model = small_model().eval()
     restored = model.restore(wired_example(), range(1, 6))

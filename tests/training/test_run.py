@@ -332,6 +332,22 @@ def test_a_loss_that_is_not_finite_stops_the_run_by_name(
     assert not (tmp_path / "run.json").exists()
 
 
+def test_the_first_steps_see_everything_at_half_size(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    losses = CandidateFusion.losses
+
+    def watched(self: CandidateFusion, example: Example, generator: torch.Generator) -> dict[str, Tensor]:
+        if torch.is_grad_enabled():
+            seen.append(example.input.shape[-1])
+        return losses(self, example, generator)
+
+    monkeypatch.setattr(CandidateFusion, "losses", watched)
+    train(tmp_path, max_steps=5, half_size_share=0.5)
+    assert seen == [16, 16, 16, 32, 32]
+
+
 def test_a_run_shorter_than_its_warm_up_still_archives_what_it_learned(train: Train, tmp_path: Path) -> None:
     train(tmp_path, max_steps=3, warmup_steps=30, validate_every=3)
     archived = load_file(tmp_path / "archive" / "weights.safetensors")
