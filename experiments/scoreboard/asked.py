@@ -274,18 +274,14 @@ BARS: Sequence[Bar] = (
             f"{gap} missing: middle frame ≥ +0.7 dB over bidirectional DIS",
             gain("psnr_middle", CHOSEN, ["dis_interpolation"], kind(f"gap_{gap}")),
             0.7,
-            why="on sam2_juggle the choice takes what learned (+0.1 dB) where the prior has +0.5",
+            why="over a single frame DIS is little behind: 0.1 to 0.9 dB",
         )
         for gap in (1, 3, 8)
     ),
     Bar(
         "missing_frames", "gradient error of the middle frame below DIS interpolation's: share gone", gradient_gain, 0.0
     ),
-    *times(
-        "missing_frames",
-        "counted for each frame that is made, and its flows are on as many rows at any size",
-        "half of the frames may be out before windows read as many to either side as they ever do",
-    ),
+    *times("missing_frames"),
     *(
         Bar(
             "reframing",
