@@ -126,8 +126,8 @@ def removal(task: str) -> list[Bar]:
     ]
 
 
-def times(task: str, at_540: str = "", growth: str = "") -> list[Bar]:
-    """Time and memory of the delivered mini-model; why a frame of 540 lines takes longer, and memory grows."""
+def times(task: str, at_540: str = "") -> list[Bar]:
+    """Time and memory of the delivered mini-model; why a frame of 540 lines takes longer."""
     return [
         Bar(
             task,
@@ -150,7 +150,6 @@ def times(task: str, at_540: str = "", growth: str = "") -> list[Bar]:
             "peak at 1080p ≤ 1.1 of that after half of the frames",
             cost("apply 1080", "growth"),
             most=1.1,
-            why=growth,
         ),
     ]
 

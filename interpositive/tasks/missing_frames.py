@@ -20,7 +20,15 @@ from interpositive.records.bounds import Bounds, refuse_outside
 from interpositive.tasks.contract import Lack, Task
 from interpositive.tasks.holding_out import PIXELS_PX, TryingOut
 from interpositive.tasks.laying_out import Asked, LaidOut
-from interpositive.tasks.retiming import LONGEST_GAP, LONGEST_GAP_OF_SHOT, Speed, gap_opened, longest_gap, retimed
+from interpositive.tasks.retiming import (
+    LONGEST_GAP,
+    LONGEST_GAP_OF_SHOT,
+    Speed,
+    gap_opened,
+    longest_gap,
+    retimed,
+    runs_of,
+)
 
 _BOUNDS: Bounds = {"gap_frames": (1, 64), "known_between": (2, 64)}
 _AROUND, _BETWEEN = 2, 3
@@ -145,8 +153,7 @@ def left_out_too(missing: NDArray[np.bool_], longest: int, generator: torch.Gene
     are ``_BETWEEN``. Of all places a few are drawn, so that about ``_MOST_TRIED`` frames are looked at. A gap that is
     less than half as long tells nothing: what holds a frame, or mixes two, does best where little moves.
     """
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], (~missing).astype(np.int8), [0]))))
-    runs = list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+    runs = runs_of(~missing)
     most = max((end - first for first, end in runs), default=0)
     around = next((beside for beside in (_AROUND, 1) if 2 * (most - 2 * beside) >= longest), None)
     tried = np.zeros_like(missing)

@@ -161,8 +161,13 @@ def _refuse_long(unknown: NDArray[np.bool_]) -> None:
 
 def longest_gap(missing: NDArray[np.bool_]) -> int:
     """How many frames (``t``) are missing in a row, at most."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], missing.astype(np.int8), [0]))))
-    return int((edges[1::2] - edges[::2]).max(initial=0))
+    return max((end - first for first, end in runs_of(missing)), default=0)
+
+
+def runs_of(frames: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """The half-open ranges of those frames (``t``) that are true, in a row each."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], frames.astype(np.int8), [0])))).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def _reach_of(unknown: NDArray[np.bool_]) -> int:
@@ -177,6 +182,4 @@ def _reach_of(unknown: NDArray[np.bool_]) -> int:
 
 
 def _ranges(unknown: NDArray[np.bool_]) -> str:
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], unknown.astype(np.int8), [0])))).tolist()
-    pairs = zip(edges[::2], edges[1::2], strict=True)
-    return ", ".join(f"{a}" if b == a + 1 else f"{a}-{b - 1}" for a, b in pairs)
+    return ", ".join(f"{a}" if b == a + 1 else f"{a}-{b - 1}" for a, b in runs_of(unknown))

@@ -109,3 +109,7 @@ def test_moments_between_frames_come_from_the_sources_and_a_shutter_blurs() -> N
 def test_sizes_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"frame_fill|mini_model"):
         FrameFill(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_cross_dissolve_is_measured_and_never_chosen() -> None:
+    assert FrameFill.only_compared == {"blend"} and "blend" in FrameFill().methods

@@ -8,8 +8,10 @@ import torch
 from einops import rearrange
 from numpy.typing import NDArray
 from productions import panning_shot
+from threadpoolctl import ThreadpoolController
 
 from interpositive.functional.light_fields import LightFields
+from interpositive.functional.threads import blas_by_one_thread
 from interpositive.motion.flicker_solve import solve_flicker
 from interpositive.tasks.flicker import draw_flicker, put_flicker
 
@@ -65,3 +67,15 @@ def test_a_lamp_that_comes_on_stays_unless_asked(shot: Pictures) -> None:
 def test_one_frame_and_a_flat_one_are_left_alone() -> None:
     for frames in (np.full((1, 40, 60, 3), 0.4, np.float32), np.full((4, 40, 60, 3), 0.4, np.float32)):
         assert np.allclose(steadied(frames), frames, atol=1e-4)
+
+
+def test_it_is_solved_by_one_blas_thread_as_those_of_other_processes_would_spin(shot: Pictures) -> None:
+    def num_threads() -> set[int]:
+        return {each["num_threads"] for each in ThreadpoolController().select(internal_api="openblas").info()}
+
+    ThreadpoolController().select(internal_api="openblas").limit(limits=2)
+    blas_by_one_thread.cache_clear()
+    if num_threads() == {1}:
+        pytest.skip("this OpenBLAS knows one thread")
+    solve_flicker(shot[:4])
+    assert num_threads() == {1}

@@ -40,6 +40,7 @@ def test_gaps_of_the_lengths_asked_for_have_known_frames_on_both_sides() -> None
         missing = example.mask.flatten(1).amin(1).numpy() > 0
         assert not missing[[0, 1, -2, -1]].any() and missing[12], "held-out windows are judged in their middle"
         runs = "".join("x" if m else " " for m in missing).split()
+        assert set(example.condition["longest_gap"].tolist()) == {max(map(len, runs))} and len(missing) == 24
         lengths |= {len(run) for run in runs}
         assert example.target is not None
         stand_ins = example.input[torch.from_numpy(missing)]
