@@ -34,6 +34,11 @@ _NUM_WORDS = len(KINDS) + 2
 _BENT = (2, 3)
 _BIAS = {"steady": 0.0, "bent": 4.0, "mixed": 2.0, "camera": -2.0, "still": -4.0, "further": 3.0}
 _POOL_SIGMA_PX = 2.0
+_SHORT_GAP, _LONG_GAP = 3.0, 9.0
+_GRAIN_SIGMA_PX = 1.5
+_TWO_PICTURES = (0.06, 0.12)
+_ABOUT = 0.028
+_TURNED = 6.0
 _BOUNDS: Bounds = {
     "reach_frames": (2, 1000),
     "scorer_width": (1, 1024),
@@ -59,8 +64,8 @@ class FrameFill(MiniModel):
     trained_method = "trained"
     reads_codes = True
     supplies: ClassVar[frozenset[Lack]] = frozenset({"frames"})
-    # Where motion is too fast to be found, two pictures at once have the better PSNR.
-    only_compared: ClassVar[frozenset[str]] = frozenset({"blend"})
+    # They mix both sides wherever these differ: where motion is too fast to be found, ghosts have the better PSNR.
+    only_compared: ClassVar[frozenset[str]] = frozenset({"blend", "dis_interpolation"})
 
     def __init__(
         self,
@@ -165,14 +170,19 @@ class FrameFill(MiniModel):
         views = views_of(around, time)
         bank = bank_of(around, time, views, half=False)
         found = self.fusion.weigh({name: value[None].to(device) for name, value in bank.items()})
+        small = rearrange(bank["candidates"].numpy(), "n c h w -> n h w c")
         del bank
-        shares = {name: (found.of_prior if name == "prior" else found.of_learned)[0, :, 0].cpu() for name in methods}
+        shares = {
+            name: of_one_side(weighed[0, :, 0].cpu().numpy(), small, around.share(time), around.length)
+            for name in methods
+            for weighed in (found.of_prior if name == "prior" else found.of_learned,)
+        }
         certainty = around.enlarged(found.certainty[0, 0].cpu().numpy())
         pictures = {name: np.zeros_like(around.frames[0]) for name in methods}
         for index, view in enumerate(views):
             picture = view.read(around, at_size=True)
             for name in methods:
-                pictures[name] += around.enlarged(shares[name][index].numpy())[..., None] * picture
+                pictures[name] += around.enlarged(shares[name][index])[..., None] * picture
         results = {}
         for name in methods:
             if name != "prior":
@@ -248,7 +258,9 @@ def bank_of(
         error = np.asarray(cv2.GaussianBlur(gap, (0, 0), _POOL_SIGMA_PX), np.float32)
         within, beside = (everywhere if v.flow is None else inside(v.flow) for v in (view, views[other]))
         valid = within if view.kind == "further" else within | ~beside
-        planes["valid"].append(valid.astype(np.float32) * view.there)
+        near = views[_BENT[index % 2]] if view.kind == "further" else view
+        left = around.has_left(around.share(time), near.source, near.flow)
+        planes["valid"].append((valid & ~left).astype(np.float32) * view.there)
         planes["weight"].append(np.full_like(gap, view.nearness + 1e-3))
         planes["error"].append(error)
         planes["gap"].append(gap)
@@ -261,6 +273,31 @@ def bank_of(
         "words": torch.tensor(words),
         "bias": torch.tensor([_BIAS[view.kind] for view in views]),
     }
+
+
+def of_one_side(shares: Plane, candidates: Plane, share: float, length: float) -> Plane:
+    """Shares ``n h w`` of candidates ``n h w 3``, turned to the side that is nearer in time where two sides show.
+
+    Two pictures at once have the better PSNR, and look like motion blur where they are near each other in time; in a
+    long gap they are ghosts. How far what is seen of the candidates spreads says where, grain aside; all about it is
+    turned with it, for what moved is whole on either side.
+    """
+    long = float(np.clip((length - _SHORT_GAP) / (_LONG_GAP - _SHORT_GAP), 0.0, 1.0))
+    if not long:
+        return shares
+    mean = np.einsum("nhw,nhwc->hwc", shares, candidates)
+    squares = np.zeros(mean.shape[:2], np.float32)
+    for taken, picture in zip(shares, candidates, strict=True):
+        apart = cv2.GaussianBlur(picture - mean, (0, 0), _GRAIN_SIGMA_PX)
+        squares += taken * np.square(apart).mean(-1)
+    low, high = _TWO_PICTURES
+    is_two = np.clip((np.sqrt(squares) - low) / (high - low), 0.0, 1.0)
+    about = 2 * round(_ABOUT * len(mean)) + 1
+    is_near = cv2.GaussianBlur(cv2.dilate(is_two, np.ones((about, about), np.uint8)), (0, 0), about / 3)
+    turned = shares.copy()
+    # Of every kind the side before comes first.
+    turned[int(share <= 0.5) :: 2] *= np.exp(-_TURNED * long * is_near)
+    return np.asarray(turned / turned.sum(0), np.float32)
 
 
 def _tensor(picture: Plane) -> Tensor:

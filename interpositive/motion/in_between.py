@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from interpositive.motion.camera_motion import fit_homography, homography_flow
 from interpositive.motion.flow_completion import complete_flow
+from interpositive.motion.movers import Mover, Side, find_movers
 from interpositive.motion.optical_flow import dis_flow, luma_u8
 from interpositive.motion.window_frames import value_range
 from interpositive.motion.window_motion import Boolean, Plane, channel_mean
@@ -24,6 +25,7 @@ from interpositive.motion.window_motion import Boolean, Plane, channel_mean
 _FIT_SCALE = 0.03
 _LEAST_SUPPORT = 0.05
 _LARGEST_BEND = 0.5
+_MOSTLY = 0.5
 HYPOTHESES = ("steady", "bent", "mixed", "camera")
 
 
@@ -133,13 +135,43 @@ class Surroundings:
         )
 
     def readings(self, share: float) -> dict[str, Reading]:
-        """How a moment is read by each hypothesis."""
-        return {
+        """How a moment is read by each hypothesis; all of them have the movers where these are by then."""
+        found = {
             "steady": self._splatted(share, share * self.forward, (1 - share) * self.backward),
             "bent": self._splatted(share, *self._bent(share)),
             "mixed": self.mixed(share),
             "camera": self._camera(share),
         }
+        for mover in self.movers:
+            there = mover.at(share)
+            for reading in found.values():
+                reading.before[there] = -mover.come(share)
+                reading.after[there] = mover.moved - mover.come(share)
+        return found
+
+    @cached_property
+    def movers(self) -> list[Mover]:
+        """What moves across the gap further than dense flow finds; none where a side has no frame further out."""
+        sides = []
+        for near, other, further in (
+            (self.before, self.before + 1, self.before - 1),
+            (self.before + 1, self.before, self.before + 2),
+        ):
+            leaving = self.onward(near, further)
+            if leaving is None:
+                return []
+            scale = np.float32(self.length / abs(self.times[near] - self.times[further]))
+            missed = np.asarray(read(self.small[other], self._aligned(near, other)) - self.small[near], np.float32)
+            sides.append(Side(self.small[near], leaving * scale, missed))
+        return find_movers(*sides)
+
+    def has_left(self, share: float, source: int, flow: Plane | None) -> Boolean:
+        """Where a side, read through a flow, shows a mover that is elsewhere by then, or hides one."""
+        there, shown = np.zeros(self.small[0].shape[:2], bool), np.zeros(self.small[0].shape[:2], np.float32)
+        for mover in self.movers:
+            there |= mover.at(share)
+            shown[mover.before if source <= self.before else mover.after] = 1.0
+        return there if flow is None else (read(shown, flow) > _MOSTLY) & ~there
 
     def _bent(self, share: float) -> tuple[Plane, Plane]:
         """How far pixels of either side have come, if they go on speeding up or slowing down as around the gap."""
@@ -172,6 +204,8 @@ class Surroundings:
         for flow, travelled, here, there, seen, nearness, reverse in sides:
             gap = channel_mean(np.abs(read(self.small[there], flow) - self.small[here]))
             weight = (nearness + 0.05) * np.exp(-np.minimum(gap / _FIT_SCALE, 6.0)) * np.where(seen, 1.0, 0.1)
+            for mover in self.movers:
+                weight[mover.after if reverse else mover.before] = 0.0
             rest = flow - travelled
             before, after = (rest, -travelled) if reverse else (-travelled, rest)
             payload = np.concatenate((before, after), -1)

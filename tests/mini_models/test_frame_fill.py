@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from productions import panning_shot
 from torch import Tensor
 
 from interpositive.functional.examples import Example
-from interpositive.mini_models.frame_fill import FrameFill
+from interpositive.mini_models.frame_fill import FrameFill, of_one_side
 
 
 def shot(num_frames: int = 8) -> Tensor:
@@ -111,5 +112,45 @@ def test_sizes_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
         FrameFill(**wrong)  # type: ignore[arg-type]
 
 
-def test_a_cross_dissolve_is_measured_and_never_chosen() -> None:
-    assert FrameFill.only_compared == {"blend"} and "blend" in FrameFill().methods
+def test_what_mixes_both_sides_is_measured_and_never_chosen() -> None:
+    assert FrameFill.only_compared == {"blend", "dis_interpolation"} < set(FrameFill().methods)
+
+
+def sides_that_disagree(num_missing: int) -> Example:
+    """A disc that is elsewhere after the gap, and that nothing leads to."""
+    frames = torch.full((num_missing + 4, 3, 96, 160), 0.4) + 0.01 * torch.randn(1, 3, 96, 160)
+    ys, xs = torch.meshgrid(torch.arange(96), torch.arange(160), indexing="ij")
+    for place, part in ((40, slice(0, 2)), (120, slice(num_missing + 2, None))):
+        frames[part, :, (xs - place) ** 2 + (ys - 48) ** 2 < 14**2] = 0.9
+    return gap(frames, 2, num_missing + 2)
+
+
+@pytest.mark.parametrize("method", ["prior", "trained"])
+def test_in_a_long_gap_one_side_is_seen_and_not_both(method: str) -> None:
+    torch.manual_seed(0)
+    example = sides_that_disagree(8)
+    result = FrameFill().restore(example, range(2, 10), [method])[method]
+    for frame, (is_there, is_not) in enumerate([((40, 120), (120, 40))[number > 3] for number in range(8)]):
+        assert float(result.frames[frame, :, 48, is_there].mean()) > 0.85, frame
+        assert float(result.frames[frame, :, 48, is_not].mean()) < 0.45, frame
+    assert float(result.confidence[3, 0, 48, 40]) < 0.1, "and it is not sure"
+
+
+def test_in_a_short_gap_both_are_mixed() -> None:
+    torch.manual_seed(0)
+    middle = FrameFill().restore(sides_that_disagree(1), range(2, 3), ["prior"])["prior"].frames[0]
+    for place in (40, 120):
+        assert 0.55 < float(middle[:, 48, place].mean()) < 0.75
+
+
+def test_shares_are_turned_where_two_pictures_show_and_nowhere_else() -> None:
+    draw = np.random.default_rng(0)
+    candidates = np.full((4, 64, 96, 3), 0.5, np.float32) + 0.05 * draw.standard_normal((4, 64, 96, 3), np.float32)
+    candidates[1::2, 20:30, 20:30] += 0.4
+    shares = np.full((4, 64, 96), 0.25, np.float32)
+    turned = of_one_side(shares, candidates, 0.3, 9.0)
+    assert np.allclose(turned.sum(0), 1, atol=1e-5)
+    assert turned[0::2, 22:28, 22:28].sum(0).min() > 0.95
+    assert np.allclose(turned[:, :, 60:], 0.25, atol=1e-3), "grain is not two pictures"
+    assert of_one_side(shares, candidates, 0.7, 9.0)[1::2, 22:28, 22:28].sum(0).min() > 0.95
+    assert np.array_equal(of_one_side(shares, candidates, 0.3, 3.0), shares)
