@@ -36,9 +36,9 @@ _BIAS = {"steady": 0.0, "bent": 4.0, "mixed": 2.0, "camera": -2.0, "still": -4.0
 _POOL_SIGMA_PX = 2.0
 _SHORT_GAP, _LONG_GAP = 3.0, 9.0
 _GRAIN_SIGMA_PX = 1.5
-_TWO_PICTURES = (0.06, 0.12)
+_TWO_PICTURES = (0.04, 0.08)
 _ABOUT = 0.028
-_TURNED = 6.0
+_TURNED = 4.0
 _BOUNDS: Bounds = {
     "reach_frames": (2, 1000),
     "scorer_width": (1, 1024),
