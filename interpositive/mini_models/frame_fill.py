@@ -2,7 +2,7 @@
 
 Each motion hypothesis reads the frame from the side before and from the side after; where the two agree it is
 believed. The untrained model is that *prior*. Training, on frames left out of the production's own takes, learns which
-hypothesis and which side to believe, and a small residual.
+hypothesis and which side to believe, and a small residual. Where both sides would show, a long gap shows the nearer.
 """
 
 from __future__ import annotations
