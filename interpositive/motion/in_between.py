@@ -2,7 +2,8 @@
 
 Flow from one side to the other is moved along itself to the moment that is wanted, and splatted there (as Niklaus and
 Liu splat, CVPR 2020), with what fits both sides weighing more; holes are carried in from around. With one frame
-more on each side the motion may speed up or slow down (Xu et al., NeurIPS 2019).
+more on each side the motion may speed up or slow down (Xu et al., NeurIPS 2019), and what moves further than flow
+finds is looked for (`movers`).
 """
 
 from __future__ import annotations

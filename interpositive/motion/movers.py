@@ -16,23 +16,22 @@ from numpy.typing import NDArray
 from interpositive.motion.camera_motion import fit_homography, homography_flow
 from interpositive.motion.window_motion import Boolean, Plane
 
-_LEAST_TRAVEL = 1 / 40
-_LEAST_SIDE = 1 / 27
+# Of the frame's height: how far it goes over the gap at least, how wide it is, and how far it is looked for.
+_LEAST_TRAVEL, _LEAST_SIDE, _REACH = 1 / 40, 1 / 27, 0.5
 _LARGEST_AREA = 0.1
-_REACH = 0.5
-_ALIKE = 0.35
-_ALIKE_PX = 2.0
+# A region's speeds are within this share of its fastest, and as many pixels over the gap.
+_ALIKE, _ALIKE_PX = 0.35, 2.0
 _MOST_REGIONS, _MOST_FILLS = 24, 100
-_NOISES = 4.0
-_LEAST_MISS = 0.04
+# Flow does not explain what it misses by more than its usual miss this many times, and in code values.
+_NOISES, _LEAST_MISS = 4.0, 0.04
 _LEAST_UNEXPLAINED = 0.3
-_LEAST_MET = 0.6
-_BETTER = 0.6
-_AS_FAR = 1 / 48
-_LEAST_SHARED = 0.4
+# What is found fits with this share of flow's miss at most, and lies this far within what is unexplained there.
+_BETTER, _LEAST_MET = 0.6, 0.6
+# Steps are the same within this share of the height, and shapes if they share as much of the larger.
+_AS_FAR, _LEAST_SHARED = 1 / 48, 0.4
 _BENDS_ALIKE = 0.5
-_BRIDGED = 0.3
-_SPECK = 0.1
+# Of the root of a shape's area: gaps that are closed, specks that go.
+_BRIDGED, _SPECK = 0.3, 0.1
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,8 @@ def find_movers(before: Side, after: Side) -> list[Mover]:
                 break
         else:
             together.append([pair])
-    return [_mover(_joined([one for one, _ in group]), _joined([other for _, other in group])) for group in together]
+    movers = [_mover(_joined([one for one, _ in group]), _joined([other for _, other in group])) for group in together]
+    return [mover for mover in movers if mover.shape.any()]
 
 
 def _joined(parts: list[_Found]) -> _Found:
@@ -142,17 +142,13 @@ def _seek(here: Side, there: Side, is_lost: Boolean, is_new: Boolean) -> list[_F
         # What is behind a region's border is explained as it is.
         core = region & is_lost
         area = int(core.sum())
-        if area < max(_least_area(region), _LEAST_UNEXPLAINED * region.sum()):
+        if area < max(0.6 * (_LEAST_SIDE * len(region)) ** 2, _LEAST_UNEXPLAINED * region.sum()):
             continue
         miss = float(np.sqrt(np.square(here.missed[core]).mean()))
         moved, left = _best_fit(here.picture, there.picture, core, is_new)
         if left < _BETTER * miss:
             found.append(_Found(region, core, moved, np.asarray(-np.median(here.leaving[core], axis=0), np.float32)))
     return found
-
-
-def _least_area(region: Boolean) -> float:
-    return 0.6 * float(_LEAST_SIDE * region.shape[0]) ** 2
 
 
 def _moving_regions(leaving: Plane) -> list[Boolean]:
