@@ -172,11 +172,10 @@ class FrameFill(MiniModel):
         found = self.fusion.weigh({name: value[None].to(device) for name, value in bank.items()})
         small = rearrange(bank["candidates"].numpy(), "n c h w -> n h w c")
         del bank
-        shares = {
-            name: of_one_side(weighed[0, :, 0].cpu().numpy(), small, around.share(time), around.length)
-            for name in methods
-            for weighed in (found.of_prior if name == "prior" else found.of_learned,)
-        }
+        shares = {}
+        for name in methods:
+            weighed = (found.of_prior if name == "prior" else found.of_learned)[0, :, 0].cpu().numpy()
+            shares[name] = of_one_side(weighed, small, around.share(time), around.length)
         certainty = around.enlarged(found.certainty[0, 0].cpu().numpy())
         pictures = {name: np.zeros_like(around.frames[0]) for name in methods}
         for index, view in enumerate(views):

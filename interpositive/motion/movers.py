@@ -94,8 +94,7 @@ def find_movers(before: Side, after: Side) -> list[Mover]:
                 break
         else:
             together.append([pair])
-    movers = [_mover(_joined([one for one, _ in group]), _joined([other for _, other in group])) for group in together]
-    return [mover for mover in movers if mover.shape.any()]
+    return [_mover(_joined([one for one, _ in group]), _joined([other for _, other in group])) for group in together]
 
 
 def _joined(parts: list[_Found]) -> _Found:

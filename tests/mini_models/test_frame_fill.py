@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from productions import panning_shot
+from thrown_ball import RADIUS, ball_at, place, thrown
 from torch import Tensor
 
 from interpositive.functional.examples import Example
@@ -120,8 +121,8 @@ def sides_that_disagree(num_missing: int) -> Example:
     """A disc that is elsewhere after the gap, and that nothing leads to."""
     frames = torch.full((num_missing + 4, 3, 96, 160), 0.4) + 0.01 * torch.randn(1, 3, 96, 160)
     ys, xs = torch.meshgrid(torch.arange(96), torch.arange(160), indexing="ij")
-    for place, part in ((40, slice(0, 2)), (120, slice(num_missing + 2, None))):
-        frames[part, :, (xs - place) ** 2 + (ys - 48) ** 2 < 14**2] = 0.9
+    for column, part in ((40, slice(0, 2)), (120, slice(num_missing + 2, None))):
+        frames[part, :, (xs - column) ** 2 + (ys - 48) ** 2 < 14**2] = 0.9
     return gap(frames, 2, num_missing + 2)
 
 
@@ -139,8 +140,18 @@ def test_in_a_long_gap_one_side_is_seen_and_not_both(method: str) -> None:
 def test_in_a_short_gap_both_are_mixed() -> None:
     torch.manual_seed(0)
     middle = FrameFill().restore(sides_that_disagree(1), range(2, 3), ["prior"])["prior"].frames[0]
-    for place in (40, 120):
-        assert 0.55 < float(middle[:, 48, place].mean()) < 0.75
+    for column in (40, 120):
+        assert 0.55 < float(middle[:, 48, column].mean()) < 0.75
+
+
+def test_a_thrown_ball_is_whole_in_every_frame_and_nowhere_else() -> None:
+    frames = torch.from_numpy(thrown().transpose(0, 3, 1, 2).copy())
+    restored = FrameFill().restore(gap(frames, 5, 12), range(5, 12), ["prior"])["prior"].frames
+    for number in range(5, 12):
+        wrong = (restored[number - 5] - frames[number]).abs().mean(0)
+        for time in (4, number, 12):
+            core = torch.from_numpy(ball_at(*place(time), radius=RADIUS - 3))
+            assert float(wrong[core].mean()) < 0.05, (number, time)
 
 
 def test_shares_are_turned_where_two_pictures_show_and_nowhere_else() -> None:
@@ -151,6 +162,7 @@ def test_shares_are_turned_where_two_pictures_show_and_nowhere_else() -> None:
     turned = of_one_side(shares, candidates, 0.3, 9.0)
     assert np.allclose(turned.sum(0), 1, atol=1e-5)
     assert turned[0::2, 22:28, 22:28].sum(0).min() > 0.95
+    assert turned[0::2, 22:28, 31].sum(0).min() > 0.9, "what is beside it goes with it"
     assert np.allclose(turned[:, :, 60:], 0.25, atol=1e-3), "grain is not two pictures"
     assert of_one_side(shares, candidates, 0.7, 9.0)[1::2, 22:28, 22:28].sum(0).min() > 0.95
     assert np.array_equal(of_one_side(shares, candidates, 0.3, 3.0), shares)
